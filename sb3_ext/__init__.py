@@ -1,0 +1,35 @@
+"""
+Extension plugin for Stable-Baselines3 and its zoo.
+
+Importing the package registers its Gymnasium environments and nothing else: the public names below are imported on
+first use, so that a script that only needs an environment does not pay for PyTorch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from sb3_ext.envs import register_envs
+
+if TYPE_CHECKING:
+    from sb3_ext.ddpg import DDPG
+
+__version__ = "0.1.0"
+
+__all__ = ["DDPG", "__version__"]
+
+_LAZY = {"DDPG": "sb3_ext.ddpg"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_envs()

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Lint, types and tests in .venv, made if absent. Arguments go to pytest: `bash scripts/test.sh -m slow`, `... tests/test_zoo.py -x`.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
+SECONDS=0
+
+# Two workers with one thread each are faster than two workers that compete for the cores.
+export OMP_NUM_THREADS=1 MPLBACKEND=Agg
+
+failed=()
+run() {
+    local name="$1" start=$SECONDS
+    shift
+    echo "== $name"
+    "$@" || failed+=("$name")
+    echo "== $name: $((SECONDS - start)) s"
+}
+
+run "ruff check" ruff check .
+run "ruff format" ruff format --check .
+run "mypy" mypy
+run "pytest" pytest -n 2 --durations=10 "$@"
+
+echo "total: $SECONDS s"
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}" >&2
+    exit 1
+fi
