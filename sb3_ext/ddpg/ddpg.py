@@ -1,0 +1,372 @@
+"""Deep Deterministic Policy Gradient, written on SB3's ``OffPolicyAlgorithm``."""
+
+import io
+import pathlib
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise, VectorizedActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import (
+    DictReplayBufferSamples,
+    GymEnv,
+    MaybeCallback,
+    ReplayBufferSamples,
+    Schedule,
+    TrainFreq,
+    TrainFrequencyUnit,
+)
+from stable_baselines3.common.utils import FloatSchedule, get_parameters_by_name, update_learning_rate
+from torch.nn import functional as F
+
+from sb3_ext.common.hyperparameters import (
+    check_hyperparameters,
+    is_float_box,
+    is_integer,
+    is_positive,
+    is_real,
+    make_schedule,
+)
+from sb3_ext.common.replay import adopt_replay_buffer, resolve_replay_buffer
+from sb3_ext.common.updates import gradient_step, soft_update
+from sb3_ext.ddpg.policies import Actor, CnnPolicy, Critic, DDPGPolicy, MlpPolicy, MultiInputPolicy
+
+SelfDDPG = TypeVar("SelfDDPG", bound="DDPG")
+
+CRITIC_LOSSES: dict[str, Callable[[th.Tensor, th.Tensor], th.Tensor]] = {"mse": F.mse_loss, "huber": F.huber_loss}
+
+
+class DDPG(OffPolicyAlgorithm):
+    """
+    Deep Deterministic Policy Gradient (DDPG)
+
+    Paper: https://arxiv.org/abs/1509.02971 (Lillicrap et al., 2015)
+
+    Differences from the paper:
+
+    1. Soft targets follow with ``tau=0.005`` and minibatches hold 256 transitions (paper: 0.001 and 64), as in SB3.
+    2. The action enters the critic with the observation, output layers start as PyTorch does, and the critic has no L2.
+       The paper: ``policy_kwargs=dict(action_layer=1, final_init=3e-3)``, ``critic_weight_decay=1e-2``.
+    3. No batch normalisation; wrap the environment in ``VecNormalize`` to normalise observations.
+    4. The first ``learning_starts`` actions are uniformly random.
+    5. ``action_noise`` is any SB3 noise, in units of the scaled action range [-1, 1]. The paper's is
+       ``OrnsteinUhlenbeckActionNoise(np.zeros(n), 0.2 * np.ones(n), dt=1.0)``; the default ``dt`` is 0.01.
+    6. An episode cut by a time limit still bootstraps; only real terminal states have no future.
+    7. Options the paper does not have: Huber loss, gradient clipping, n-step returns, a sigmoid actor.
+
+    :param policy: policy class or its alias (``MlpPolicy``, ``CnnPolicy``, ``MultiInputPolicy``)
+    :param env: environment to learn from, or its id; its action space is a float ``Box`` with finite bounds, low < high
+    :param learning_rate: learning rate of the actor: a number >= 0, a schedule of the remaining progress (1 to 0),
+        or ``"lin_<number>"`` for a linear decay to 0
+    :param critic_learning_rate: learning rate of the critic, same forms; ``None`` means the same as ``learning_rate``
+    :param buffer_size: transitions kept in the replay buffer, at least 1
+    :param learning_starts: environment steps with random actions and without updates, at least 0
+    :param batch_size: transitions in a minibatch, at least 1
+    :param tau: share of the learned networks mixed into the targets at each update, in (0, 1]
+    :param gamma: discount factor, in [0, 1]
+    :param train_freq: steps between updates, or ``(frequency, "step" | "episode")``; episodes need a single environment
+    :param gradient_steps: updates after each collection; -1 for as many as the environment steps collected
+    :param action_noise: noise added to the scaled actions while exploring, ``None`` for none
+    :param replay_buffer_class: replay buffer; ``None`` selects it by observation space and ``n_steps``.
+        A buffer that takes ``n_steps`` and ``gamma`` always receives those of the algorithm
+    :param replay_buffer_kwargs: keyword arguments of the replay buffer
+    :param optimize_memory_usage: store each observation once, see SB3's ``ReplayBuffer``; not with ``n_steps > 1``
+    :param n_steps: rewards summed before bootstrapping, at least 1; 1 for ``Dict`` observations
+    :param critic_loss: ``"mse"`` or ``"huber"`` (threshold 1)
+    :param critic_weight_decay: ``weight_decay`` of the critic's optimizer, at least 0 (with Adam the paper's L2 term in
+        the gradient); 0 leaves what ``policy_kwargs["optimizer_kwargs"]`` says. The actor is never affected
+    :param max_grad_norm: largest gradient norm of each network, above 0; ``None`` for no clipping
+    :param stats_window_size: number of episodes in the logged averages
+    :param tensorboard_log: directory for TensorBoard, ``None`` for no log
+    :param policy_kwargs: arguments of the policy, see :class:`sb3_ext.ddpg.DDPGPolicy`
+    :param verbose: 0 for no output, 1 for info messages, 2 for debug messages
+    :param seed: seed of the pseudo-random generators
+    :param device: device of the networks
+    :param _init_setup_model: whether to build the networks at once (and check the arguments)
+    :raises ValueError: if an argument is out of range, or arguments contradict each other
+    :raises AssertionError: from SB3, if the action space is not a ``Box`` with finite bounds
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": MlpPolicy,
+        "CnnPolicy": CnnPolicy,
+        "MultiInputPolicy": MultiInputPolicy,
+    }
+    policy: DDPGPolicy
+    actor: Actor
+    actor_target: Actor
+    critic: Critic
+    critic_target: Critic
+    critic_lr_schedule: FloatSchedule
+
+    def __init__(
+        self,
+        policy: str | type[DDPGPolicy],
+        env: GymEnv | str,
+        learning_rate: float | str | Schedule = 1e-4,
+        critic_learning_rate: float | str | Schedule | None = 1e-3,
+        buffer_size: int = 1_000_000,
+        learning_starts: int = 100,
+        batch_size: int = 256,
+        tau: float = 0.005,
+        gamma: float = 0.99,
+        train_freq: int | tuple[int, str] = 1,
+        gradient_steps: int = 1,
+        action_noise: ActionNoise | None = None,
+        replay_buffer_class: type[ReplayBuffer] | None = None,
+        replay_buffer_kwargs: dict[str, Any] | None = None,
+        optimize_memory_usage: bool = False,
+        n_steps: int = 1,
+        critic_loss: str = "mse",
+        critic_weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            learning_rate,  # type: ignore[arg-type]  # a string becomes a schedule in _setup_lr_schedule
+            buffer_size,
+            learning_starts,
+            batch_size,
+            tau,
+            gamma,
+            train_freq,
+            gradient_steps,
+            action_noise=action_noise,
+            replay_buffer_class=replay_buffer_class,
+            replay_buffer_kwargs=dict(replay_buffer_kwargs or {}),
+            optimize_memory_usage=optimize_memory_usage,
+            n_steps=n_steps,
+            policy_kwargs=dict(policy_kwargs or {}),
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            seed=seed,
+            sde_support=False,
+            supported_action_spaces=(spaces.Box,),
+            support_multi_env=True,
+        )
+        self.critic_learning_rate = critic_learning_rate
+        self.critic_loss = critic_loss
+        self.critic_weight_decay = critic_weight_decay
+        self.max_grad_norm = max_grad_norm
+
+        if _init_setup_model:
+            self._setup_model()
+
+    def _check_hyperparameters(self) -> None:
+        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
+        check_hyperparameters(
+            type(self).__name__,
+            vars(self),
+            {
+                "buffer_size": (is_integer(self.buffer_size, 1), "an integer >= 1"),
+                "learning_starts": (is_integer(self.learning_starts, 0), "an integer >= 0"),
+                "batch_size": (is_integer(self.batch_size, 1), "an integer >= 1"),
+                "tau": (is_positive(self.tau, 1), "a number in (0, 1]"),
+                "gamma": (is_real(self.gamma, 0, 1), "a number in [0, 1]"),
+                "gradient_steps": (is_integer(self.gradient_steps, -1), "-1 or an integer >= 0"),
+                "n_steps": (is_integer(self.n_steps, 1), "an integer >= 1"),
+                "critic_loss": (self.critic_loss in list(CRITIC_LOSSES), "'mse' or 'huber'"),
+                "critic_weight_decay": (is_real(self.critic_weight_decay, 0), "a finite number >= 0"),
+                "max_grad_norm": (
+                    self.max_grad_norm is None or is_positive(self.max_grad_norm),
+                    "None or a finite number > 0",
+                ),
+                "action_noise": (
+                    self.action_noise is None or isinstance(self.action_noise, ActionNoise),
+                    "None or an ActionNoise such as NormalActionNoise",
+                ),
+                "optimize_memory_usage": (
+                    not (self.optimize_memory_usage and is_integer(self.n_steps, 2)),
+                    f"False, or n_steps=1 instead of {self.n_steps}",
+                ),
+                "action_space": (is_float_box(self.action_space), "a Box of floats with low < high everywhere"),
+            },
+        )
+
+    def _convert_train_freq(self) -> None:
+        """Refuse what would only fail in the middle of ``learn()``."""
+        super()._convert_train_freq()
+        train_freq = cast(TrainFreq, self.train_freq)
+        if train_freq.frequency < 1:
+            raise ValueError(f"DDPG: train_freq={train_freq.frequency} is not valid; pass an integer >= 1.")
+        if train_freq.unit == TrainFrequencyUnit.EPISODE and self.n_envs > 1:
+            raise ValueError(f"DDPG: train_freq in episodes needs one environment, not {self.n_envs}; count in 'step'.")
+
+    def _setup_lr_schedule(self) -> None:
+        self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
+        self.critic_lr_schedule = (
+            self.lr_schedule
+            if self.critic_learning_rate is None
+            else make_schedule("critic_learning_rate", self.critic_learning_rate)
+        )
+
+    def _setup_model(self) -> None:
+        self._check_hyperparameters()
+        # SB3 would store the class it selects as if the user had chosen it, and warn about n_steps for a given class
+        given = {name: getattr(self, name) for name in ("replay_buffer_class", "replay_buffer_kwargs", "n_steps")}
+        self.replay_buffer_class, self.replay_buffer_kwargs = resolve_replay_buffer(
+            **given, observation_space=self.observation_space, gamma=self.gamma
+        )
+        self.n_steps = 1
+        try:
+            super()._setup_model()
+        finally:
+            vars(self).update(given)
+        self._create_aliases()
+        if self.critic_weight_decay > 0 and "weight_decay" not in self.critic.optimizer.defaults:
+            raise ValueError(
+                f"DDPG: critic_weight_decay={self.critic_weight_decay} needs an optimizer with weight_decay, "
+                f"not {type(self.critic.optimizer).__name__}; use critic_weight_decay=0 or Adam."
+            )
+        self._critic_loss_fn = CRITIC_LOSSES[self.critic_loss]
+        self._set_critic_optimizer(progress_remaining=1.0)
+
+    def _create_aliases(self) -> None:
+        self.actor, self.actor_target = self.policy.actor, self.policy.actor_target
+        self.critic, self.critic_target = self.policy.critic, self.policy.critic_target
+        online, target = (self.actor, self.critic), (self.actor_target, self.critic_target)
+        self._parameters: list[th.Tensor] = [parameter for network in online for parameter in network.parameters()]
+        self._target_parameters: list[th.Tensor] = [
+            parameter for network in target for parameter in network.parameters()
+        ]
+        # Running statistics of batch normalisation are copied, not averaged,
+        # see https://github.com/DLR-RM/stable-baselines3/issues/996
+        self._statistics = [value for network in online for value in get_parameters_by_name(network, ["running_"])]
+        self._target_statistics = [
+            value for network in target for value in get_parameters_by_name(network, ["running_"])
+        ]
+
+    def _set_critic_optimizer(self, progress_remaining: float) -> float:
+        """Set rate and weight decay at every ``train``: loading an optimizer's state brings back the saved ones."""
+        optimizer = self.critic.optimizer
+        learning_rate = self.critic_lr_schedule(progress_remaining)
+        update_learning_rate(optimizer, learning_rate)
+        if "weight_decay" in optimizer.defaults:
+            for group in optimizer.param_groups:
+                group["weight_decay"] = self.critic_weight_decay or optimizer.defaults["weight_decay"]
+        return learning_rate
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        # A model trained with 4 environments is saved with noise for 4: SB3 would add it to the actions of any number
+        noise = self.action_noise
+        if isinstance(noise, VectorizedActionNoise) and self.env is not None and noise.n_envs != self.env.num_envs:
+            self.action_noise = noise.base_noise
+        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
+        """
+        Load a replay buffer; its ``n_steps`` and ``gamma`` become those of the model.
+
+        :param path: file written by ``save_replay_buffer``
+        :param truncate_last_traj: see ``OffPolicyAlgorithm.load_replay_buffer``
+        :raises ValueError: if the buffer does not fit the model's number of environments or its ``n_steps``
+        """
+        previous = self.replay_buffer
+        super().load_replay_buffer(path, truncate_last_traj)
+        assert self.replay_buffer is not None
+        try:
+            adopt_replay_buffer(self.replay_buffer, self.n_envs, self.n_steps, self.gamma)
+        except ValueError:
+            self.replay_buffer = previous
+            raise
+
+    def train(self, gradient_steps: int, batch_size: int = 256) -> None:
+        """
+        Sample minibatches from the replay buffer and update critic, actor and targets with each.
+
+        :param gradient_steps: number of updates, at least 1
+        :param batch_size: transitions in a minibatch
+        :raises RuntimeError: if a loss is not finite. Bad data or diverged networks are no bad trial to skip in a
+            search, so it is not a ``ValueError``
+        """
+        assert self.replay_buffer is not None
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.actor.optimizer)
+        self.logger.record("train/critic_learning_rate", self._set_critic_optimizer(self._current_progress_remaining))
+
+        losses = []
+        for _ in range(gradient_steps):
+            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            # n-step buffers give gamma ** (steps really summed) per transition
+            losses.append(self._update(batch, self.gamma if batch.discounts is None else batch.discounts))
+        self._n_updates += gradient_steps
+
+        # One transfer from the device for the whole call
+        critic_loss, actor_loss = th.stack([th.stack(pair) for pair in losses]).mean(dim=0).tolist()
+        if not np.isfinite(critic_loss + actor_loss):
+            raise RuntimeError(
+                f"DDPG: critic loss {critic_loss}, actor loss {actor_loss} after {self._n_updates} updates. Check the "
+                "environment for non-finite observations and rewards, then lower the learning rates or reward scale."
+            )
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/actor_loss", actor_loss)
+        self.logger.record("train/critic_loss", critic_loss)
+
+    def _update(
+        self, batch: ReplayBufferSamples | DictReplayBufferSamples, discounts: float | th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Do one update of every network; return the detached losses of critic and actor."""
+        with th.no_grad():
+            next_actions = self.actor_target(batch.next_observations)
+            next_q = self.critic_target(batch.next_observations, next_actions)
+            target_q = batch.rewards + discounts * (1 - batch.dones) * next_q
+
+        critic_loss = self._critic_loss_fn(self.critic(batch.observations, batch.actions), target_q)
+        gradient_step(self.critic.optimizer, critic_loss, self.max_grad_norm)
+
+        actor_loss = -self.critic(batch.observations, self.actor(batch.observations)).mean()
+        gradient_step(self.actor.optimizer, actor_loss, self.max_grad_norm)
+
+        soft_update(self._target_parameters, self._parameters, self.tau)
+        soft_update(self._target_statistics, self._statistics, 1.0)
+        return critic_loss.detach(), actor_loss.detach()
+
+    def learn(
+        self: SelfDDPG,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 4,
+        tb_log_name: str = "DDPG",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> SelfDDPG:
+        """See ``OffPolicyAlgorithm.learn``."""
+        return super().learn(
+            total_timesteps=total_timesteps,
+            callback=callback,
+            log_interval=log_interval,
+            tb_log_name=tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
+        )
+
+    def _excluded_save_params(self) -> list[str]:
+        networks = ["actor", "actor_target", "critic", "critic_target"]
+        tensors = ["_parameters", "_target_parameters", "_statistics", "_target_statistics"]
+        return [*super()._excluded_save_params(), *networks, *tensors, "critic_lr_schedule", "_critic_loss_fn"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "actor.optimizer", "critic.optimizer"], []

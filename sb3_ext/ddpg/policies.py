@@ -1,0 +1,308 @@
+"""The networks of DDPG: a deterministic actor, a critic with one Q-value, and the policies that hold them."""
+
+import math
+from typing import Any, ClassVar
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.policies import BaseModel, BasePolicy
+from stable_baselines3.common.preprocessing import get_action_dim
+from stable_baselines3.common.torch_layers import (
+    BaseFeaturesExtractor,
+    CombinedExtractor,
+    FlattenExtractor,
+    NatureCNN,
+    create_mlp,
+    get_actor_critic_arch,
+)
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import nn
+
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
+from sb3_ext.common.updates import lean_optimizer_kwargs
+
+
+class CenteredSigmoid(nn.Module):
+    """``2 sigmoid(x) - 1 = tanh(x / 2)``: the bounds of tanh, half its slope at zero, slower saturation."""
+
+    def forward(self, x: th.Tensor) -> th.Tensor:
+        """Squash ``x`` of any shape into (-1, 1)."""
+        return 2.0 * th.sigmoid(x) - 1.0
+
+
+SQUASHERS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": CenteredSigmoid}
+INPUT_SCALE = {"tanh": 1.0, "sigmoid": 2.0}
+
+
+def _init_final_layer(layer: nn.Module, bound: float | None) -> None:
+    """Draw weights and biases uniformly in ``[-bound, bound]``; ``None`` keeps PyTorch's initialisation."""
+    if bound is not None:
+        for parameter in layer.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+
+class Actor(BasePolicy):
+    """
+    Deterministic policy mu(s), in the scaled action space [-1, 1].
+
+    :param observation_space: observation space
+    :param action_space: action space
+    :param net_arch: units of the hidden layers
+    :param features_extractor: network from observations to features
+    :param features_dim: number of features
+    :param activation_fn: activation of the hidden layers
+    :param squash: activation of the output, ``"tanh"`` or ``"sigmoid"``, see :class:`DDPGPolicy`
+    :param final_init: bound of the uniform initialisation of the output layer, ``None`` for PyTorch's own
+    :param initial_action: scaled action around which the untrained actor starts, in (-1, 1)
+    :param normalize_images: whether to divide images by 255
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        net_arch: list[int],
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        squash: str = "tanh",
+        final_init: float | None = None,
+        initial_action: float = 0.0,
+        normalize_images: bool = True,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            features_extractor=features_extractor,
+            normalize_images=normalize_images,
+            squash_output=True,
+        )
+        layers = create_mlp(features_dim, get_action_dim(action_space), net_arch, activation_fn)
+        _init_final_layer(layers[-1], final_init)
+        layers[-1].get_parameter("bias").data += INPUT_SCALE[squash] * math.atanh(initial_action)
+        self.mu = nn.Sequential(*layers, SQUASHERS[squash]())
+
+    def forward(self, observation: PyTorchObs) -> th.Tensor:
+        """Return the actions in [-1, 1], shape (batch, action dimension)."""
+        actions: th.Tensor = self.mu(self.extract_features(observation, self.features_extractor))
+        return actions
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        return self.forward(observation)
+
+
+class Critic(BaseModel):
+    """
+    Action value Q(s, a), with actions in the scaled space [-1, 1].
+
+    :param observation_space: observation space
+    :param action_space: action space
+    :param net_arch: units of the hidden layers
+    :param features_extractor: network from observations to features
+    :param features_dim: number of features
+    :param activation_fn: activation of the hidden layers
+    :param action_layer: index of the hidden layer that receives the action beside its usual input
+    :param final_init: bound of the uniform initialisation of the output layer, ``None`` for PyTorch's own
+    :param normalize_images: whether to divide images by 255
+    """
+
+    features_extractor: BaseFeaturesExtractor
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        net_arch: list[int],
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        action_layer: int = 0,
+        final_init: float | None = None,
+        normalize_images: bool = True,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            features_extractor=features_extractor,
+            normalize_images=normalize_images,
+        )
+        before, after = net_arch[:action_layer], net_arch[action_layer:]
+        self.observation_net = nn.Sequential(*create_mlp(features_dim, 0, before, activation_fn))
+        joint_dim = (before[-1] if before else features_dim) + get_action_dim(action_space)
+        layers = create_mlp(joint_dim, 1, after, activation_fn)
+        _init_final_layer(layers[-1], final_init)
+        self.q_net = nn.Sequential(*layers)
+
+    def forward(self, observation: PyTorchObs, actions: th.Tensor) -> th.Tensor:
+        """Return the values, shape (batch, 1)."""
+        hidden = self.observation_net(self.extract_features(observation, self.features_extractor))
+        values: th.Tensor = self.q_net(th.cat([hidden, actions], dim=1))
+        return values
+
+
+class DDPGPolicy(BasePolicy):
+    """
+    Actor, critic, their targets and their optimizers. Every network has its own features extractor.
+
+    :param observation_space: observation space
+    :param action_space: action space
+    :param lr_schedule: learning rate schedule (:class:`sb3_ext.ddpg.DDPG` then sets the critic's own rate)
+    :param net_arch: hidden units of both networks, or ``dict(pi=[...], qf=[...])``;
+        default ``[400, 300]`` (the paper's), ``[256, 256]`` behind a ``NatureCNN``
+    :param activation_fn: activation of the hidden layers
+    :param squash: output of the actor: ``"tanh"``, or ``"sigmoid"`` for ``2 sigmoid(x) - 1``. Both cover exactly
+        the bounds of the action space; the sigmoid form equals ``tanh(x / 2)``, so it starts nearer to the middle of
+        the range and saturates later, and gives nothing that rescaling the last layer would not give
+    :param final_init: weights and biases of both output layers are drawn in ``[-final_init, final_init]``
+        (3e-3 in the paper); ``None`` keeps PyTorch's initialisation
+    :param initial_action: scaled action around which the untrained actor starts, in (-1, 1): exploration begins there
+        instead of at the middle of the range
+    :param action_layer: hidden layer of the critic at which the action enters: 0 with the observation,
+        1 at the second hidden layer (the paper's); below the number of hidden layers
+    :param features_extractor_class: features extractor, by default the one that suits the policy
+    :param features_extractor_kwargs: keyword arguments of the features extractor
+    :param normalize_images: whether to divide images by 255
+    :param optimizer_class: optimizer of both networks
+    :param optimizer_kwargs: keyword arguments of the optimizers, without the learning rate; Adam and AdamW run their
+        fused kernel unless ``fused``, ``foreach`` or ``differentiable`` is given
+    :raises ValueError: if ``squash``, ``final_init``, ``initial_action`` or ``action_layer`` is out of range
+    """
+
+    default_features_extractor: ClassVar[type[BaseFeaturesExtractor]] = FlattenExtractor
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        lr_schedule: Schedule,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        squash: str = "tanh",
+        final_init: float | None = None,
+        initial_action: float = 0.0,
+        action_layer: int = 0,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        features_extractor_kwargs: dict[str, Any] | None = None,
+        normalize_images: bool = True,
+        optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            features_extractor_class or self.default_features_extractor,
+            # SB3 adds a key to this dictionary when images come normalised
+            dict(features_extractor_kwargs or {}),
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=dict(optimizer_kwargs or {}),
+            squash_output=True,
+            normalize_images=normalize_images,
+        )
+        if net_arch is None:
+            net_arch = [256, 256] if self.features_extractor_class is NatureCNN else [400, 300]
+        actor_arch, critic_arch = get_actor_critic_arch(net_arch)
+        n_layers = max(len(critic_arch), 1)
+        check_hyperparameters(
+            "DDPG policy_kwargs",
+            {
+                "squash": squash,
+                "final_init": final_init,
+                "initial_action": initial_action,
+                "action_layer": action_layer,
+            },
+            {
+                "squash": (squash in list(SQUASHERS), "'tanh' or 'sigmoid'"),
+                "final_init": (final_init is None or is_positive(final_init), "None or a finite number > 0"),
+                "initial_action": (is_real(initial_action) and abs(initial_action) < 1, "a number in (-1, 1)"),
+                "action_layer": (
+                    is_integer(action_layer, 0) and action_layer < n_layers,
+                    f"an integer from 0 to {n_layers - 1} for the critic's hidden layers {critic_arch}",
+                ),
+            },
+        )
+        self.net_arch = net_arch
+        self.activation_fn = activation_fn
+        self.squash = squash
+        self.final_init = final_init
+        self.initial_action = initial_action
+        self.action_layer = action_layer
+        net_args = {
+            "observation_space": observation_space,
+            "action_space": action_space,
+            "activation_fn": activation_fn,
+            "final_init": final_init,
+            "normalize_images": normalize_images,
+        }
+        self.actor_kwargs = {**net_args, "net_arch": actor_arch, "squash": squash, "initial_action": initial_action}
+        self.critic_kwargs = {**net_args, "net_arch": critic_arch, "action_layer": action_layer}
+        self._build(lr_schedule)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.actor, self.actor_target = self.make_actor(), self.make_actor()
+        self.critic, self.critic_target = self.make_critic(), self.make_critic()
+        self.actor_target.load_state_dict(self.actor.state_dict())
+        self.critic_target.load_state_dict(self.critic.state_dict())
+        self.actor_target.set_training_mode(False)
+        self.critic_target.set_training_mode(False)
+        for network in (self.actor, self.critic):
+            network.optimizer = self.optimizer_class(
+                network.parameters(),
+                lr=lr_schedule(1),  # type: ignore[call-arg]
+                **lean_optimizer_kwargs(self.optimizer_class, self.optimizer_kwargs),
+            )
+
+    def make_actor(self) -> Actor:
+        """Build an actor with a features extractor of its own."""
+        return Actor(**self._update_features_extractor(self.actor_kwargs)).to(self.device)
+
+    def make_critic(self) -> Critic:
+        """Build a critic with a features extractor of its own."""
+        return Critic(**self._update_features_extractor(self.critic_kwargs)).to(self.device)
+
+    def forward(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        """Return the actor's actions in [-1, 1]; ``deterministic`` changes nothing."""
+        return self._predict(observation, deterministic)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        return self.actor.forward(observation)
+
+    def set_training_mode(self, mode: bool) -> None:
+        """
+        Switch batch normalisation and dropout of actor and critic; the targets always stay in evaluation mode.
+
+        :param mode: true for training, false for evaluation
+        """
+        self.actor.set_training_mode(mode)
+        self.critic.set_training_mode(mode)
+        self.training = mode
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {
+            **super()._get_constructor_parameters(),
+            "lr_schedule": self._dummy_schedule,
+            "net_arch": self.net_arch,
+            "activation_fn": self.activation_fn,
+            "squash": self.squash,
+            "final_init": self.final_init,
+            "initial_action": self.initial_action,
+            "action_layer": self.action_layer,
+            "features_extractor_class": self.features_extractor_class,
+            "features_extractor_kwargs": self.features_extractor_kwargs,
+            "optimizer_class": self.optimizer_class,
+            "optimizer_kwargs": self.optimizer_kwargs,
+        }
+
+
+MlpPolicy = DDPGPolicy
+
+
+class CnnPolicy(DDPGPolicy):
+    """:class:`DDPGPolicy` for images: the features extractor is a ``NatureCNN`` unless another one is given."""
+
+    default_features_extractor = NatureCNN
+
+
+class MultiInputPolicy(DDPGPolicy):
+    """:class:`DDPGPolicy` for ``Dict`` observations: the features extractor is a ``CombinedExtractor`` by default."""
+
+    default_features_extractor = CombinedExtractor
