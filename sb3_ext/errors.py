@@ -1,0 +1,82 @@
+"""What the command line tells a user who made a mistake."""
+
+import contextlib
+import difflib
+import traceback
+from collections.abc import Iterable, Iterator
+
+# Storage and network clients raise their own types for a wrong URL or a missing connection.
+_CLIENTS = {"optuna", "sqlalchemy", "huggingface_hub", "httpx", "requests", "urllib3"}
+_EXTRAS = {"matplotlib": "plots", "pandas": "plots", "seaborn": "plots", "rliable": "plots", "moviepy": "video"}
+_WRONG_CALL = ("unexpected keyword argument", "required positional argument", "multiple values for")
+
+
+class UserError(Exception):
+    """
+    A mistake of the user: the command line prints the message as one line and no traceback.
+
+    :param message: what was given, what is allowed, what to do
+    :param exit_code: 2 for wrong usage found before anything started, 1 otherwise
+    """
+
+    def __init__(self, message: str, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def user_mistake(error: Exception) -> str | None:
+    """
+    Tell a mistake of the user from a programming error, for errors raised while something is read or constructed.
+
+    :param error: what was raised
+    :return: the message as one line, None for a programming error, whose traceback is needed
+    """
+    import gymnasium
+    import yaml
+
+    message = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        return f"{message}: pip install 'sb3-ext[{_EXTRAS[error.name]}]'"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    # The zoo evaluates strings of YAML files and of --hyperparams: only such code has no file.
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or (frames and frames[-1].filename == "<string>"):
+        return f"not a valid Python expression in the hyperparameters: {message}"
+    expected = (ValueError, AssertionError, OSError, ImportError, yaml.YAMLError, gymnasium.error.Error)
+    wrong_call = isinstance(error, TypeError) and any(text in message for text in _WRONG_CALL)
+    if message and (isinstance(error, expected) or wrong_call or type(error).__module__.split(".")[0] in _CLIENTS):
+        return message
+    return None
+
+
+@contextlib.contextmanager
+def mistakes_explained(doing: str) -> Iterator[None]:
+    """
+    Turn mistakes of the user into :class:`UserError`; programming errors pass unchanged.
+
+    :param doing: what could not be done, the beginning of the message
+    :raises UserError: for a mistake of the user
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = user_mistake(error)
+        if reason is None:
+            raise
+        raise UserError(f"{doing}: {reason}", exit_code=1) from error
+
+
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """
+    Suggest the closest allowed word.
+
+    :param given: what the user wrote
+    :param allowed: what would have been understood
+    :return: ``" Did you mean 'x'?"``, or nothing if no word is close
+    """
+    by_lower = {word.lower(): word for word in allowed}
+    close = difflib.get_close_matches(given.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

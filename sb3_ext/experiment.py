@@ -1,0 +1,99 @@
+"""The zoo's experiment manager, with errors for users and without its known traps."""
+
+from pathlib import Path
+from typing import Any
+
+from rl_zoo3.exp_manager import ExperimentManager
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from sb3_ext.errors import UserError, mistakes_explained
+
+
+class CheckedExperimentManager(ExperimentManager):
+    """
+    ``rl_zoo3.exp_manager.ExperimentManager``, except that
+
+    - wrong settings found while the run is set up raise :class:`~sb3_ext.errors.UserError`, and the folder of a run
+      that never started is removed;
+    - a hyperparameter search leaves no empty run folder, which ``enjoy`` would take for the latest run;
+    - ``--trial-id 0`` loads trial 0, which upstream ignores.
+
+    The arguments are upstream's.
+    """
+
+    def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
+        """
+        Read the hyperparameters, create the environment and the model.
+
+        :return: model and hyperparameters, None for a hyperparameter search
+        :raises UserError: if the settings are wrong
+        """
+        folder = Path(self.params_path)
+        self._created = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            with mistakes_explained("cannot start the run"):
+                return super().setup_experiment()
+        except Exception:
+            _remove_unstarted(self._created)
+            raise
+
+    def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        Read the block of the environment and what overwrites it.
+
+        :return: the hyperparameters, and a sorted copy to save
+        """
+        if self.storage and self.study_name and self.trial_id == 0:
+            trial = self.load_trial(self.storage, self.study_name, 0)
+            self.custom_hyperparams = {**trial, **(self.custom_hyperparams or {})}
+        hyperparams, saved_hyperparams = super().read_hyperparameters()
+        return hyperparams, saved_hyperparams
+
+    def load_trial(
+        self, storage: str, study_name: str, trial_id: int | None = None, convert: bool = True
+    ) -> dict[str, Any]:
+        """
+        Read the parameters of one trial of a search.
+
+        :param storage: Optuna storage URL, or a ``.log`` journal file
+        :param study_name: name of the study
+        :param trial_id: number of the trial, None for the best
+        :param convert: turn raw trial values into hyperparameters
+        :return: hyperparameters
+        :raises UserError: if there is no such study or trial
+        """
+        try:
+            params: dict[str, Any] = super().load_trial(storage, study_name, trial_id, convert)
+        except (IndexError, KeyError) as error:
+            raise UserError(f"there is no trial {trial_id} of a study {study_name!r} in {storage!r}", 1) from error
+        return params
+
+    def hyperparameters_optimization(self) -> None:
+        """
+        Run the search.
+
+        :raises UserError: if the settings are wrong or every trial was pruned
+        """
+        try:
+            with mistakes_explained("the search stopped"):
+                super().hyperparameters_optimization()
+        except UserError as error:
+            if "No trials are completed" not in str(error):
+                raise
+            raise UserError("no trial of the search finished: all were pruned, see above", 1) from error
+        finally:
+            # A search trains nothing here, yet `enjoy` would take its folder for the latest run.
+            _remove_unstarted(self._created)
+
+
+def _remove_unstarted(created: list[Path]) -> None:
+    """Remove the folders this run created, unless someone put more into them than the header of a Monitor file."""
+    for folder in created:
+        if not folder.is_dir():
+            continue
+        entries = list(folder.iterdir())
+        if any(not entry.name.endswith("monitor.csv") or len(entry.read_text().splitlines()) > 2 for entry in entries):
+            return
+        for entry in entries:
+            entry.unlink()
+        folder.rmdir()

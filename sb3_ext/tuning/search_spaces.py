@@ -1,0 +1,85 @@
+"""
+Search spaces for the zoo's ``--optimize``.
+
+Each algorithm has a pair: ``sample_*`` asks an Optuna trial and returns constructor arguments, ``convert_*`` rebuilds
+the same from ``trial.params`` alone, for ``--trial-id``. The latter describes action noise as the zoo's YAML does
+(``noise_type``, ``noise_std``), since the size of the action space is not known to it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
+    from stable_baselines3.common.noise import ActionNoise
+
+NET_ARCHS: dict[str, list[int]] = {"small": [64, 64], "medium": [256, 256], "big": [400, 300]}
+
+
+def sample_ddpg_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of :class:`sb3_ext.DDPG`.
+
+    The critic's learning rate is searched as a multiple of the actor's, the number of gradient steps as a fraction of
+    ``train_freq``. Settings of a ``HerReplayBuffer`` stay those of the YAML.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions
+    :param n_envs: number of training environments, unused
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    params: dict[str, Any] = {
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-5, 2e-3, log=True),
+        "critic_lr_ratio": trial.suggest_float("critic_lr_ratio", 0.5, 20.0, log=True),
+        "batch_size_pow": trial.suggest_int("batch_size_pow", 5, 9),
+        "train_freq": trial.suggest_int("train_freq", 1, 10),
+        "subsample_steps": trial.suggest_int("subsample_steps", 1, 4),
+        "tau": trial.suggest_float("tau", 1e-3, 0.05, log=True),
+        "learning_starts": trial.suggest_int("learning_starts", 100, 10_000, log=True),
+        "noise_type": trial.suggest_categorical("noise_type", ["normal", "ornstein-uhlenbeck"]),
+        "noise_std": trial.suggest_float("noise_std", 0.05, 0.6),
+        "net_arch": trial.suggest_categorical("net_arch", list(NET_ARCHS)),
+        "squash": trial.suggest_categorical("squash", ["tanh", "sigmoid"]),
+        "final_init": trial.suggest_categorical("final_init", [None, 3e-3]),
+        "critic_loss": trial.suggest_categorical("critic_loss", ["mse", "huber"]),
+        "critic_weight_decay": trial.suggest_categorical("critic_weight_decay", [0.0, 1e-4, 1e-2]),
+    }
+    hyperparams = convert_ddpg_params(params)
+    for name in ("gamma", "batch_size", "critic_learning_rate", "gradient_steps"):
+        trial.set_user_attr(name, hyperparams[name])
+    noise_type, noise_std = hyperparams.pop("noise_type"), hyperparams.pop("noise_std")
+    hyperparams["action_noise"] = _action_noise(noise_type, noise_std, n_actions)
+    return hyperparams
+
+
+def convert_ddpg_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn the raw values of a trial into hyperparameters as a zoo YAML block has them.
+
+    :param sampled_params: ``trial.params`` of a study made with :func:`sample_ddpg_params`
+    :return: constructor arguments, with ``noise_type`` and ``noise_std`` in place of ``action_noise``
+    """
+    params = dict(sampled_params)
+    net_arch, squash, final_init = params.pop("net_arch"), params.pop("squash"), params.pop("final_init")
+    return {
+        "gamma": 1 - params.pop("one_minus_gamma"),
+        "critic_learning_rate": params["learning_rate"] * params.pop("critic_lr_ratio"),
+        "batch_size": 2 ** params.pop("batch_size_pow"),
+        "gradient_steps": max(params["train_freq"] // params.pop("subsample_steps"), 1),
+        "policy_kwargs": {"net_arch": list(NET_ARCHS[net_arch]), "squash": squash, "final_init": final_init},
+        **params,
+    }
+
+
+def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> "ActionNoise":
+    """Build noise as the zoo does from ``noise_type`` and ``noise_std``."""
+    import numpy as np
+    from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
+
+    mean, sigma = np.zeros(n_actions), noise_std * np.ones(n_actions)
+    if noise_type == "normal":
+        return NormalActionNoise(mean=mean, sigma=sigma)
+    return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import sb3_ext
+from sb3_ext.envs import register_envs
+
+ENV_IDS = ("AdSpend-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0")
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_is_light() -> None:
+    heavy = ("torch", "stable_baselines3", "rl_zoo3", "optuna", "matplotlib")
+    loaded = run_python(f"import sys, sb3_ext; print([name for name in {heavy} if name in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_import_registers_the_environments_and_leaves_gymnasium_as_it_is() -> None:
+    code = """
+import gymnasium
+before = gymnasium.wrappers.TimeLimit, set(gymnasium.registry)
+import sb3_ext
+assert gymnasium.wrappers.TimeLimit is before[0]
+print(*sorted(set(gymnasium.registry) - before[1]))
+"""
+    assert set(ENV_IDS) <= set(run_python(code).split())
+
+
+def test_environments_are_made_without_importing_the_package_first() -> None:
+    code = """
+import gymnasium
+env = gymnasium.make("sb3_ext:AdSpend-v0")
+observation, _ = env.reset(seed=0)
+assert env.observation_space.contains(observation)
+print(env.spec.id)
+"""
+    assert run_python(code).strip() == "AdSpend-v0"
+
+
+def test_registering_again_changes_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    import gymnasium
+
+    before = dict(gymnasium.registry)
+    register_envs()
+    assert gymnasium.registry == before
+    assert not recwarn.list
+
+
+def test_public_names_are_importable_and_listed() -> None:
+    for name in sb3_ext.__all__:
+        assert getattr(sb3_ext, name) is not None
+        assert name in dir(sb3_ext)
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        sb3_ext.NoSuchName  # noqa: B018
+
+
+def test_version_is_that_of_the_installed_package() -> None:
+    assert version("sb3-ext") == sb3_ext.__version__
