@@ -14,8 +14,6 @@ from sb3_ext.envs.ad_spend.env import AdSpendEnv
 from sb3_ext.envs.ad_spend.optimum import plan_optimal
 from sb3_ext.envs.ad_spend.params import FloatArray, Market
 
-State = tuple[npt.NDArray[Any], ...]
-
 
 class Baseline(ABC):
     """
@@ -44,11 +42,11 @@ class Baseline(ABC):
 
     def predict(
         self,
-        observation: npt.NDArray[np.float32],
-        state: State | None = None,
-        episode_start: npt.NDArray[np.bool_] | None = None,
+        observation: npt.NDArray[Any] | dict[str, npt.NDArray[Any]],
+        state: tuple[npt.NDArray[Any], ...] | None = None,
+        episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = True,
-    ) -> tuple[npt.NDArray[np.float32], State]:
+    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
         """
         Decide, with the signature of SB3's ``predict``.
 

@@ -76,7 +76,7 @@ class Channel:
 
     :param name: Name of the channel, unique in its market.
     :param beta: Sales at full saturation, money per period, >= 0.
-    :param kappa: Adstock at which half of ``beta`` is sold, money per period, > 0.
+    :param kappa: Adstock at which half of ``beta`` is sold, money per period, at least 1e-6.
     :param alpha: Shape of the Hill curve, in (0, 20]. At most 1: concave; above 1: S-shaped.
     :param theta: Share of the adstock carried over to the next period, in [0, 1).
     :param historical_mean: Mean spend per period before the campaign, money, >= 0. The campaign starts with its
@@ -101,7 +101,7 @@ class Channel:
         label = f"channel {self.name!r}: "
         numbers = {
             "beta": check_number(self.beta, label + "beta", 0.0),
-            "kappa": check_number(self.kappa, label + "kappa", 0.0, low_open=True),
+            "kappa": check_number(self.kappa, label + "kappa", 1e-6),
             "alpha": check_number(self.alpha, label + "alpha", 0.0, 20.0, low_open=True),
             "theta": check_number(self.theta, label + "theta", 0.0, 1.0, high_open=True),
             "historical_mean": check_number(self.historical_mean, label + "historical_mean", 0.0),

@@ -1,0 +1,116 @@
+"""Learning curves, read from the logs of trained runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+_GRID_POINTS = 100
+_SMOOTHED_EPISODES = 20
+
+
+class Curve(NamedTuple):
+    """Mean returns over the steps of a training."""
+
+    steps: FloatArray
+    """Environment steps, ascending, shape (k,)."""
+    returns: FloatArray
+    """Mean return at these steps, shape (k,)."""
+
+
+class CurveSet(NamedTuple):
+    """Curves of several runs on the same steps."""
+
+    steps: FloatArray
+    """Environment steps, shape (k,)."""
+    returns: FloatArray
+    """Mean returns, shape (runs, k)."""
+    source: str
+    """What was measured, e.g. ``"evaluations during training"``."""
+
+
+def learning_curves(folders: Sequence[Path]) -> CurveSet | None:
+    """
+    Curves of runs, from their evaluations during training if all have them, else from their training episodes.
+
+    :param folders: Folders of the runs.
+    :return: The curves over the steps that all runs cover; None if a run has too few points for a curve.
+    :raises ValueError: If a log is damaged.
+    """
+    for read, source in (
+        (read_evaluations, "evaluations during training"),
+        (
+            read_training_episodes,
+            f"training episodes, exploration included (moving mean of at most {_SMOOTHED_EPISODES})",
+        ),
+    ):
+        curves = [read(folder) for folder in folders]
+        complete = [curve for curve in curves if curve is not None and len(curve.steps) > 1]
+        if len(complete) < len(curves) or not complete:
+            continue
+        first, last = max(curve.steps[0] for curve in complete), min(curve.steps[-1] for curve in complete)
+        if first < last:
+            steps = _common_steps(complete, first, last)
+            return CurveSet(steps, np.array([np.interp(steps, *curve) for curve in complete]), source)
+    return None
+
+
+def read_evaluations(folder: Path) -> Curve | None:
+    """
+    Read what SB3's ``EvalCallback`` logged.
+
+    :param folder: Folder of the run, with ``evaluations.npz``.
+    :return: Mean return of every evaluation; None without the file.
+    :raises ValueError: If the file is damaged.
+    """
+    path = folder / "evaluations.npz"
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as log:
+            return Curve(log["timesteps"].astype(np.float64), log["results"].mean(axis=1))
+    except Exception as error:
+        raise ValueError(f"{path} is no complete log of evaluations ({error})") from error
+
+
+def read_training_episodes(folder: Path) -> Curve | None:
+    """
+    Read what SB3's ``Monitor`` logged, of all parallel environments together.
+
+    :param folder: Folder of the run, with ``*.monitor.csv``.
+    :return: Moving mean of the returns at the end of every episode; None without episodes.
+    :raises ValueError: If a file is damaged.
+    """
+    episodes = []
+    for path in sorted(folder.glob("*monitor.csv")):
+        try:
+            start, names, *rows = path.read_text(encoding="utf-8").splitlines()
+            columns = [names.split(",").index(name) for name in ("r", "l", "t")]
+            began = float(json.loads(start.removeprefix("#"))["t_start"])
+            for row in rows:
+                cells = row.split(",")
+                reward, length, time = (float(cells[column]) for column in columns)
+                episodes.append((began + time, length, reward))
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise ValueError(f"{path} is no complete log of episodes ({error})") from error
+    if not episodes:
+        return None
+    _, lengths, returns = np.array(sorted(episodes)).T
+    window = max(1, min(_SMOOTHED_EPISODES, len(returns) // 10))
+    smoothed = np.convolve(returns, np.full(window, 1.0 / window), mode="valid")
+    return Curve(np.cumsum(lengths)[window - 1 :], smoothed)
+
+
+def _common_steps(curves: list[Curve], first: float, last: float) -> FloatArray:
+    """The runs' own steps where they are few and shared, else an even grid."""
+    steps = curves[0].steps
+    if len(steps) <= _GRID_POINTS and all(np.array_equal(steps, curve.steps) for curve in curves):
+        return steps
+    return np.linspace(first, last, _GRID_POINTS)

@@ -1,0 +1,190 @@
+"""Figures of an evaluation: functions from data to matplotlib figures. Importing this needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm
+
+# Behind the import above, which says what to do if matplotlib is missing.
+from matplotlib.figure import Figure  # isort: skip
+from matplotlib.lines import Line2D  # isort: skip
+from matplotlib.patches import Patch  # isort: skip
+from matplotlib.ticker import MaxNLocator  # isort: skip
+
+_CURVE_RESAMPLES = 2000
+_REFERENCE_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": INK, "linewidth": 1.5},
+    {"color": MUTED, "linewidth": 1.3, "linestyle": (0, (4, 2))},
+    {"color": MUTED, "linewidth": 1.3, "linestyle": (0, (1, 1.5))},
+)
+
+
+class Campaign(NamedTuple):
+    """What a policy did with a budget."""
+
+    spend: FloatArray
+    """Spend per period and channel, shape (T, N), money."""
+    sales: FloatArray
+    """Sales per period and channel, shape (T, N) or (T, 1), money."""
+
+
+def spend_plan(
+    agent: Campaign,
+    references: Mapping[str, Campaign],
+    channels: Sequence[str],
+    budget: float,
+    *,
+    agent_name: str = "agent",
+    title: str = "",
+    period: str = "day",
+) -> Figure:
+    """
+    Draw what an agent spent, channel by channel, the cumulative spend and the sales, against up to three other plans.
+
+    :param agent: The agent's campaign.
+    :param references: Other campaigns of the same length, by name.
+    :param channels: Names of the N channels.
+    :param budget: Budget of a campaign, money.
+    :param agent_name: The agent's name in the legend.
+    :param title: Title of the figure.
+    :param period: What a period is called.
+    :return: The figure.
+    """
+    n_panels = len(channels) + 2
+    n_rows = (n_panels + 1) // 2
+    height = 1.3 + 2.25 * n_rows
+    figure = new_figure(10.0, height)
+    figure.subplots_adjust(
+        left=0.07, right=0.975, top=1.0 - 1.15 / height, bottom=0.6 / height, hspace=0.42, wspace=0.15
+    )
+    panels = [figure.add_subplot(n_rows, 2, index + 1) for index in range(n_panels)]
+    n_periods = len(agent.spend)
+
+    def fill(axes: Any, amounts: FloatArray, color: str) -> None:
+        axes.stairs(amounts, fill=True, color=color, alpha=0.75)
+
+    for index, name in enumerate(channels):
+        axes = panels[index]
+        style_axes(axes, f"{name}: spend per {period}")
+        fill(axes, agent.spend[:, index], color_of(index))
+        for campaign, style in zip(references.values(), _REFERENCE_STYLES, strict=False):
+            axes.stairs(campaign.spend[:, index], baseline=None, **style)
+    cumulative, sales = panels[-2:]
+    style_axes(cumulative, "Cumulative spend")
+    style_axes(sales, f"Sales per {period}, all channels")
+    elapsed = np.arange(n_periods + 1)
+    spent = np.append(0.0, np.cumsum(agent.spend.sum(axis=1)))
+    cumulative.fill_between(elapsed, spent, color=ACCENT, alpha=0.16, linewidth=0)
+    cumulative.plot(elapsed, spent, color=ACCENT, linewidth=2.2)
+    cumulative.axhline(budget, color="#b8c1c9", linewidth=1.0, zorder=1)
+    cumulative.annotate(
+        "budget", (0.0, budget), (3, -3), textcoords="offset points", va="top", fontsize=8.5, color=MUTED
+    )
+    fill(sales, agent.sales.sum(axis=1), ACCENT)
+    for campaign, style in zip(references.values(), _REFERENCE_STYLES, strict=False):
+        cumulative.plot(elapsed, np.append(0.0, np.cumsum(campaign.spend.sum(axis=1))), **style)
+        sales.stairs(campaign.sales.sum(axis=1), baseline=None, **style)
+
+    for index, axes in enumerate(panels):
+        axes.set_xlim(0, n_periods)
+        axes.set_ylim(bottom=min(0.0, axes.dataLim.y0), top=1.08 * max(axes.dataLim.y1, 1e-9))
+        money_axis(axes.yaxis)
+        steps = [1.4, 2.8, 7, 10] if period == "day" and n_periods >= 14 else [1, 2, 5, 10]
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, steps=steps))
+        if index >= n_panels - 2:
+            axes.set_xlabel(period)
+    lines = [Line2D([], [], label=name, **style) for name, style in zip(references, _REFERENCE_STYLES, strict=False)]
+    _header(figure, title, [Patch(color=MUTED, alpha=0.5, label=f"{agent_name} (filled)"), *lines])
+    return figure
+
+
+def learning_curve(
+    steps: FloatArray,
+    returns: FloatArray,
+    *,
+    references: Mapping[str, float] | None = None,
+    title: str = "",
+    source: str = "",
+    y_label: str = "mean return",
+    label: str = "agent",
+) -> Figure:
+    """
+    Draw learning curves: a single run as a line, several as their interquartile mean with a 95 % bootstrap band.
+
+    Where the references lie close together compared with the curves, a second panel shows their neighbourhood.
+
+    :param steps: Environment steps, shape (k,).
+    :param returns: One row per run, shape (runs, k).
+    :param references: Values for up to three horizontal lines, by name.
+    :param title: Title of the figure.
+    :param source: What was measured, shown above the curves.
+    :param y_label: Label of the vertical axis.
+    :param label: Name of the curve in the legend.
+    :return: The figure.
+    """
+    references = references or {}
+    zoom = _zoom(returns, list(references.values()))
+    n_panels = 1 if zoom is None else 2
+    figure = new_figure(7.6 if zoom is None else 11.0, 4.6)
+    figure.subplots_adjust(
+        left=0.095 if zoom is None else 0.065, right=0.97, top=0.72 if zoom is None else 0.77, bottom=0.12, wspace=0.16
+    )
+    panels = [figure.add_subplot(1, n_panels, index + 1) for index in range(n_panels)]
+    middle = returns[0] if len(returns) == 1 else iqm(returns.T)
+    for axes in panels:
+        style_axes(axes)
+        if len(returns) > 1:
+            axes.plot(steps, returns.T, color=ACCENT, linewidth=0.7, alpha=0.3)
+            low, high = bootstrap_interval(returns.T, n_resamples=_CURVE_RESAMPLES)
+            axes.fill_between(steps, low, high, color=ACCENT, alpha=0.2, linewidth=0)
+        axes.plot(steps, middle, color=ACCENT, linewidth=2.2)
+        for value, style in zip(references.values(), _REFERENCE_STYLES, strict=False):
+            axes.axhline(value, **style)
+        axes.set_xlim(0, steps[-1])
+        axes.set_xlabel("environment steps")
+        money_axis(axes.xaxis)
+    panels[0].set_ylabel(y_label)
+    panels[0].set_title(source, loc="left", fontsize=9, color=MUTED)
+    if zoom is not None:
+        panels[1].set_ylim(*zoom)
+        panels[1].set_title("the same, close to the references", loc="left", fontsize=9, color=MUTED)
+    handles: list[Any] = [Line2D([], [], color=ACCENT, linewidth=2.2, label=label)]
+    if len(returns) > 1:
+        handles[0].set_label(f"{label}, interquartile mean of {len(returns)} runs")
+        handles.append(Patch(color=ACCENT, alpha=0.2, label="95 % bootstrap interval"))
+        handles.append(Line2D([], [], color=ACCENT, linewidth=0.7, alpha=0.5, label="single runs"))
+    handles += [Line2D([], [], label=name, **style) for name, style in zip(references, _REFERENCE_STYLES, strict=False)]
+    _header(figure, title, handles)
+    return figure
+
+
+def _zoom(returns: FloatArray, references: list[float]) -> tuple[float, float] | None:
+    """Limits around references and the last quarter of the curves, if they are a small part of the picture."""
+    if not references:
+        return None
+    late: npt.NDArray[np.float64] = iqm(returns.T)[-max(1, returns.shape[1] // 4) :]
+    low, high = min(*references, float(late.min())), max(*references, float(late.max()))
+    whole = max(high, float(returns.max())) - min(low, float(returns.min()))
+    margin = 0.12 * (high - low)
+    return (low - margin, high + margin) if 0.0 < 3.0 * (high - low) < whole else None
+
+
+def _header(figure: Figure, title: str, handles: list[Any]) -> None:
+    width, height = figure.get_size_inches()
+    figure.text(0.02, 1.0 - 0.22 / height, title, fontsize=13, fontweight="bold", color=INK, va="top")
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.012, 1.0 - 0.48 / height),
+        ncols=5 if width >= 10.0 else 3,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        columnspacing=1.8,
+    )

@@ -1,0 +1,219 @@
+"""Trained runs in the folders that RL Zoo3 writes: finding them, their environments, their models."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_ext.errors import UserError, mistakes_explained
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained agent and the folder of its run."""
+
+    name: str
+    """What tables call it, e.g. ``"run 3"``."""
+    algo: str
+    """Zoo key of the algorithm."""
+    env_id: str
+    """Gymnasium id."""
+    model_path: Path
+    """The saved model."""
+    hyperparams: dict[str, Any]
+    """Hyperparameters the zoo saved, without ``env_kwargs``; empty for a model outside a zoo folder."""
+    env_kwargs: dict[str, Any]
+    """Arguments of the environment to evaluate on."""
+    training_env_kwargs: dict[str, Any]
+    """Arguments of the environment it was trained on, as far as the zoo saved them."""
+    training_seed: int | None
+    """Seed of the training; None if unknown."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run, with its logs."""
+        return self.model_path.parent
+
+    @property
+    def settings_folder(self) -> Path:
+        """Where the zoo keeps hyperparameters and normalization statistics of the run."""
+        return self.folder / self.env_id
+
+    def make_env(self, seed: int) -> VecEnv:
+        """
+        The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training.
+
+        :param seed: Seed of its first episode.
+        :return: A single environment, unnormalized rewards.
+        :raises UserError: If it cannot be built.
+        """
+        from rl_zoo3.utils import create_test_env
+
+        with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly():
+            env: VecEnv = create_test_env(
+                self.env_id,
+                stats_path=str(self.settings_folder) if self.settings_folder.is_dir() else None,
+                seed=seed,
+                should_render=False,
+                hyperparams=deepcopy(self.hyperparams),
+                env_kwargs=self.env_kwargs,
+            )
+        return env
+
+    def load(self, env: VecEnv, seed: int) -> BaseAlgorithm:
+        """
+        Load the agent, with a replay buffer of a single transition.
+
+        :param env: What :meth:`make_env` returned, to check that the agent fits.
+        :param seed: Seed of stochastic actions.
+        :return: The agent.
+        :raises UserError: If the file is no model of the algorithm, or does not fit the environment.
+        """
+        from rl_zoo3.utils import ALGOS
+
+        algorithm: type[BaseAlgorithm] = ALGOS[self.algo]
+        options: dict[str, Any] = {}
+        if issubclass(algorithm, OffPolicyAlgorithm):
+            options = {"buffer_size": 1, "optimize_memory_usage": False}
+            # A goal-conditioned buffer needs its environment.
+            if "HerReplayBuffer" in str(self.hyperparams.get("replay_buffer_class", "")):
+                options["env"] = env
+        # Not needed for predictions, and schedules saved by another Python version cannot be read.
+        unused = {"learning_rate": 0.0, "lr_schedule": _no_learning, "clip_range": _no_learning}
+        try:
+            model = algorithm.load(self.model_path, custom_objects=unused, seed=seed, **options)
+        except Exception as error:
+            raise UserError(
+                f"cannot load {str(self.model_path)!r} as {self.algo} ({_one_line(error)}): "
+                "give a .zip that this algorithm saved",
+                exit_code=1,
+            ) from error
+        for kind in ("observation", "action"):
+            wanted, found = (getattr(owner, f"{kind}_space") for owner in (model, env))
+            if type(wanted) is not type(found) or wanted.shape != found.shape:
+                raise UserError(
+                    f"{str(self.model_path)!r} was trained with {kind}s {_kind_and_shape(wanted)}, but "
+                    f"{self.env_id} has {_kind_and_shape(found)}: give the --env-kwargs of its training",
+                    exit_code=1,
+                )
+        return model
+
+
+def find_runs(
+    algo: str, env_id: str, folder: str, exp_ids: Sequence[int] | None, load_best: bool = False
+) -> tuple[list[Run], list[str]]:
+    """
+    Find trained runs in a log folder.
+
+    :param algo: Zoo key.
+    :param env_id: Gymnasium id.
+    :param folder: The log folder.
+    :param exp_ids: Numbers of the runs, 0 for the latest; None for all that have a model.
+    :param load_best: Take the best model of each run's evaluations, not the last.
+    :return: The runs, by number, and names of run folders without a model, if all were asked for.
+    :raises UserError: If one is missing, or there are none.
+    """
+    from huggingface_sb3 import EnvironmentName
+    from rl_zoo3.utils import get_model_path
+
+    name = EnvironmentName(env_id)
+    known = _run_numbers(Path(folder, algo), name)
+    runs, unfinished = [], []
+    for exp_id in dict.fromkeys(known if exp_ids is None else exp_ids):
+        try:
+            with _quietly():
+                _, model_path, log_path = get_model_path(exp_id, folder, algo, name, load_best)
+        except (AssertionError, ValueError) as error:
+            if exp_ids is not None:
+                advice = (
+                    f"there are the runs {known}"
+                    if known
+                    else f"there are none of {algo} in {folder!r}: train one first"
+                )
+                what = "the latest run" if exp_id == 0 else f"run {exp_id}"
+                raise UserError(
+                    f"no trained agent of {algo} on {env_id} for {what} ({_one_line(error)}); {advice}"
+                ) from error
+            unfinished.append(f"{name}_{exp_id}")
+            continue
+        number = Path(log_path).name.rpartition("_")[2]
+        runs.append(read_run(f"run {number}" if exp_id >= 0 else algo, algo, env_id, model_path))
+    if not runs:
+        raise UserError(
+            f"no trained agent of {algo} on {env_id} in {folder!r}: train one first, or give its log folder with -f"
+        )
+    return runs, unfinished
+
+
+def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str]) -> Run:
+    """
+    Read the settings that belong to a model.
+
+    :param name: What tables shall call it.
+    :param algo: Zoo key.
+    :param env_id: Gymnasium id.
+    :param model_path: The saved model; the zoo's settings are looked for beside it, in ``<env id>/``.
+    :return: The run.
+    :raises UserError: If there is no such file or the settings cannot be read.
+    """
+    from huggingface_sb3 import EnvironmentName
+    from rl_zoo3.utils import get_saved_hyperparams
+
+    path = Path(model_path)
+    if not path.is_file():
+        raise UserError(f"--model: there is no file {os.fspath(model_path)!r}: give the .zip of a saved model")
+    settings = path.parent / EnvironmentName(env_id)
+    try:
+        with _quietly():
+            hyperparams, _ = get_saved_hyperparams(str(settings), test_mode=True)
+            arguments = _training_arguments(settings / "args.yml")
+    # The files hold pickled objects: a damaged one can raise anything.
+    except Exception as error:
+        raise UserError(f"cannot read config.yml and args.yml in {str(settings)!r} ({_one_line(error)})", 1) from error
+    from_file = hyperparams.pop("env_kwargs", None) or {}
+    env_kwargs = dict(arguments.get("env_kwargs") or from_file)
+    return Run(name, algo, env_id, path, hyperparams, env_kwargs, env_kwargs, arguments.get("seed"))
+
+
+def _training_arguments(path: Path) -> dict[str, Any]:
+    """Arguments of the training command. The zoo saves Python objects among them, as it does in the model."""
+    if not path.is_file():
+        return {}
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.UnsafeLoader)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no arguments")
+    return content
+
+
+def _run_numbers(folder: Path, name: str) -> list[int]:
+    """Numbers of the runs ``<name>_<number>`` in a folder, ascending."""
+    found = (path.name.removeprefix(f"{name}_") for path in folder.glob(f"{name}_*") if path.is_dir())
+    return sorted(int(number) for number in found if number.isdigit())
+
+
+def _quietly() -> contextlib.redirect_stdout[io.StringIO]:
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _kind_and_shape(space: spaces.Space[Any]) -> str:
+    return f"{type(space).__name__}{space.shape or ''}"
+
+
+def _no_learning(_: float) -> float:
+    return 0.0
