@@ -285,7 +285,7 @@ def test_channel_parameters_out_of_range(field: str, values: list[object]) -> No
             replace(A, **{field: value})
         one_line(error, field, repr(value))
         if field != "name":
-            one_line(error, "channel 'a'", "[" if field in ("beta", "theta", "historical_mean") else "(")
+            one_line(error, "channel 'a'", "[" if field in ("beta", "kappa", "theta", "historical_mean") else "(")
 
 
 @pytest.mark.parametrize(

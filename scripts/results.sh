@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Trains and evaluates every row of docs/results.md: 10 training seeds each (0 to 9), evaluated on episodes that no training
+# saw, one process per core. Trained agents go to results-logs/, tables, raw CSV and pictures to docs/results/.
+# JOBS limits the processes. Arguments choose rows, e.g. `bash scripts/results.sh AdSpend-v0 Pendulum-v1`; without arguments all of them are run.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
+export OMP_NUM_THREADS=1 MPLBACKEND=Agg
+
+# name | algorithm | environment | episodes to evaluate | further flags of `sb3-ext train`
+rows() {
+    cat <<'ROWS'
+AdSpend-v0|ddpg_ext|AdSpend-v0|1|
+AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1|
+AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1|
+AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1|
+AdSpendSeasonal-v0|ddpg_ext|AdSpendSeasonal-v0|1|
+Pendulum-v1|ddpg_ext|Pendulum-v1|100|
+Pendulum-v1_sb3|ddpg|Pendulum-v1|100|-params learning_starts:1000 batch_size:256
+ROWS
+}
+
+run_row() {
+    IFS='|' read -r name algo env episodes flags <<<"$1"
+    for seed in 0 1 2 3 4 5 6 7 8 9; do
+        # shellcheck disable=SC2086  # the flags are several words
+        sb3-ext train --algo "$algo" --env "$env" --seed "$seed" -f "results-logs/$name" --num-threads 1 --verbose 0 \
+            --eval-freq 1000 --eval-episodes "$((episodes > 1 ? 5 : 1))" $flags >>"results-logs/$name.log" 2>&1
+    done
+    sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes" \
+        --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
+    echo "$name done after $SECONDS s"
+}
+export -f run_row
+
+mkdir -p results-logs
+rows | { if [ $# -gt 0 ]; then grep -E "^($(IFS='|'; echo "$*"))\|"; else cat; fi; } | xargs -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'run_row "$1"' _ {}
