@@ -1,0 +1,53 @@
+"""The main job on real input: a fitted media-mix model becomes a market, and an agent learns to spend on it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.noise import NormalActionNoise
+
+from sb3_ext import DDPG
+from sb3_ext.cli import main
+from sb3_ext.envs.ad_spend import AdSpendEnv, Market, baselines, plan_optimal
+
+ROBYN = Path(__file__).resolve().parents[2] / "shared/data/robyn_model_3_165_9.json"
+needs_robyn = pytest.mark.skipif(not ROBYN.is_file(), reason=f"no Robyn export at {ROBYN}")
+
+
+@needs_robyn
+def test_ddpg_trains_on_a_robyn_model(tmp_path: Path) -> None:
+    market = Market.from_robyn(ROBYN)
+    env = Monitor(AdSpendEnv(market, periods=26), info_keywords=("campaign_value", "utilization"))
+    noise = NormalActionNoise(np.zeros(5), 0.1 * np.ones(5))
+    policy_kwargs = {"net_arch": [32, 32], "initial_action": -0.75}
+    model = DDPG("MlpPolicy", env, action_noise=noise, gamma=1.0, policy_kwargs=policy_kwargs, seed=0, device="cpu")
+    model.learn(520)
+    assert all(info["utilization"] <= 1.0 + 1e-9 for info in model.ep_info_buffer)
+
+    campaign = env.unwrapped
+    plan = plan_optimal(market, campaign.budget, campaign.periods)
+    values = {
+        name: evaluate_policy(policy, env, n_eval_episodes=1)[0] * campaign.reward_scale
+        for name, policy in {"agent": model, **baselines.all_baselines(env, seed=0)}.items()
+    }
+    assert max(values.values()) <= plan.upper_bound
+    assert values["open-loop optimum"] == pytest.approx(plan.value, rel=1e-4)
+    assert values["agent"] > 0.0
+
+    model.save(tmp_path / "model")
+    loaded = DDPG.load(tmp_path / "model", env=env)
+    assert evaluate_policy(loaded, env, n_eval_episodes=1)[0] * campaign.reward_scale == pytest.approx(values["agent"])
+
+
+@needs_robyn
+def test_a_market_file_goes_through_the_zoo(tmp_path: Path) -> None:
+    market_file, logs, results = tmp_path / "market.json", tmp_path / "logs", tmp_path / "results"
+    Market.from_robyn(ROBYN).save(market_file)
+    run = ["--algo", "ddpg_ext", "--env", "AdSpend-v0", "-f", str(logs)]
+    market = ["--env-kwargs", f"market:'{market_file}'", "periods:26"]
+    assert main(["train", *run, *market, "-n", "300", "--seed", "1", "--eval-freq", "-1", "--verbose", "0"]) == 0
+    assert main(["evaluate", *run, "-n", "1", "--output", str(results)]) == 0
+    table = (results / "results.md").read_text()
+    assert "best plan found" in table and "open-loop optimum" in table
