@@ -8,6 +8,7 @@ plugin knows: its hyperparameter files and its environments.
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import io
 import math
 import os
@@ -47,6 +48,13 @@ def check_train(args: argparse.Namespace) -> None:
         raise UserError(f"--seed is {args.seed}: give at most {2**32 - 1}, or -1 for a random one")
     if args.trained_agent and not (args.trained_agent.endswith(".zip") and os.path.isfile(args.trained_agent)):
         raise UserError(f"--trained-agent: there is no .zip file {args.trained_agent!r}")
+    if args.n_evaluations is not None and args.n_evaluations < 1:
+        raise UserError(f"--n-evaluations is {args.n_evaluations}: give a positive number")
+    if args.track and importlib.util.find_spec("wandb") is None:
+        raise UserError("--track needs Weights & Biases: pip install wandb")
+    for name in ("log_folder", "tensorboard_log"):
+        if getattr(args, name):
+            check_writable(getattr(args, name), f"--{name.replace('_', '-')}")
     if args.trial_id is not None and not (args.storage and args.study_name):
         raise UserError("--trial-id needs the --storage and --study-name of the search it belongs to")
     _check_device(args.device)
@@ -67,6 +75,7 @@ def check_enjoy(args: argparse.Namespace) -> None:
     :raises UserError: if either is not so
     """
     _check_device(args.device)
+    _check_timesteps(args.n_timesteps)
     _check_agent(args, downloads=_HUB_FOLDER in args.folder and args.algo not in ALGORITHMS)
 
 
@@ -103,6 +112,7 @@ def check_benchmark(args: argparse.Namespace) -> None:
     """
     from rl_zoo3.utils import get_trained_models
 
+    _check_timesteps(args.n_timesteps)
     if not os.path.isdir(args.log_dir):
         raise UserError(f"--log-dir: there is no folder {args.log_dir!r}; {_LOGS_ADVICE}")
     if args.no_hub and not get_trained_models(args.log_dir):
@@ -120,14 +130,29 @@ def check_plot(args: argparse.Namespace) -> None:
     for name in ("algos", "env", "exp_folders", "input"):
         if getattr(args, name, ()) is None:
             raise UserError(f"--{name.replace('_', '-')} is required")
-    if hasattr(args, "input") and not os.path.isfile(args.input):
-        raise UserError(f"-i: there is no file {args.input!r}; `all_plots -o NAME` writes NAME.pkl")
+    if hasattr(args, "input") and not (args.input.endswith(".pkl") and os.path.isfile(args.input)):
+        raise UserError(f"-i: there is no .pkl file {args.input!r}; `all_plots -o NAME` writes NAME.pkl")
     for folder in [*getattr(args, "exp_folders", []), *([args.exp_folder] if hasattr(args, "exp_folder") else [])]:
         if not os.path.isdir(folder):
             raise UserError(f"-f: there is no folder {folder!r}; {_LOGS_ADVICE}")
-    if hasattr(args, "exp_folder") and not os.path.isdir(os.path.join(args.exp_folder, args.algo)):
-        known = _listing(Path(args.exp_folder))
-        raise UserError(f"-a: {args.exp_folder!r} holds no runs of {args.algo!r}, only of {known}")
+    if hasattr(args, "exp_folder"):
+        _check_runs([args.exp_folder], [args.algo], args.env)
+    elif hasattr(args, "exp_folders"):
+        _check_runs(args.exp_folders, args.algos, args.env)
+
+
+def check_writable(folder: str, flag: str) -> None:
+    """
+    Check that a folder exists or can be made, and can be written to.
+
+    :param folder: the folder
+    :param flag: the argument that names it
+    :raises UserError: if it cannot
+    """
+    path = Path(folder).absolute()
+    existing = next(ancestor for ancestor in (path, *path.parents) if ancestor.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise UserError(f"{flag}: cannot write to {folder!r}: {str(existing)!r} is no folder that can be written to")
 
 
 def check_environment(args: argparse.Namespace) -> None:
@@ -158,6 +183,18 @@ def check_environment(args: argparse.Namespace) -> None:
         args.gym_packages = list(dict.fromkeys(packages))
 
 
+def _check_runs(folders: list[str], algos: list[str], env_ids: str | list[str]) -> None:
+    """Refuse to plot runs that do not exist; the zoo would draw an empty figure."""
+    for algo in algos:
+        if not any(os.path.isdir(os.path.join(folder, algo.lower())) for folder in folders):
+            known = _listing(Path(folders[0]))
+            raise UserError(f"-a: {', '.join(folders)} holds no runs of {algo!r}, only of {known}")
+        for env_id in [env_ids] if isinstance(env_ids, str) else env_ids:
+            if not any(Path(folder, algo.lower()).glob(f"*{env_id}*") for folder in folders):
+                known = _listing(Path(folders[0], algo.lower()))
+                raise UserError(f"-e: no runs of {algo!r} on {env_id!r} in {', '.join(folders)}, only {known}")
+
+
 def _check_agent(args: argparse.Namespace, downloads: bool) -> None:
     from rl_zoo3.utils import get_model_path
 
@@ -171,6 +208,11 @@ def _check_agent(args: argparse.Namespace, downloads: bool) -> None:
     except (AssertionError, ValueError) as error:
         if not downloads:
             raise UserError(_no_agent(args, str(error))) from error
+
+
+def _check_timesteps(n_timesteps: int) -> None:
+    if n_timesteps < 1:
+        raise UserError(f"-n is {n_timesteps}: give a positive number")
 
 
 def _check_device(device: str) -> None:
@@ -211,9 +253,10 @@ def _check_hyperparams(block: dict[str, Any], path: str) -> None:
             _check_learning_rate(key, value)
     if "n_timesteps" not in block:
         raise UserError(f"the hyperparameters in {path!r} lack n_timesteps, which the zoo needs in every block")
-    n_envs = block.get("n_envs", 1)
-    if not isinstance(n_envs, int) or n_envs < 1:
-        raise UserError(f"hyperparameter n_envs is {n_envs!r}: give a positive whole number")
+    for key in ("n_timesteps", "n_envs", "frame_stack"):
+        value = block.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1 or value != int(value):
+            raise UserError(f"hyperparameter {key} is {value!r}: give a positive whole number")
     if block.get("noise_type") is not None:
         _check_noise(block)
     for key in ("env_wrapper", "vec_env_wrapper", "callback"):
@@ -256,9 +299,11 @@ def _class_names(value: Any) -> Iterator[str]:
 
 def _check_importable(key: str, name: str) -> None:
     try:
-        pkgutil.resolve_name(name)
+        found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"hyperparameter {key} names {name!r}, which cannot be imported: {error}") from error
+    if not callable(found):
+        raise UserError(f"hyperparameter {key} names {name!r}, which is no class: it is a {type(found).__name__}")
 
 
 def _no_agent(args: argparse.Namespace, reason: str) -> str:

@@ -51,11 +51,12 @@ def user_mistake(error: Exception) -> str | None:
 
 
 @contextlib.contextmanager
-def mistakes_explained(doing: str) -> Iterator[None]:
+def mistakes_explained(doing: str, everything: bool = False) -> Iterator[None]:
     """
     Turn mistakes of the user into :class:`UserError`; programming errors pass unchanged.
 
     :param doing: what could not be done, the beginning of the message
+    :param everything: whether any error counts as the user's, for code that only turns the user's settings into objects
     :raises UserError: for a mistake of the user
     """
     try:
@@ -64,6 +65,8 @@ def mistakes_explained(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = user_mistake(error)
+        if reason is None and everything:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())} (SB3_EXT_DEBUG=1 shows the traceback)"
         if reason is None:
             raise
         raise UserError(f"{doing}: {reason}", exit_code=1) from error

@@ -31,7 +31,7 @@ class CheckedExperimentManager(ExperimentManager):
         folder = Path(self.params_path)
         self._created = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
-            with mistakes_explained("cannot start the run"):
+            with mistakes_explained("cannot start the run", everything=True):
                 return super().setup_experiment()
         except Exception:
             _remove_unstarted(self._created)

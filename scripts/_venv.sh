@@ -9,9 +9,9 @@ if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "error: $PYTHON is $("$PYTHON" --version 2>&1); the tested versions need Python 3.11 or newer: set PYTHON" >&2
     exit 1
 fi
-if [ ! -x .venv/bin/python ]; then
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     echo "Creating .venv"
-    "$PYTHON" -m venv .venv
+    "$PYTHON" -m venv --clear .venv
 fi
 stamp="$(cat pyproject.toml scripts/constraints.txt | cksum)"
 if [ "$(cat .venv/.sb3_ext_installed 2>/dev/null || true)" != "$stamp" ]; then

@@ -13,7 +13,6 @@ AdSpend-v0|ddpg_ext|AdSpend-v0|1|
 AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1|
 AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1|
 AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1|
-AdSpendSeasonal-v0|ddpg_ext|AdSpendSeasonal-v0|1|
 Pendulum-v1|ddpg_ext|Pendulum-v1|100|
 Pendulum-v1_sb3|ddpg|Pendulum-v1|100|-params learning_starts:1000 batch_size:256
 ROWS
@@ -21,6 +20,10 @@ ROWS
 
 run_row() {
     IFS='|' read -r name algo env episodes flags <<<"$1"
+    if [ -e "results-logs/$name" ]; then
+        echo "error: results-logs/$name exists: repeated seeds would count twice, move it away first" >&2
+        exit 1
+    fi
     for seed in 0 1 2 3 4 5 6 7 8 9; do
         # shellcheck disable=SC2086  # the flags are several words
         sb3-ext train --algo "$algo" --env "$env" --seed "$seed" -f "results-logs/$name" --num-threads 1 --verbose 0 \
@@ -28,9 +31,9 @@ run_row() {
     done
     sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes" \
         --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
-    echo "$name done after $SECONDS s"
+    echo "$name took $SECONDS s"
 }
 export -f run_row
 
 mkdir -p results-logs
-rows | { if [ $# -gt 0 ]; then grep -E "^($(IFS='|'; echo "$*"))\|"; else cat; fi; } | xargs -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -c 'run_row "$1"' _ {}
+rows | { if [ $# -gt 0 ]; then grep -E "^($(IFS='|'; echo "$*"))\|"; else cat; fi; } | xargs -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -euo pipefail -c 'run_row "$1"' _ {}

@@ -50,7 +50,8 @@ class DDPG(OffPolicyAlgorithm):
 
     Differences from the paper:
 
-    1. Soft targets follow with ``tau=0.005`` and minibatches hold 256 transitions (paper: 0.001 and 64), as in SB3.
+    1. Defaults are SB3's: both networks learn at 1e-3, soft targets follow with ``tau=0.005`` and minibatches hold 256
+       transitions. The paper: ``learning_rate=1e-4, critic_learning_rate=1e-3, tau=0.001, batch_size=64``.
     2. The action enters the critic with the observation, output layers start as PyTorch does, and the critic has no L2.
        The paper: ``policy_kwargs=dict(action_layer=1, final_init=3e-3)``, ``critic_weight_decay=1e-2``.
     3. No batch normalisation; wrap the environment in ``VecNormalize`` to normalise observations.
@@ -64,7 +65,6 @@ class DDPG(OffPolicyAlgorithm):
     :param env: environment to learn from, or its id; its action space is a float ``Box`` with finite bounds, low < high
     :param learning_rate: learning rate of the actor: a number >= 0, a schedule of the remaining progress (1 to 0),
         or ``"lin_<number>"`` for a linear decay to 0
-    :param critic_learning_rate: learning rate of the critic, same forms; ``None`` means the same as ``learning_rate``
     :param buffer_size: transitions kept in the replay buffer, at least 1
     :param learning_starts: environment steps with random actions and without updates, at least 0
     :param batch_size: transitions in a minibatch, at least 1
@@ -78,10 +78,6 @@ class DDPG(OffPolicyAlgorithm):
     :param replay_buffer_kwargs: keyword arguments of the replay buffer
     :param optimize_memory_usage: store each observation once, see SB3's ``ReplayBuffer``; not with ``n_steps > 1``
     :param n_steps: rewards summed before bootstrapping, at least 1; 1 for ``Dict`` observations
-    :param critic_loss: ``"mse"`` or ``"huber"`` (threshold 1)
-    :param critic_weight_decay: ``weight_decay`` of the critic's optimizer, at least 0 (with Adam the paper's L2 term in
-        the gradient); 0 leaves what ``policy_kwargs["optimizer_kwargs"]`` says. The actor is never affected
-    :param max_grad_norm: largest gradient norm of each network, above 0; ``None`` for no clipping
     :param stats_window_size: number of episodes in the logged averages
     :param tensorboard_log: directory for TensorBoard, ``None`` for no log
     :param policy_kwargs: arguments of the policy, see :class:`sb3_ext.ddpg.DDPGPolicy`
@@ -89,6 +85,11 @@ class DDPG(OffPolicyAlgorithm):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the networks at once (and check the arguments)
+    :param critic_learning_rate: learning rate of the critic, same forms; ``None`` means the same as ``learning_rate``
+    :param critic_loss: ``"mse"`` or ``"huber"`` (threshold 1)
+    :param critic_weight_decay: ``weight_decay`` of the critic's optimizer, at least 0 (with Adam the paper's L2 term in
+        the gradient); 0 leaves what ``policy_kwargs["optimizer_kwargs"]`` says. The actor is never affected
+    :param max_grad_norm: largest gradient norm of each network, above 0; ``None`` for no clipping
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not a ``Box`` with finite bounds
     """
@@ -109,8 +110,7 @@ class DDPG(OffPolicyAlgorithm):
         self,
         policy: str | type[DDPGPolicy],
         env: GymEnv | str,
-        learning_rate: float | str | Schedule = 1e-4,
-        critic_learning_rate: float | str | Schedule | None = 1e-3,
+        learning_rate: float | str | Schedule = 1e-3,
         buffer_size: int = 1_000_000,
         learning_starts: int = 100,
         batch_size: int = 256,
@@ -123,9 +123,6 @@ class DDPG(OffPolicyAlgorithm):
         replay_buffer_kwargs: dict[str, Any] | None = None,
         optimize_memory_usage: bool = False,
         n_steps: int = 1,
-        critic_loss: str = "mse",
-        critic_weight_decay: float = 0.0,
-        max_grad_norm: float | None = None,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -133,6 +130,11 @@ class DDPG(OffPolicyAlgorithm):
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
+        *,
+        critic_learning_rate: float | str | Schedule | None = None,
+        critic_loss: str = "mse",
+        critic_weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             policy,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,9 +12,12 @@ from typing import Any, NoReturn
 
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
-from sb3_ext.evaluation.measure import Measurement, ad_spend_env, measure, reference_plans
+from sb3_ext.evaluation.measure import Measurement, ad_spend_env, campaign_references, measure
 from sb3_ext.evaluation.report import Agent, Evaluation, terminal_table, write_csv, write_markdown
 from sb3_ext.evaluation.runs import Run, find_runs, read_run
+
+# More episodes at once pay off little and, on Atari, cost memory.
+_PARALLEL_EPISODES = 16
 
 _DESCRIPTION = """\
 Evaluate trained agents. On an AdSpend environment the table holds every baseline and the certified optimum too.
@@ -76,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     from rl_zoo3.utils import ALGOS, StoreDict
 
-    from sb3_ext.cli_checks import check_environment
+    from sb3_ext.cli_checks import check_environment, check_writable
     from sb3_ext.zoo import register
 
     register()
@@ -124,8 +126,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--seed is {args.seed}: give a number from 0 to {2**32 - 1 - args.n_eval_episodes}")
     if args.model and (args.exp_id or args.load_best):
         raise UserError("--model names the files to load: leave out --exp-id and --load-best")
-    if args.output is not None and os.path.exists(args.output) and not os.path.isdir(args.output):
-        raise UserError(f"--output: {args.output!r} is a file: give a folder")
+    if args.output is not None:
+        check_writable(args.output, "--output")
     if args.output is not None:
         _need_matplotlib()
     check_environment(args)
@@ -155,6 +157,11 @@ def _runs(args: argparse.Namespace) -> list[Run]:
                 f"{runs[0].name} and {run.name} were trained on different problems ({runs[0].env_kwargs} and "
                 f"{run.env_kwargs}): evaluate them one by one, or give --env-kwargs"
             )
+    seeds = [run.training_seed for run in runs if run.training_seed is not None]
+    if len(set(seeds)) < len(seeds):
+        _warn(f"runs share training seeds ({seeds}): they are not independent, the interval is too narrow")
+    if any(run.hyperparams != runs[0].hyperparams for run in runs):
+        _warn("the runs differ in their hyperparameters: their mean is not that of one setting")
     return runs
 
 
@@ -193,11 +200,11 @@ def _evaluate(
         baselines = {} if plain_env is None else all_baselines(plain_env, seed=seeds[0])
         campaign = None if plain_env is None else plain_env.unwrapped
         assert campaign is None or isinstance(campaign, AdSpendEnv)
-        references = None if campaign is None else reference_plans(campaign)
+        references = None if campaign is None else campaign_references(campaign)
     with Progress(disable=not args.progress) as progress:
         task = progress.add_task("evaluating", total=len(runs) + len(baselines))
         for run in runs:
-            env = run.make_env(seeds[0])
+            env = run.make_env(seeds[0], min(len(seeds), _PARALLEL_EPISODES))
             model = run.load(env, seeds[0])
             agents.append(Agent(run, model.num_timesteps, measure(model, env, seeds, not args.stochastic)))
             env.close()

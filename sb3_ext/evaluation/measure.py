@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,8 +13,8 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_ext.envs.ad_spend import AdSpendEnv, Market, plan_optimal
-from sb3_ext.envs.ad_spend.optimum import reference_values
+from sb3_ext.envs.ad_spend import AdSpendEnv, Market
+from sb3_ext.envs.ad_spend.optimum import reference_plans
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -97,34 +96,40 @@ class References(NamedTuple):
         return (self.value(mean_return) - self.even) / gain if gain > 1e-9 * abs(self.optimum) else float("nan")
 
 
-def measure(policy: PolicyPredictor, env: VecEnv, seeds: Sequence[int], deterministic: bool = True) -> Measurement:
+def measure(policy: PolicyPredictor, env: VecEnv, seeds: range, deterministic: bool = True) -> Measurement:
     """
     Run a policy for one episode per seed, so that all policies face the same episodes.
 
     :param policy: Anything with SB3's ``predict``.
-    :param env: A single environment.
+    :param env: Environments wrapped in a ``Monitor``; several of them play several episodes at once.
     :param seeds: Seed of every episode.
     :param deterministic: Whether an agent acts without exploration.
     :return: What it achieved.
     """
     result = Measurement()
+    episodes: dict[int, dict[str, Any]] = {}
 
     def record(step: dict[str, Any], _: dict[str, Any]) -> None:
         info = step["info"]
-        if not result.returns and "spend" in info and "sales" in info:
+        first_episode = not result.returns and step["i"] == 0
+        if first_episode and "spend" in info and "sales" in info:
             result.spend.append(np.array(info["spend"], dtype=np.float64))
             result.sales.append(np.array(info["sales"], dtype=np.float64))
-        if step["done"] and "utilization" in info:
-            result.utilizations.append(float(info["utilization"]))
+        if step["done"] and "episode" in info:
+            episodes[step["i"]] = info
 
     set_random_seed(seeds[0])
-    for seed in seeds:
-        env.seed(seed)
-        returns, _ = evaluate_policy(
-            policy, env, 1, deterministic=deterministic, callback=record, return_episode_rewards=True, warn=False
-        )
-        assert isinstance(returns, list)
-        result.returns.append(float(returns[0]))
+    for batch in (seeds[start : start + env.num_envs] for start in range(0, len(seeds), env.num_envs)):
+        # Environment i starts with the seed batch[0] + i; what exceeds the batch is played and dropped.
+        env.seed(batch[0])
+        evaluate_policy(policy, env, env.num_envs, deterministic=deterministic, callback=record, warn=False)
+        for _, (_, info) in zip(batch, sorted(episodes.items()), strict=False):
+            result.returns.append(float(info["episode"]["r"]))
+            if "campaign_value" in info:
+                # Monitor rounds to 6 decimals, too coarse to tell a plan from the optimum.
+                result.returns[-1] = float(info["campaign_value"]) / float(env.get_attr("reward_scale", 0)[0])
+                result.utilizations.append(float(info["utilization"]))
+        episodes.clear()
     return result
 
 
@@ -143,7 +148,7 @@ def ad_spend_env(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any] |
     return None
 
 
-def reference_plans(campaign: AdSpendEnv) -> References:
+def campaign_references(campaign: AdSpendEnv) -> References:
     """
     Value of even pacing and of the best plan.
 
@@ -153,8 +158,6 @@ def reference_plans(campaign: AdSpendEnv) -> References:
     unknown = float("nan")
     if not isinstance(campaign.market, Market):
         return References(campaign.reward_scale, unknown, unknown, unknown, unknown)
-    problem = campaign.market, campaign.budget, campaign.periods
-    _, cap = campaign.spend_bounds
-    values = reference_values(*problem, cap)
-    spent = float(plan_optimal(*problem, cap=cap).spend.sum()) / campaign.budget
-    return References(campaign.reward_scale, values.even, values.optimal, values.upper_bound, spent)
+    even, plan = reference_plans(campaign.market, campaign.budget, campaign.periods, campaign.spend_bounds[1])
+    spent = float(plan.spend.sum()) / campaign.budget
+    return References(campaign.reward_scale, even, plan.value, plan.upper_bound, spent)

@@ -15,7 +15,7 @@ import yaml
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_ext.errors import UserError, mistakes_explained
 
@@ -51,12 +51,13 @@ class Run:
         """Where the zoo keeps hyperparameters and normalization statistics of the run."""
         return self.folder / self.env_id
 
-    def make_env(self, seed: int) -> VecEnv:
+    def make_env(self, seed: int, n_envs: int = 1) -> VecEnv:
         """
         The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training.
 
-        :param seed: Seed of its first episode.
-        :return: A single environment, unnormalized rewards.
+        :param seed: Seed of the first episode; environment i starts with ``seed + i``.
+        :param n_envs: Number of environments.
+        :return: The environments in this process, unnormalized rewards.
         :raises UserError: If it cannot be built.
         """
         from rl_zoo3.utils import create_test_env
@@ -64,6 +65,8 @@ class Run:
         with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly():
             env: VecEnv = create_test_env(
                 self.env_id,
+                n_envs=n_envs,
+                vec_env_cls=DummyVecEnv,
                 stats_path=str(self.settings_folder) if self.settings_folder.is_dir() else None,
                 seed=seed,
                 should_render=False,

@@ -44,6 +44,7 @@ def sample_ddpg_params(
         "net_arch": trial.suggest_categorical("net_arch", list(NET_ARCHS)),
         "squash": trial.suggest_categorical("squash", ["tanh", "sigmoid"]),
         "final_init": trial.suggest_categorical("final_init", [None, 3e-3]),
+        "initial_action": trial.suggest_categorical("initial_action", [0.0, -0.5]),
         "critic_loss": trial.suggest_categorical("critic_loss", ["mse", "huber"]),
         "critic_weight_decay": trial.suggest_categorical("critic_weight_decay", [0.0, 1e-4, 1e-2]),
     }
@@ -63,13 +64,13 @@ def convert_ddpg_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     :return: constructor arguments, with ``noise_type`` and ``noise_std`` in place of ``action_noise``
     """
     params = dict(sampled_params)
-    net_arch, squash, final_init = params.pop("net_arch"), params.pop("squash"), params.pop("final_init")
+    policy_kwargs = {name: params.pop(name) for name in ("squash", "final_init", "initial_action")}
     return {
         "gamma": 1 - params.pop("one_minus_gamma"),
         "critic_learning_rate": params["learning_rate"] * params.pop("critic_lr_ratio"),
         "batch_size": 2 ** params.pop("batch_size_pow"),
         "gradient_steps": max(params["train_freq"] // params.pop("subsample_steps"), 1),
-        "policy_kwargs": {"net_arch": list(NET_ARCHS[net_arch]), "squash": squash, "final_init": final_init},
+        "policy_kwargs": {"net_arch": list(NET_ARCHS[params.pop("net_arch")]), **policy_kwargs},
         **params,
     }
 
@@ -83,3 +84,55 @@ def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> "ActionN
     if noise_type == "normal":
         return NormalActionNoise(mean=mean, sigma=sigma)
     return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)
+
+
+REINFORCE_NET_ARCHS: dict[str, list[int]] = {"linear": [], "tiny": [5], "small": [64, 64], "medium": [256, 256]}
+
+
+def sample_reinforce_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of :class:`sb3_ext.REINFORCE`.
+
+    Episodes per update are searched as a multiple of the number of environments, which wastes the fewest steps.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions, unused
+    :param n_envs: number of training environments
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    params: dict[str, Any] = {
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
+        "n_episodes": trial.suggest_int("n_episodes", n_envs, 16 * n_envs, step=n_envs),
+        "baseline": trial.suggest_categorical("baseline", ["none", "value"]),
+        "normalize_advantage": trial.suggest_categorical("normalize_advantage", [True, False]),
+        "ent_coef": trial.suggest_float("ent_coef", 1e-5, 0.1, log=True),
+        "max_grad_norm": trial.suggest_categorical("max_grad_norm", [None, 0.5, 5.0]),
+        "net_arch": trial.suggest_categorical("net_arch", list(REINFORCE_NET_ARCHS)),
+        "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu", "elu"]),
+        "log_std_init": trial.suggest_float("log_std_init", -2.0, 0.0),
+    }
+    trial.set_user_attr("gamma", 1 - params["one_minus_gamma"])
+    return convert_reinforce_params(params)
+
+
+def convert_reinforce_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn the raw values of a trial into constructor arguments.
+
+    :param sampled_params: ``trial.params`` of a study made with :func:`sample_reinforce_params`
+    :return: constructor arguments
+    """
+    from torch import nn
+
+    params = dict(sampled_params)
+    activation_fn = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}[params.pop("activation_fn")]
+    policy_kwargs = {
+        "net_arch": list(REINFORCE_NET_ARCHS[params.pop("net_arch")]),
+        "activation_fn": activation_fn,
+        "log_std_init": params.pop("log_std_init"),
+    }
+    return {"gamma": 1 - params.pop("one_minus_gamma"), "policy_kwargs": policy_kwargs, **params}

@@ -157,7 +157,7 @@ def test_training_seeds_are_warned_about(logs: Path, workdir: Path, capfd: pytes
         (["--model", "missing.zip"], 2, "there is no file 'missing.zip'"),
         (["--model", "text.zip"], 1, "cannot load 'text.zip' as ddpg_ext"),
         (["--model", "a.zip", "--exp-id", "1"], 2, "leave out --exp-id"),
-        (["--output", "text.zip"], 2, "is a file: give a folder"),
+        (["--output", "text.zip"], 2, "is no folder that can be written to"),
         (["--env-kwargs", "budget:-1"], 1, "budget must be a finite number"),
         (["--env-kwargs", "budget:("], 2, "give NAME:VALUE in Python"),
         (["--env-kwargs", "obs_mode:'spend'"], 1, "give the --env-kwargs of its training"),

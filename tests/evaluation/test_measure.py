@@ -8,7 +8,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market
 from sb3_ext.envs.ad_spend.baselines import RandomSpend, even_pacing
-from sb3_ext.evaluation.measure import References, ad_spend_env, measure, reference_plans
+from sb3_ext.evaluation.measure import References, ad_spend_env, campaign_references, measure
 
 
 def test_references_by_hand() -> None:
@@ -29,7 +29,7 @@ def test_scores_without_a_meaning_are_nan() -> None:
 
 def test_reference_plans_of_a_market_nobody_should_advertise_in() -> None:
     env = AdSpendEnv(Market((Channel("tv", beta=1.0, kappa=1000.0),), spend_cost=1.0), budget=1000.0, periods=4)
-    references = reference_plans(env)
+    references = campaign_references(env)
     assert references.optimum == pytest.approx(0.0, abs=1.0)
     assert references.optimum_utilization < 0.05
     assert references.even < -900.0
@@ -48,12 +48,14 @@ def test_measures_the_first_campaign_and_all_returns() -> None:
 def test_every_policy_meets_the_same_episodes() -> None:
     class Idle:
         def predict(self, observation: np.ndarray, **_: object) -> tuple[np.ndarray, None]:
-            return np.zeros((1, 1), dtype=np.float32), None
+            return np.zeros((len(observation), 1), dtype=np.float32), None
 
     env = DummyVecEnv([lambda: Monitor(gym.make("Pendulum-v1"))])
-    first = measure(Idle(), env, [3, 4])  # type: ignore[arg-type]
-    assert first.returns[0] != first.returns[1]
-    assert measure(Idle(), env, [4, 3]).returns == first.returns[::-1]  # type: ignore[arg-type]
+    first = measure(Idle(), env, range(3, 8))  # type: ignore[arg-type]
+    assert len(set(first.returns)) == 5
+    assert measure(Idle(), env, range(4, 6)).returns == first.returns[1:3]  # type: ignore[arg-type]
+    several = DummyVecEnv([lambda: Monitor(gym.make("Pendulum-v1"))] * 2)
+    assert measure(Idle(), several, range(3, 8)).returns == pytest.approx(first.returns)  # type: ignore[arg-type]
     assert math.isnan(first.utilization)
 
 

@@ -24,6 +24,7 @@ RAW = {
     "net_arch": "big",
     "squash": "sigmoid",
     "final_init": 3e-3,
+    "initial_action": -0.5,
     "critic_loss": "huber",
     "critic_weight_decay": 1e-2,
 }
@@ -49,7 +50,7 @@ def test_sampler_by_hand() -> None:
         "gradient_steps": 2,
         "tau": 0.01,
         "learning_starts": 500,
-        "policy_kwargs": {"net_arch": [400, 300], "squash": "sigmoid", "final_init": 3e-3},
+        "policy_kwargs": {"net_arch": [400, 300], "squash": "sigmoid", "final_init": 3e-3, "initial_action": -0.5},
         "critic_loss": "huber",
         "critic_weight_decay": 1e-2,
     }

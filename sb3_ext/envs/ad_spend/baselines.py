@@ -55,13 +55,20 @@ class Baseline(ABC):
         :param episode_start: Which environments of the batch have just been reset, shape (n,).
         :param deterministic: Accepted for SB3's sake.
         :return: Actions, shape (N,) or (n, N), and the state for the next call.
+        :raises ValueError: If neither the arguments nor the observation tell the period.
         """
+        if isinstance(observation, dict):
+            raise ValueError("a baseline needs the observations of an AdSpend environment, got a dictionary")
         observation = np.asarray(observation)
         n_envs = 1 if observation.ndim == 1 else len(observation)
-        if state is not None or episode_start is not None or self.env.obs_mode == "spend":
+        if state is not None or episode_start is not None:
             period = np.zeros(n_envs, dtype=np.int64) if state is None else state[0]
             if episode_start is not None:
                 period = np.where(episode_start, 0, period)
+        elif self.env.obs_mode == "spend":
+            raise ValueError(
+                "this observation does not hold the time: pass episode_start, and the state that predict returned"
+            )
         else:
             time_left = observation.reshape(n_envs, -1)[:, self.env.observation_names.index("time_left")]
             period = np.rint((1.0 - time_left) * self.env.periods).astype(np.int64)
@@ -211,7 +218,7 @@ def all_baselines(env: gym.Env[Any, Any], seed: int | None = None) -> dict[str, 
 
 def _unwrap(env: gym.Env[Any, Any]) -> AdSpendEnv:
     if not isinstance(env.unwrapped, AdSpendEnv):
-        raise ValueError(f"a baseline needs an AdSpend environment, got {env}")
+        raise ValueError(f"a baseline needs one AdSpend environment (of a VecEnv: `vec_env.envs[0]`), got {env}")
     return env.unwrapped
 
 

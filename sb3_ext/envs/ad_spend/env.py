@@ -224,7 +224,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         super().reset(seed=seed)
         self._campaign.reset()
         self._start_campaign()
-        info = {"budget_left": self.budget, "adstock": self._campaign.adstock}
+        info = {"budget_left": self.budget, "adstock": self._campaign.adstock.copy()}
         return self._observation_map.observe(self._campaign, None), info
 
     def _start_campaign(self) -> None:
@@ -262,7 +262,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
             "spend": spend,
             "clipped": limited or bool(period.overspent),
             "sales": sales,
-            "adstock": campaign.adstock,
+            "adstock": campaign.adstock.copy(),
             "budget_left": float(campaign.budget_left),
             "value": value,
             **self._returns_on_spend(spend, sales),
@@ -288,23 +288,21 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         return ratios
 
     def _summary(self) -> dict[str, float]:
-        from sb3_ext.envs.ad_spend.optimum import reference_values
+        from sb3_ext.envs.ad_spend.optimum import reference_plans
 
         summary = {
             "utilization": 1.0 - float(self._campaign.budget_left) / self.budget,
             "campaign_value": self._value,
         }
         if isinstance(self.market, Market):
-            references = reference_values(self.market, self.budget, self.periods, self.action_map.cap)
-            gain = references.optimal - references.even
+            even, plan = reference_plans(self.market, self.budget, self.periods, self.action_map.cap)
+            gain = plan.value - even
             summary |= {
-                "even_value": references.even,
-                "optimal_value": references.optimal,
-                "optimal_upper_bound": references.upper_bound,
-                "regret": references.optimal - self._value,
-                "normalized_score": (self._value - references.even) / gain
-                if gain > 1e-9 * abs(references.optimal)
-                else np.nan,
+                "even_value": even,
+                "optimal_value": plan.value,
+                "optimal_upper_bound": plan.upper_bound,
+                "regret": plan.value - self._value,
+                "normalized_score": (self._value - even) / gain if gain > 1e-9 * abs(plan.value) else np.nan,
             }
         return summary
 

@@ -29,7 +29,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{os.fspath(path)}: not a complete JSON file ({error})") from error
 
 
@@ -99,7 +99,7 @@ def robyn_market(data: Any, spend_per_exposure: dict[str, float] | None = None) 
             if name not in (spend_per_exposure or {}):
                 raise ValueError(
                     f"channel {spend_name!r} was modelled on exposures ({name!r}): pass the money per exposure, "
-                    f"spend_per_exposure={{{name!r}: ...}}"
+                    f"Market.from_robyn(path, spend_per_exposure={{{name!r}: ...}}).save('market.json')"
                 )
             unit = check_number((spend_per_exposure or {})[name], f"spend_per_exposure[{name!r}]", 0.0, low_open=True)
         alpha, gamma, theta = (

@@ -113,7 +113,7 @@ class CampaignSimulator:
     Steps campaigns of one market, all at once. Model and formulas: ``docs/adspend.md``.
 
     :param market: The market.
-    :param budget: Budget of each campaign, money, > 0.
+    :param budget: Budget of each campaign, money, from 1e-6 to 1e15.
     :param periods: Length of the campaigns, >= 1.
     :param num_envs: Number of campaigns; ``None``: a single one, whose arrays have no leading dimension.
     :raises ValueError: If the budget or the number of periods is out of range.
@@ -123,7 +123,7 @@ class CampaignSimulator:
         self, market: Market | SalesFunctionMarket, budget: float, periods: int, num_envs: int | None = None
     ) -> None:
         self.market = market
-        self.budget = check_number(budget, "budget", 0.0, low_open=True)
+        self.budget = check_number(budget, "budget", 1e-6, 1e15)
         self.periods = check_periods(periods)
         self.batch_shape = () if num_envs is None else (num_envs,)
         self.season = market.season_factors(self.periods)

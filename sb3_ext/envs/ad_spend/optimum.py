@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ def plan_optimal(
 
     Adstock is linear in the spends, so with concave responses (``alpha <= 1``) this is a concave program over
     ``{low <= x <= cap, sum x <= budget}``. It is solved by a log-barrier Newton method (Boyd & Vandenberghe, Convex
-    Optimization, ch. 11), which exploits that channels only share the budget: one Cholesky-sized T x T system a channel
+    Optimization, ch. 11), which exploits that channels only share the budget: one T x T linear system a channel
     and a rank-one term. The upper bound does not rely on the solver: by concavity no plan s beats
     ``value(x) + max_s <gradient(x), s - x>`` (the Frank-Wolfe gap), and that maximum is a fractional knapsack.
 
@@ -107,16 +107,17 @@ def plan_optimal(
 
 
 class References(NamedTuple):
-    """Values of the reference plans that scores are normalized with, money."""
+    """What campaigns are compared with."""
 
-    even: float
-    optimal: float
-    upper_bound: float
+    even_value: float
+    """Value of even pacing, money."""
+    plan: Plan
+    """The best plan."""
 
 
-def reference_values(market: Market, budget: float, periods: int, cap: FloatArray) -> References:
+def reference_plans(market: Market, budget: float, periods: int, cap: FloatArray) -> References:
     """
-    Values of even pacing and of the optimal plan; remembered for the campaigns seen last.
+    Value of even pacing, and the best plan; remembered for the campaigns seen last.
 
     Smallest spends do not bind here: an agent that has run out of money stays below them, so only the plans without
     them bound what it can earn.
@@ -125,17 +126,19 @@ def reference_values(market: Market, budget: float, periods: int, cap: FloatArra
     :param budget: Budget of the campaign, money.
     :param periods: Length of the campaign.
     :param cap: Largest spend per channel and period, shape (N,), money.
-    :return: The values.
+    :return: The references.
     """
-    return _reference_values(market, budget, periods, tuple(cap.tolist()))
+    # Draws play no part, and hashing thousands of them takes longer than a campaign.
+    market = replace(market, draws=()) if market.draws else market
+    return _reference_plans(market, budget, periods, tuple(cap.tolist()))
 
 
 @lru_cache(maxsize=64)
-def _reference_values(market: Market, budget: float, periods: int, cap: tuple[float, ...]) -> References:
-    plan = plan_optimal(market, budget, periods, cap=cap)
+def _reference_plans(market: Market, budget: float, periods: int, cap: tuple[float, ...]) -> References:
+    plan = plan_optimal(market, budget, periods, cap=cap, tolerance=1e-8)
     even = np.full((periods, len(cap)), budget / periods / len(cap))
     even_value = CampaignSimulator(market, budget, periods).plan_value(np.minimum(even, cap))
-    return References(even_value, plan.value, plan.upper_bound)
+    return References(even_value, plan)
 
 
 class _Objective:

@@ -11,7 +11,7 @@ from scipy.optimize import LinearConstraint, minimize
 
 from sb3_ext.envs.ad_spend import Channel, Market, Plan, plan_optimal
 from sb3_ext.envs.ad_spend.market import CampaignSimulator, SalesFunctionMarket
-from sb3_ext.envs.ad_spend.optimum import _Objective, _Polytope, reference_values
+from sb3_ext.envs.ad_spend.optimum import _Objective, _Polytope, reference_plans
 from sb3_ext.envs.ad_spend.presets import BUDGET, PERIODS, PRESETS
 
 # The facebook channel of Robyn's demo model: alpha 2.99, inflexion point 9 442, weekly.
@@ -334,12 +334,16 @@ def test_longer_and_wider_campaigns_are_certified_too() -> None:
     assert plan_optimal(Market(channels), 1e6, 90).relative_gap <= 1e-6
 
 
-def test_reference_values() -> None:
+def test_reference_plans() -> None:
     market, cap = PRESETS["adstock"](), np.array([5000.0, 1000.0])
-    references = reference_values(market, BUDGET, PERIODS, cap)
-    plan = plan_optimal(market, BUDGET, PERIODS, cap=cap)
+    references = reference_plans(market, BUDGET, PERIODS, cap)
+    plan = plan_optimal(market, BUDGET, PERIODS, cap=cap, tolerance=1e-8)
     even = CampaignSimulator(market, BUDGET, PERIODS).plan_value(np.tile([BUDGET / 56, 1000.0], (PERIODS, 1)))
-    assert references == (pytest.approx(even), plan.value, plan.upper_bound)
+    assert references.even_value == pytest.approx(even)
+    assert (references.plan.value, references.plan.upper_bound) == (plan.value, plan.upper_bound)
+    assert plan.relative_gap <= 1e-8
+    drawn = replace(market, draws=(market.channels,))
+    assert reference_plans(drawn, BUDGET, PERIODS, cap) is reference_plans(market, BUDGET, PERIODS, cap)
 
 
 @pytest.mark.parametrize(
