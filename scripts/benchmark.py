@@ -16,10 +16,13 @@ import subprocess
 import sys
 import time
 
-import gymnasium as gym
+# Before NumPy starts its threads.
+os.environ["OMP_NUM_THREADS"] = "1"
 
-import sb3_ext  # noqa: F401  (registers the environments)
-from sb3_ext.common.files import atomic_path
+import gymnasium as gym  # noqa: E402
+
+import sb3_ext  # noqa: E402, F401  (registers the environments)
+from sb3_ext.common.files import atomic_path  # noqa: E402
 
 ENV_IDS = ("CartPole-v1", "Pendulum-v1", "AdSpend-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0")
 MODULES = ("gymnasium", "sb3_ext", "stable_baselines3", "sb3_ext.ddpg")
@@ -57,7 +60,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000, help="steps per environment and round")
     parser.add_argument("--output", help="CSV file for every single measurement")
     args = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
 
     rows: list[tuple[str, str, int, float]] = []
     for round_ in range(args.rounds):

@@ -13,8 +13,8 @@ AdSpend-v0|ddpg_ext|AdSpend-v0|1|
 AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1|
 AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1|
 AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1|
-Pendulum-v1|ddpg_ext|Pendulum-v1|100|
-Pendulum-v1_sb3|ddpg|Pendulum-v1|100|-params learning_starts:1000 batch_size:256
+Pendulum-v1|ddpg_ext|Pendulum-v1|500|
+Pendulum-v1_sb3|ddpg|Pendulum-v1|500|-params learning_rate:'lin_0.001' learning_starts:1000 batch_size:128 policy_kwargs:dict(net_arch=[64,64])
 ROWS
 }
 
