@@ -12,12 +12,13 @@ from sb3_ext.envs import register_envs
 
 if TYPE_CHECKING:
     from sb3_ext.ddpg import DDPG
+    from sb3_ext.reinforce import REINFORCE
 
 __version__ = "0.1.0"
 
-__all__ = ["DDPG", "__version__"]
+__all__ = ["DDPG", "REINFORCE", "__version__"]
 
-_LAZY = {"DDPG": "sb3_ext.ddpg"}
+_LAZY = {"DDPG": "sb3_ext.ddpg", "REINFORCE": "sb3_ext.reinforce"}
 
 
 def __getattr__(name: str) -> object:

@@ -19,10 +19,10 @@ import time
 # Before NumPy starts its threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import gymnasium as gym  # noqa: E402
+import gymnasium as gym
 
-import sb3_ext  # noqa: E402, F401  (registers the environments)
-from sb3_ext.common.files import atomic_path  # noqa: E402
+import sb3_ext  # noqa: F401  (registers the environments)
+from sb3_ext.common.files import atomic_path
 
 ENV_IDS = ("CartPole-v1", "Pendulum-v1", "AdSpend-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0")
 MODULES = ("gymnasium", "sb3_ext", "stable_baselines3", "sb3_ext.ddpg")
