@@ -39,6 +39,11 @@ ALGORITHMS: dict[str, ZooEntry] = {
         "sb3_ext.tuning.search_spaces:sample_reinforce_params",
         "sb3_ext.tuning.search_spaces:convert_reinforce_params",
     ),
+    "q_learning": ZooEntry(
+        "sb3_ext.q_learning:QLearning",
+        "sb3_ext.tuning.search_spaces:sample_q_learning_params",
+        "sb3_ext.tuning.search_spaces:convert_q_learning_params",
+    ),
 }
 
 

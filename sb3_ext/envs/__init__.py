@@ -3,6 +3,7 @@
 import gymnasium
 
 _AD_SPEND = "sb3_ext.envs.ad_spend.env:AdSpendEnv"
+_TOY_MDP = "sb3_ext.envs.toy_mdp:ThreeStateMDP"
 
 
 def register_envs() -> None:
@@ -16,3 +17,5 @@ def register_envs() -> None:
     }.items():
         if env_id not in gymnasium.registry:
             gymnasium.register(id=env_id, entry_point=_AD_SPEND, kwargs=kwargs)
+    if "ThreeStateMDP-v0" not in gymnasium.registry:
+        gymnasium.register(id="ThreeStateMDP-v0", entry_point=_TOY_MDP, max_episode_steps=100)

@@ -136,3 +136,38 @@ def convert_reinforce_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
         "log_std_init": params.pop("log_std_init"),
     }
     return {"gamma": 1 - params.pop("one_minus_gamma"), "policy_kwargs": policy_kwargs, **params}
+
+
+def sample_q_learning_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of :class:`sb3_ext.QLearning`.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions, unused
+    :param n_envs: number of training environments, unused
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    return convert_q_learning_params(
+        {
+            "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.1, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 1.0, log=True),
+            "learning_rate_decay": trial.suggest_float("learning_rate_decay", 1e-7, 1e-2, log=True),
+            "exploration_initial_eps": trial.suggest_float("exploration_initial_eps", 0.0, 1.0),
+            "exploration_final_eps": trial.suggest_float("exploration_final_eps", 0.0, 0.2),
+            "exploration_bonus": trial.suggest_categorical("exploration_bonus", [0.0, 1.0, 10.0]),
+        }
+    )
+
+
+def convert_q_learning_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn the raw values of a trial into hyperparameters as a zoo YAML block has them.
+
+    :param sampled_params: ``trial.params`` of a study made with :func:`sample_q_learning_params`
+    :return: constructor arguments
+    """
+    params = dict(sampled_params)
+    return {"gamma": 1 - params.pop("one_minus_gamma"), **params}

@@ -1,4 +1,4 @@
-"""The zoo's search space builds models, and a finished trial can be rebuilt from its raw values."""
+"""The search space of REINFORCE builds models, and a finished trial can be rebuilt from its raw values."""
 
 import optuna
 import pytest

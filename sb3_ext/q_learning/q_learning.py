@@ -1,0 +1,340 @@
+"""Tabular Q-learning as a Stable-Baselines3 algorithm."""
+
+import sys
+import time
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import LinearSchedule, safe_mean
+
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive, is_real, make_schedule
+from sb3_ext.q_learning.policies import MlpPolicy, QTablePolicy, TablePolicy
+
+SelfQLearning = TypeVar("SelfQLearning", bound="QLearning")
+
+
+class QLearning(BaseAlgorithm):
+    """
+    Tabular Q-learning
+
+    Paper: https://link.springer.com/article/10.1007/BF00992698 (Watkins and Dayan, 1992)
+
+    ``Q(s, a) += alpha (r + gamma max_a' f(s', a') - Q(s, a))`` after every step of every environment, with
+
+    - ``alpha = learning_rate / (1 + learning_rate_decay k)``, k the number of updates so far;
+    - ``f(s, a) = Q(s, a) + exploration_bonus / (1 + N(s, a))``, N the number of updates of the pair: a count-based
+      bonus that also makes states worth a visit from afar. While training, the greedy action maximises f as well.
+
+    Exploration draws a coin for each environment. ``exploration_initial_eps=exploration_final_eps=1`` explores purely
+    at random, ``0`` for both relies on the bonus or on optimism, ``policy_kwargs=dict(q_init=...)``.
+
+    An episode cut by a time limit bootstraps; a terminal state has no future. With several environments, all targets of
+    a step use the table as it was before the step; updates of the same pair then follow each other.
+
+    States may have different actions: if the environment has a method ``action_masks()`` (the convention of
+    sb3-contrib's ``MaskablePPO``), unavailable actions get the value minus infinity and are never taken. Masks must
+    depend on the observation alone. ``info["action_mask"]``, if there is one, is used for the last state of a truncated
+    episode, which the method can no longer tell.
+
+    :param policy: policy class or its alias (``TablePolicy``, or ``MlpPolicy``, which is the same)
+    :param env: environment to learn from, or its id; with ``Discrete`` or ``MultiDiscrete`` observations
+        (:class:`sb3_ext.wrappers.DiscretizeObservation` makes such of a ``Box``) and ``Discrete`` actions
+    :param learning_rate: share of the error corrected by an update: a number in [0, 1], a schedule of the remaining
+        progress (1 to 0), or ``"lin_<number>"`` for a linear decay to 0
+    :param learning_rate_decay: decay of the learning rate per update, at least 0
+    :param gamma: discount factor, in [0, 1]
+    :param exploration_fraction: share of training over which the exploration rate falls, in (0, 1]
+    :param exploration_initial_eps: probability of a random action at the start, in [0, 1]
+    :param exploration_final_eps: probability of a random action at the end, in [0, 1]
+    :param exploration_bonus: the bonus of a pair that was never updated, in units of reward, at least 0
+    :param stats_window_size: number of episodes in the logged averages
+    :param tensorboard_log: directory for TensorBoard, ``None`` for no log
+    :param policy_kwargs: arguments of the policy, see :class:`sb3_ext.q_learning.QTablePolicy`
+    :param verbose: 0 for no output, 1 for info messages, 2 for debug messages
+    :param seed: seed of the pseudo-random generators
+    :param device: accepted as by other algorithms; the table always is in main memory
+    :param _init_setup_model: whether to build the table at once (and check the arguments)
+    :raises ValueError: if an argument is out of range, or a space is of another kind
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"TablePolicy": TablePolicy, "MlpPolicy": MlpPolicy}
+    policy: QTablePolicy
+    policy_class: type[QTablePolicy]
+    action_space: spaces.Discrete
+
+    def __init__(
+        self,
+        policy: str | type[QTablePolicy],
+        env: GymEnv | str,
+        learning_rate: float | str | Schedule = 0.1,
+        learning_rate_decay: float = 0.0,
+        gamma: float = 0.99,
+        exploration_fraction: float = 0.5,
+        exploration_initial_eps: float = 1.0,
+        exploration_final_eps: float = 0.05,
+        exploration_bonus: float = 0.0,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            learning_rate,  # type: ignore[arg-type]  # a string becomes a schedule in _setup_lr_schedule
+            policy_kwargs=dict(policy_kwargs or {}),
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device="cpu",
+            support_multi_env=True,
+            seed=seed,
+        )
+        self.learning_rate_decay = learning_rate_decay
+        self.gamma = gamma
+        self.exploration_fraction = exploration_fraction
+        self.exploration_initial_eps = exploration_initial_eps
+        self.exploration_final_eps = exploration_final_eps
+        self.exploration_bonus = exploration_bonus
+
+        if _init_setup_model:
+            self._setup_model()
+
+    @property
+    def q_table(self) -> npt.NDArray[np.float64]:
+        """Q-values, shape (states, actions); a view, minus infinity for actions known not to be available."""
+        return self.policy.q_table
+
+    @property
+    def visit_counts(self) -> npt.NDArray[np.int64]:
+        """How often each pair was updated, shape (states, actions); a view."""
+        return self.policy.visit_counts
+
+    @property
+    def exploration_rate(self) -> float:
+        """Probability of a random action at the current progress of training."""
+        return float(self._exploration_schedule(self._current_progress_remaining))
+
+    def _check_hyperparameters(self) -> None:
+        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
+        unit = "a number in [0, 1]"
+        check_hyperparameters(
+            type(self).__name__,
+            vars(self),
+            {
+                "learning_rate_decay": (is_real(self.learning_rate_decay, 0), "a finite number >= 0"),
+                "gamma": (is_real(self.gamma, 0, 1), unit),
+                "exploration_fraction": (is_positive(self.exploration_fraction, 1), "a number in (0, 1]"),
+                "exploration_initial_eps": (is_real(self.exploration_initial_eps, 0, 1), unit),
+                "exploration_final_eps": (is_real(self.exploration_final_eps, 0, 1), unit),
+                "exploration_bonus": (is_real(self.exploration_bonus, 0), "a finite number >= 0"),
+            },
+        )
+
+    def _setup_lr_schedule(self) -> None:
+        self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
+        if max(self.lr_schedule(1.0), self.lr_schedule(0.0)) > 1:
+            raise ValueError(f"QLearning: learning_rate={self.learning_rate!r} is not valid; it must stay in [0, 1].")
+
+    def _setup_model(self) -> None:
+        self._check_hyperparameters()
+        self._setup_lr_schedule()
+        self._exploration_schedule = LinearSchedule(
+            self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
+        )
+        self.set_random_seed(self.seed)
+        self.policy = self.policy_class(
+            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
+        )
+        self._masked = self.env is not None and self.env.has_attr("action_masks")
+        self._mask_known = np.zeros(len(self.q_table), dtype=np.bool_)
+        self._td_error_sum, self._td_error_count = 0.0, 0
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """
+        Set the seeds of Python, NumPy, PyTorch, the environments, and the exploration.
+
+        :param seed: the seed, ``None`` for a random one for the exploration alone
+        """
+        super().set_random_seed(seed)
+        self._rng = np.random.default_rng(seed)
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """See ``BaseAlgorithm.set_env``."""
+        super().set_env(env, force_reset)
+        self._masked = self.env is not None and self.env.has_attr("action_masks")
+
+    def learn(
+        self: SelfQLearning,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int | None = 100,
+        tb_log_name: str = "QLearning",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> SelfQLearning:
+        """
+        Learn; logs are written every ``log_interval`` episodes, see ``BaseAlgorithm.learn``.
+
+        ``train/td_error`` is the mean absolute temporal difference since the last log.
+        """
+        total_timesteps, callback = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        assert self.env is not None and isinstance(self._last_obs, np.ndarray)
+        callback.on_training_start(locals(), globals())
+        self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+        states = self.policy.state_indices(self._last_obs)
+        while self.num_timesteps < total_timesteps:
+            self._ask_masks(states)
+            choices = self._explore(states, self.exploration_rate)
+            actions = choices + int(self.action_space.start)
+            new_obs, rewards, dones, infos = self.env.step(actions)
+            assert isinstance(new_obs, np.ndarray)
+            self.num_timesteps += self.env.num_envs
+            next_states = self.policy.state_indices(new_obs)
+
+            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+            self._ask_masks(next_states)
+            targets = rewards + self.gamma * self._next_values(next_states, dones, infos)
+            self._update(states.tolist(), choices.tolist(), targets.tolist())
+            self._last_obs, states = new_obs, next_states
+
+            callback.update_locals(locals())
+            if not callback.on_step():
+                break
+            if dones.any():
+                self._count_episodes(dones, infos, log_interval)
+        callback.on_training_end()
+        return self
+
+    def _ask_masks(self, states: npt.NDArray[np.int64]) -> None:
+        """Mark the unavailable actions of states not met before; each environment must be in its state now."""
+        if not self._masked or self._mask_known[states].all():
+            return
+        assert self.env is not None
+        for state, mask in zip(states.tolist(), self.env.env_method("action_masks"), strict=True):
+            self._mark_available(state, mask)
+
+    def _mark_available(self, state: int, mask: npt.ArrayLike) -> None:
+        available = np.asarray(mask, dtype=np.bool_)
+        if available.shape != self.q_table.shape[1:] or not available.any():
+            raise ValueError(
+                f"QLearning: action mask {mask!r} is not valid; pass {self.q_table.shape[1]} flags, at least one true."
+            )
+        self.q_table[state, ~available] = -np.inf
+        self._mask_known[state] = True
+
+    def _values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Q-values with the exploration bonus, shape (n, actions)."""
+        values: npt.NDArray[np.float64] = self.q_table[states]
+        if self.exploration_bonus > 0:
+            values += self.exploration_bonus / (1 + self.visit_counts[states])
+        return values
+
+    def _explore(self, states: npt.NDArray[np.int64], exploration_rate: float) -> npt.NDArray[np.int64]:
+        """Choose actions, numbered from 0, with a coin for each state."""
+        values = self._values(states)
+        actions: npt.NDArray[np.int64] = values.argmax(axis=1)
+        if exploration_rate > 0:
+            random = self._rng.random(values.shape)
+            random[np.isneginf(values)] = -1
+            explore = self._rng.random(len(states)) < exploration_rate
+            actions[explore] = random.argmax(axis=1)[explore]
+        return actions
+
+    def _next_values(
+        self, next_states: npt.NDArray[np.int64], dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]
+    ) -> npt.NDArray[np.float64]:
+        """Value of the state that each transition led to; 0 for a terminal one."""
+        if not dones.any():
+            best: npt.NDArray[np.float64] = self._values(next_states).max(axis=1)
+            return best
+        reached, alive = next_states.copy(), ~dones
+        for index in np.flatnonzero(dones):
+            info = infos[index]
+            if info.get("TimeLimit.truncated", False):
+                reached[index] = self.policy.state_indices(np.asarray(info["terminal_observation"])[None])[0]
+                alive[index] = True
+                if self._masked and "action_mask" in info:
+                    self._mark_available(int(reached[index]), info["action_mask"])
+        return np.where(alive, self._values(reached).max(axis=1), 0.0)
+
+    def _update(self, states: list[int], actions: list[int], targets: list[float]) -> None:
+        """One update for each transition, in the order of the environments."""
+        q_table, visits = self.q_table, self.visit_counts
+        learning_rate = self.lr_schedule(self._current_progress_remaining)
+        for state, action, target in zip(states, actions, targets, strict=True):
+            error = target - q_table.item(state, action)
+            q_table[state, action] += learning_rate / (1 + self.learning_rate_decay * self._n_updates) * error
+            visits[state, action] += 1
+            self._n_updates += 1
+            self._td_error_sum += abs(error)
+        self._td_error_count += len(states)
+
+    def _count_episodes(
+        self, dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]], log_interval: int | None
+    ) -> None:
+        self._update_info_buffer(infos, dones)
+        for _ in range(int(dones.sum())):
+            self._episode_num += 1
+            if log_interval is not None and self._episode_num % log_interval == 0:
+                self.dump_logs()
+
+    def dump_logs(self) -> None:
+        """Write the log."""
+        assert self.ep_info_buffer is not None and self.ep_success_buffer is not None
+        elapsed = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
+        learning_rate = self.lr_schedule(self._current_progress_remaining)
+        if self.ep_info_buffer:
+            self.logger.record("rollout/ep_rew_mean", safe_mean([info["r"] for info in self.ep_info_buffer]))
+            self.logger.record("rollout/ep_len_mean", safe_mean([info["l"] for info in self.ep_info_buffer]))
+        if self.ep_success_buffer:
+            self.logger.record("rollout/success_rate", safe_mean(self.ep_success_buffer))
+        self.logger.record("rollout/exploration_rate", self.exploration_rate)
+        self.logger.record("time/episodes", self._episode_num, exclude="tensorboard")
+        self.logger.record("time/fps", int((self.num_timesteps - self._num_timesteps_at_start) / elapsed))
+        self.logger.record("time/time_elapsed", int(elapsed), exclude="tensorboard")
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.record("train/learning_rate", learning_rate / (1 + self.learning_rate_decay * self._n_updates))
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        if self._td_error_count > 0:
+            self.logger.record("train/td_error", self._td_error_sum / self._td_error_count)
+            self._td_error_sum, self._td_error_count = 0.0, 0
+        self.logger.dump(step=self.num_timesteps)
+
+    def predict(
+        self,
+        observation: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]],
+        state: tuple[np.ndarray[Any, Any], ...] | None = None,
+        episode_start: np.ndarray[Any, Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
+        """
+        Choose the greedy action, or with ``deterministic=False`` explore as while training.
+
+        :param observation: one observation, or one for each environment
+        :param state: unused, returned as it is
+        :param episode_start: unused
+        :param deterministic: whether to never explore
+        :return: actions, and ``state``
+        """
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic)
+        if deterministic:
+            return actions, state
+        rows = self.policy.state_indices(np.asarray(observation).reshape(actions.size, -1))
+        explored = self._explore(rows, self.exploration_rate) + int(self.action_space.start)
+        return explored.reshape(actions.shape), state
+
+    def _excluded_save_params(self) -> list[str]:
+        derived = ["lr_schedule", "_exploration_schedule", "_rng", "_masked", "_mask_known"]
+        return [*super()._excluded_save_params(), *derived]

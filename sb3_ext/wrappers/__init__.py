@@ -1,0 +1,6 @@
+"""Environment wrappers."""
+
+from sb3_ext.wrappers.discretize import DiscretizeObservation
+from sb3_ext.wrappers.shaping import CartPoleAngleReward, TerminalPenalty
+
+__all__ = ["CartPoleAngleReward", "DiscretizeObservation", "TerminalPenalty"]
