@@ -10,9 +10,10 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.envs.ad_spend.checks import check_number, check_periods
 from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObservationMap, ObsMode
-from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunction, SalesFunctionMarket, check_periods
-from sb3_ext.envs.ad_spend.params import FloatArray, Market, check_number, default_spend_cap
+from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunction, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.params import FloatArray, Market, default_spend_cap
 from sb3_ext.envs.ad_spend.presets import PERIODS, PRESETS
 
 Range = tuple[npt.ArrayLike, npt.ArrayLike]

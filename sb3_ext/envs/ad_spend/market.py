@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.envs.ad_spend.params import FloatArray, Market, check_number
+from sb3_ext.envs.ad_spend.checks import check_number, check_periods
+from sb3_ext.envs.ad_spend.params import FloatArray, Market
 
 SalesFunction = Callable[[FloatArray], float | FloatArray]
 
@@ -93,19 +94,6 @@ class Period(NamedTuple):
     """Whether the spend was scaled down because the budget did not suffice."""
     adstock: FloatArray
     """Adstock that sold in this period."""
-
-
-def check_periods(periods: int) -> int:
-    """
-    Check the length of a campaign.
-
-    :param periods: What was given.
-    :return: It as an int.
-    :raises ValueError: If it is no whole number >= 1.
-    """
-    if isinstance(periods, bool) or not isinstance(periods, (int, np.integer)) or periods < 1:
-        raise ValueError(f"periods must be a whole number >= 1, got {periods!r}")
-    return int(periods)
 
 
 class CampaignSimulator:

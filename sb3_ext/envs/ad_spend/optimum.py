@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.envs.ad_spend.checks import check_number
 from sb3_ext.envs.ad_spend.market import CampaignSimulator
-from sb3_ext.envs.ad_spend.params import FloatArray, Market, check_number
+from sb3_ext.envs.ad_spend.params import FloatArray, Market
 
 _BARRIER_DECAY = 0.1
 _NEWTON_STEPS = 50

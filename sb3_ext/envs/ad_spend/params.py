@@ -14,44 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.files import atomic_path
+from sb3_ext.envs.ad_spend.checks import check_number
 
 FloatArray = npt.NDArray[np.float64]
 
 SCHEMA = "adspend-params/1"
-
-
-def check_number(
-    value: Any,
-    what: str,
-    low: float = -math.inf,
-    high: float = math.inf,
-    *,
-    low_open: bool = False,
-    high_open: bool = False,
-) -> float:
-    """
-    Check that ``value`` is a finite number of an interval.
-
-    :param value: What was given.
-    :param what: Its name in the error message.
-    :param low: Lower end of the interval.
-    :param high: Upper end of the interval.
-    :param low_open: Whether ``low`` itself is excluded.
-    :param high_open: Whether ``high`` itself is excluded.
-    :return: ``value`` as a float.
-    :raises ValueError: If it is no number, not finite, or outside the interval.
-    """
-    try:
-        number = float("nan") if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = float("nan")
-    below = number <= low if low_open else number < low
-    above = number >= high if high_open else number > high
-    if not math.isfinite(number) or below or above:
-        left = "(" if low_open or low == -math.inf else "["
-        right = ")" if high_open or high == math.inf else "]"
-        raise ValueError(f"{what} must be a finite number in {left}{low:g}, {high:g}{right}, got {value!r}")
-    return number
 
 
 def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import Channel, Market
-from sb3_ext.envs.ad_spend.params import SCHEMA, check_number
+from sb3_ext.envs.ad_spend.checks import check_number
+from sb3_ext.envs.ad_spend.params import SCHEMA
 
 A = Channel("a", beta=100.0, kappa=20.0, alpha=0.5, theta=0.25, historical_mean=4.0, cap=50.0, historical_max=40.0)
 B = Channel("b", beta=60.0, kappa=10.0)

@@ -1,0 +1,55 @@
+"""Checks of numbers at the door."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def check_number(
+    value: Any,
+    what: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
+    """
+    Check that ``value`` is a finite number of an interval.
+
+    :param value: What was given.
+    :param what: Its name in the error message.
+    :param low: Lower end of the interval.
+    :param high: Upper end of the interval.
+    :param low_open: Whether ``low`` itself is excluded.
+    :param high_open: Whether ``high`` itself is excluded.
+    :return: ``value`` as a float.
+    :raises ValueError: If it is no number, not finite, or outside the interval.
+    """
+    try:
+        number = float("nan") if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = float("nan")
+    below = number <= low if low_open else number < low
+    above = number >= high if high_open else number > high
+    if not math.isfinite(number) or below or above:
+        left = "(" if low_open or low == -math.inf else "["
+        right = ")" if high_open or high == math.inf else "]"
+        raise ValueError(f"{what} must be a finite number in {left}{low:g}, {high:g}{right}, got {value!r}")
+    return number
+
+
+def check_periods(periods: int) -> int:
+    """
+    Check the length of a campaign.
+
+    :param periods: What was given.
+    :return: It as an int.
+    :raises ValueError: If it is no whole number >= 1.
+    """
+    if isinstance(periods, bool) or not isinstance(periods, (int, np.integer)) or periods < 1:
+        raise ValueError(f"periods must be a whole number >= 1, got {periods!r}")
+    return int(periods)
