@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains and evaluates every row of docs/results.md: 10 training seeds each (0 to 9), evaluated on episodes that no training
 # saw, one process per core. Trained agents go to results-logs/, tables, raw CSV and pictures to docs/results/.
-# JOBS limits the processes. Arguments choose rows, e.g. `bash scripts/results.sh AdSpend-v0 Pendulum-v1`; without arguments all of them are run.
+# JOBS limits the processes. Arguments choose rows, e.g. `bash scripts/results.sh AdSpend-v0 Pendulum-v1`; all by default.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 export OMP_NUM_THREADS=1 MPLBACKEND=Agg
@@ -29,8 +29,11 @@ run_row() {
         sb3-ext train --algo "$algo" --env "$env" --seed "$seed" -f "results-logs/$name" --num-threads 1 --verbose 0 \
             --eval-freq 1000 --eval-episodes "$((episodes > 1 ? 5 : 1))" $flags >>"results-logs/$name.log" 2>&1
     done
-    sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes" \
-        --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
+    evaluate=(sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes")
+    "${evaluate[@]}" --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
+    if [[ "$env" == AdSpend* ]]; then
+        "${evaluate[@]}" --load-best --output "docs/results/${name}_best" >>"results-logs/$name.log" 2>&1
+    fi
     echo "$name took $SECONDS s"
 }
 export -f run_row
