@@ -194,29 +194,13 @@ class CampaignPicture:
             demand.yaxis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 5, 10]))
             for spine in demand.spines.values():
                 spine.set_visible(False)
-            handle = Line2D([], [], color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label="demand factor (right)")
-            axes.legend(
-                handles=[handle],
-                loc="lower right",
-                bbox_to_anchor=(1.01, 0.985),
-                frameon=False,
-                fontsize=8.5,
-                labelcolor=MUTED,
-            )
+            _label_dashed_line(axes, INK, "demand factor (right)")
 
     def _add_budget(self) -> None:
         axes, budget = self._budget_axes, self._env.budget
         self._add_axes(axes, "Budget left", 1.04 * budget)
         axes.plot([0, self._periods], [budget, 0], color=MUTED, linewidth=1.1, linestyle=(0, (4, 2)))
-        handle = Line2D([], [], color=MUTED, linewidth=1.1, linestyle=(0, (4, 2)), label="even pacing")
-        axes.legend(
-            handles=[handle],
-            loc="lower right",
-            bbox_to_anchor=(1.01, 0.985),
-            frameon=False,
-            fontsize=8.5,
-            labelcolor=MUTED,
-        )
+        _label_dashed_line(axes, MUTED, "even pacing")
         self._budget_area = self._move(PolyCollection([], facecolor=ACCENT, alpha=0.16))
         axes.add_collection(self._budget_area, autolim=False)
         self._budget_line = self._new_line(axes, ACCENT)
@@ -267,3 +251,15 @@ def _grown(limit: float, needed: float) -> float:
     """The limit, times the smallest power of the step that makes it suffice."""
     steps = 0 if needed <= limit else math.ceil(math.log(needed / limit, _STEP))
     return float(limit * _STEP**steps)
+
+
+def _label_dashed_line(axes: Any, color: str, label: str) -> None:
+    """A legend above the right end of the panel, clear of the data."""
+    axes.legend(
+        handles=[Line2D([], [], color=color, linewidth=1.0, linestyle=(0, (4, 2)), label=label)],
+        loc="lower right",
+        bbox_to_anchor=(1.01, 0.985),
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=MUTED,
+    )
