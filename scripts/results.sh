@@ -6,20 +6,24 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 export OMP_NUM_THREADS=1 MPLBACKEND=Agg
 
-# name | algorithm | environment | episodes to evaluate | further flags of `sb3-ext train`
+# name | algorithm | environment | steps between evaluations | episodes to evaluate at the end | further flags of `sb3-ext train`
 rows() {
     cat <<'ROWS'
-AdSpend-v0|ddpg_ext|AdSpend-v0|1|
-AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1|
-AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1|
-AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1|
-Pendulum-v1|ddpg_ext|Pendulum-v1|500|
-Pendulum-v1_sb3|ddpg|Pendulum-v1|500|-params learning_rate:'lin_0.001' learning_starts:1000 batch_size:128 policy_kwargs:dict(net_arch=[64,64])
+AdSpend-v0|ddpg_ext|AdSpend-v0|1000|1|
+AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1000|1|
+AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1000|1|
+AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1000|1|
+CartPole-v1_reinforce|reinforce|CartPole-v1|2500|100|
+Acrobot-v1_reinforce|reinforce|Acrobot-v1|10000|100|
+AdSpend-v0_reinforce|reinforce|AdSpend-v0|2500|1|
+MountainCar-v0_q_learning|q_learning|MountainCar-v0|50000|500|
+Pendulum-v1|ddpg_ext|Pendulum-v1|1000|500|
+Pendulum-v1_sb3|ddpg|Pendulum-v1|1000|500|-params learning_rate:'lin_0.001' learning_starts:1000 batch_size:128 policy_kwargs:dict(net_arch=[64,64])
 ROWS
 }
 
 run_row() {
-    IFS='|' read -r name algo env episodes flags <<<"$1"
+    IFS='|' read -r name algo env eval_freq episodes flags <<<"$1"
     if [ -e "results-logs/$name" ]; then
         echo "error: results-logs/$name exists: repeated seeds would count twice, move it away first" >&2
         exit 1
@@ -27,7 +31,7 @@ run_row() {
     for seed in 0 1 2 3 4 5 6 7 8 9; do
         # shellcheck disable=SC2086  # the flags are several words
         sb3-ext train --algo "$algo" --env "$env" --seed "$seed" -f "results-logs/$name" --num-threads 1 --verbose 0 \
-            --eval-freq 1000 --eval-episodes "$((episodes > 1 ? 5 : 1))" $flags >>"results-logs/$name.log" 2>&1
+            --eval-freq "$eval_freq" --eval-episodes "$((episodes > 1 ? 5 : 1))" $flags >>"results-logs/$name.log" 2>&1
     done
     evaluate=(sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes")
     "${evaluate[@]}" --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
