@@ -12,14 +12,22 @@ from sb3_ext.envs import register_envs
 
 if TYPE_CHECKING:
     from sb3_ext.ddpg import DDPG
+    from sb3_ext.genetic import GeneticSearch
+    from sb3_ext.ppo_penalty import PPOPenalty
     from sb3_ext.q_learning import QLearning
     from sb3_ext.reinforce import REINFORCE
 
 __version__ = "0.1.0"
 
-__all__ = ["DDPG", "REINFORCE", "QLearning", "__version__"]
+__all__ = ["DDPG", "REINFORCE", "GeneticSearch", "PPOPenalty", "QLearning", "__version__"]
 
-_LAZY = {"DDPG": "sb3_ext.ddpg", "QLearning": "sb3_ext.q_learning", "REINFORCE": "sb3_ext.reinforce"}
+_LAZY = {
+    "DDPG": "sb3_ext.ddpg",
+    "GeneticSearch": "sb3_ext.genetic",
+    "PPOPenalty": "sb3_ext.ppo_penalty",
+    "QLearning": "sb3_ext.q_learning",
+    "REINFORCE": "sb3_ext.reinforce",
+}
 
 
 def __getattr__(name: str) -> object:

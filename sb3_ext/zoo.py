@@ -44,6 +44,16 @@ ALGORITHMS: dict[str, ZooEntry] = {
         "sb3_ext.tuning.search_spaces:sample_q_learning_params",
         "sb3_ext.tuning.search_spaces:convert_q_learning_params",
     ),
+    "genetic": ZooEntry(
+        "sb3_ext.genetic:GeneticSearch",
+        "sb3_ext.tuning.search_spaces:sample_genetic_params",
+        "sb3_ext.tuning.search_spaces:convert_genetic_params",
+    ),
+    "ppo_penalty": ZooEntry(
+        "sb3_ext.ppo_penalty:PPOPenalty",
+        "sb3_ext.tuning.search_spaces:sample_ppo_penalty_params",
+        "rl_zoo3.hyperparams_opt:convert_onpolicy_params",
+    ),
 }
 
 

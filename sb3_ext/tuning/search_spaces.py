@@ -171,3 +171,89 @@ def convert_q_learning_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     """
     params = dict(sampled_params)
     return {"gamma": 1 - params.pop("one_minus_gamma"), **params}
+
+
+def sample_genetic_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of :class:`sb3_ext.GeneticSearch`, for ``MlpPolicy``.
+
+    The number of survivors is searched as a share of the population.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions, unused
+    :param n_envs: number of training environments, unused
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    params = {
+        "population_size": trial.suggest_int("population_size", 20, 200, step=20),
+        "survivor_fraction": trial.suggest_float("survivor_fraction", 0.05, 0.5),
+        "mutation_std": trial.suggest_float("mutation_std", 0.01, 1.0, log=True),
+        "mutation_decays": trial.suggest_categorical("mutation_decays", [False, True]),
+        "n_eval_episodes": trial.suggest_int("n_eval_episodes", 1, 5),
+        "net_arch": trial.suggest_categorical("net_arch", list(REINFORCE_NET_ARCHS)),
+        "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu", "elu"]),
+    }
+    hyperparams = convert_genetic_params(params)
+    trial.set_user_attr("n_survivors", hyperparams["n_survivors"])
+    return hyperparams
+
+
+def convert_genetic_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn the raw values of a trial into constructor arguments.
+
+    :param sampled_params: ``trial.params`` of a study made with :func:`sample_genetic_params`
+    :return: constructor arguments
+    """
+    from torch import nn
+
+    params = dict(sampled_params)
+    activation_fn = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}[params.pop("activation_fn")]
+    if params.pop("mutation_decays"):
+        params["mutation_std"] = f"lin_{params['mutation_std']}"
+    return {
+        "n_survivors": max(round(params.pop("survivor_fraction") * params["population_size"]), 1),
+        "policy_kwargs": {
+            "net_arch": list(REINFORCE_NET_ARCHS[params.pop("net_arch")]),
+            "activation_fn": activation_fn,
+        },
+        **params,
+    }
+
+
+def sample_ppo_penalty_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of :class:`sb3_ext.PPOPenalty`: the zoo's of PPO, with the divergence in place of the clip range.
+
+    The zoo's ``convert_onpolicy_params`` rebuilds the arguments.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions, unused
+    :param n_envs: number of training environments; a minibatch is no larger than a rollout
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    from rl_zoo3.hyperparams_opt import convert_onpolicy_params
+
+    params = {
+        "n_steps_pow": trial.suggest_int("n_steps_pow", 5, 12),
+        "batch_size_pow": trial.suggest_int("batch_size_pow", 5, min(10, 4 + n_envs.bit_length())),
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.03, log=True),
+        "one_minus_gae_lambda": trial.suggest_float("one_minus_gae_lambda", 1e-3, 0.2, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-5, 2e-3, log=True),
+        "n_epochs": trial.suggest_categorical("n_epochs", [1, 5, 10, 20]),
+        "target_kl": trial.suggest_float("target_kl", 1e-3, 0.1, log=True),
+        "ent_coef": trial.suggest_float("ent_coef", 1e-8, 0.1, log=True),
+        "max_grad_norm": trial.suggest_float("max_grad_norm", 0.3, 2.0),
+        "net_arch": trial.suggest_categorical("net_arch", ["tiny", "small", "medium"]),
+        "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu"]),
+    }
+    hyperparams: dict[str, Any] = convert_onpolicy_params(params)
+    for name in ("gamma", "gae_lambda", "n_steps", "batch_size"):
+        trial.set_user_attr(name, hyperparams[name])
+    return hyperparams

@@ -1,0 +1,268 @@
+"""PPO with an adaptive penalty on the Kullback-Leibler divergence in place of clipping, on SB3's PPO."""
+
+from collections import defaultdict
+from typing import Any, TypeVar
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.distributions import Distribution, kl_divergence
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, RolloutBufferSamples, Schedule
+from stable_baselines3.common.utils import explained_variance
+from stable_baselines3.ppo import PPO
+from torch.nn import functional as F
+
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive
+from sb3_ext.common.updates import gradient_step
+
+SelfPPOPenalty = TypeVar("SelfPPOPenalty", bound="PPOPenalty")
+
+BETA_RANGE = (1e-6, 1e6)
+
+
+class PPOPenalty(PPO):
+    """
+    Proximal Policy Optimization with an adaptive KL penalty
+
+    Paper: https://arxiv.org/abs/1707.06347, section 4 (Schulman et al., 2017)
+
+    Maximises ``E[ratio * advantage - beta * KL(old, new)]``, the ratio being that of the new policy's probability of an
+    action to the old one's. After the epochs of an update, ``beta`` is doubled if the divergence is above
+    ``1.5 * target_kl`` and halved if it is below ``target_kl / 1.5``.
+
+    The divergence is that of the distributions, not an estimate from the actions taken: a copy of the policy keeps the
+    old parameters during an update. For gSDE with ``squash_output`` it is that of the Gaussians before squashing, which
+    is the same.
+
+    Differences from the paper: ``beta`` stays within 1e-6 and 1e6, so that it finds back from an extreme; like in SB3's
+    PPO, advantages are normalised by minibatch and gradients are clipped.
+
+    Logs ``train/kl`` (after the update, mean over the rollout) and ``train/beta`` (with which the update was made).
+
+    :param policy: policy class or its alias (``MlpPolicy``, ``CnnPolicy``, ``MultiInputPolicy``), those of SB3's PPO
+    :param env: environment to learn from, or its id
+    :param learning_rate: a number or a schedule of the remaining progress (1 to 0)
+    :param n_steps: steps of every environment per update
+    :param batch_size: minibatch size
+    :param n_epochs: passes over the rollout per update
+    :param gamma: discount factor
+    :param gae_lambda: trade-off of bias and variance in the advantages
+    :param target_kl: the divergence of an update to aim at, above 0
+    :param initial_beta: ``beta`` of the first update, above 0; the paper finds it not to matter. The present one is the
+        attribute ``beta``
+    :param normalize_advantage: whether to normalise the advantages of a minibatch
+    :param ent_coef: weight of the entropy bonus
+    :param vf_coef: weight of the value's squared error
+    :param max_grad_norm: largest gradient norm
+    :param use_sde: explore with generalized State Dependent Exploration (gSDE); ``Box`` actions only
+    :param sde_sample_freq: steps between new gSDE noise matrices; -1 for one at the start of each rollout
+    :param rollout_buffer_class: class of the rollout buffer, ``None`` for SB3's choice
+    :param rollout_buffer_kwargs: arguments of the rollout buffer
+    :param stats_window_size: number of episodes in the logged averages
+    :param tensorboard_log: directory for TensorBoard, ``None`` for no log
+    :param policy_kwargs: arguments of the policy, see SB3's ``ActorCriticPolicy``
+    :param verbose: 0 for no output, 1 for info messages, 2 for debug messages
+    :param seed: seed of the pseudo-random generators
+    :param device: device of the networks
+    :param _init_setup_model: whether to build the networks at once (and check the arguments)
+    :raises ValueError: if ``target_kl`` or ``initial_beta`` is out of range
+    """
+
+    target_kl: float
+
+    def __init__(
+        self,
+        policy: str | type[ActorCriticPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 2048,
+        batch_size: int = 64,
+        n_epochs: int = 10,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        target_kl: float = 0.01,
+        initial_beta: float = 1.0,
+        normalize_advantage: bool = True,
+        ent_coef: float = 0.0,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        use_sde: bool = False,
+        sde_sample_freq: int = -1,
+        rollout_buffer_class: type[RolloutBuffer] | None = None,
+        rollout_buffer_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            normalize_advantage=normalize_advantage,
+            ent_coef=ent_coef,
+            vf_coef=vf_coef,
+            max_grad_norm=max_grad_norm,
+            use_sde=use_sde,
+            sde_sample_freq=sde_sample_freq,
+            rollout_buffer_class=rollout_buffer_class,
+            rollout_buffer_kwargs=rollout_buffer_kwargs,
+            target_kl=target_kl,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=dict(policy_kwargs or {}),
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=False,
+        )
+        self.initial_beta = initial_beta
+        self.beta = initial_beta
+
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        check_hyperparameters(
+            type(self).__name__,
+            vars(self),
+            {
+                "target_kl": (is_positive(self.target_kl), "a finite number > 0"),
+                "initial_beta": (is_positive(self.initial_beta), "a finite number > 0"),
+            },
+        )
+        super()._setup_model()
+        self._old_policy: ActorCriticPolicy = self.policy_class(  # type: ignore[assignment]
+            self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
+        ).to(self.device)
+        self._old_policy.set_training_mode(False)
+
+    def train(self) -> None:
+        """
+        Do ``n_epochs`` passes over the rollout, then adapt ``beta``.
+
+        :raises RuntimeError: if the loss is not finite; the policy stays as the minibatch before left it
+        """
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        self._old_policy.load_state_dict(self.policy.state_dict())
+
+        terms: defaultdict[str, list[float]] = defaultdict(list)
+        for _ in range(self.n_epochs):
+            for batch in self.rollout_buffer.get(self.batch_size):
+                loss = self._loss(batch, terms)
+                if not th.isfinite(loss):
+                    raise RuntimeError(
+                        f"PPOPenalty: loss {loss.item()} after {self._n_updates} epochs. Check the environment for "
+                        "non-finite observations and rewards, then lower learning_rate."
+                    )
+                gradient_step(self.policy.optimizer, loss, self.max_grad_norm)
+            self._n_updates += 1
+
+        kl = self._rollout_kl()
+        for name, values in terms.items():
+            self.logger.record(f"train/{name}", np.mean(values))
+        self.logger.record("train/kl", kl)
+        self.logger.record("train/beta", self.beta)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        buffer = self.rollout_buffer
+        explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        self.logger.record("train/explained_variance", explained)
+        if hasattr(self.policy, "log_std"):
+            self.logger.record("train/std", self.policy.log_std.exp().mean().item())
+        self.beta = adapted(self.beta, kl, self.target_kl)
+
+    def _loss(self, batch: RolloutBufferSamples, terms: dict[str, list[float]]) -> th.Tensor:
+        """Loss of a minibatch; its terms are appended."""
+        actions = batch.actions
+        if isinstance(self.action_space, spaces.Discrete):
+            actions = actions.long().flatten()
+        values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, actions)
+        # evaluate_actions leaves its distribution there, which saves a second forward pass
+        kl = mean_kl(self._old_distribution(batch), self.policy.action_dist)
+
+        advantages = batch.advantages
+        if self.normalize_advantage and len(advantages) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        ratio = th.exp(log_prob - batch.old_log_prob)
+        policy_loss = -(ratio * advantages).mean() + self.beta * kl
+        value_loss = F.mse_loss(batch.returns, values.flatten())
+        # Without a formula for the entropy (squashed gSDE) its estimate from the actions taken
+        entropy_loss = log_prob.mean() if entropy is None else -entropy.mean()
+        for name, term in (("policy", policy_loss), ("value", value_loss), ("entropy", entropy_loss)):
+            terms[f"{name}_loss"].append(term.item())
+        return policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+
+    def _old_distribution(self, batch: RolloutBufferSamples) -> Distribution:
+        with th.no_grad():
+            return self._old_policy.get_distribution(batch.observations)
+
+    def _rollout_kl(self) -> float:
+        """Divergence of the policy from the old one, mean over the rollout."""
+        self.policy.set_training_mode(False)
+        total = 0.0
+        with th.no_grad():
+            for batch in self.rollout_buffer.get(self.batch_size):
+                new = self.policy.get_distribution(batch.observations)
+                total += mean_kl(self._old_distribution(batch), new).item() * len(batch.advantages)
+        return total / (self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs)
+
+    def learn(
+        self: SelfPPOPenalty,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "PPOPenalty",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> SelfPPOPenalty:
+        """See ``OnPolicyAlgorithm.learn``."""
+        return super().learn(
+            total_timesteps=total_timesteps,
+            callback=callback,
+            log_interval=log_interval,
+            tb_log_name=tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
+        )
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_old_policy"]
+
+
+def mean_kl(old: Distribution, new: Distribution) -> th.Tensor:
+    """
+    Analytic divergence KL(old, new), summed over the dimensions of an action and averaged over the batch.
+
+    :param old: action distributions before the update
+    :param new: action distributions of the same kind after it
+    :return: scalar, at least 0 up to rounding
+    """
+    divergence = kl_divergence(old, new)
+    return divergence.flatten(1).sum(dim=1).mean() if divergence.ndim > 1 else divergence.mean()
+
+
+def adapted(beta: float, kl: float, target_kl: float) -> float:
+    """
+    Choose the next penalty coefficient.
+
+    :param beta: the present one
+    :param kl: divergence that it led to
+    :param target_kl: divergence to aim at
+    :return: half, the same or twice ``beta``, within ``BETA_RANGE``
+    """
+    if kl > 1.5 * target_kl:
+        beta *= 2
+    elif kl < target_kl / 1.5:
+        beta /= 2
+    return min(max(beta, BETA_RANGE[0]), BETA_RANGE[1])
