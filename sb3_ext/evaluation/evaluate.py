@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
+
+import gymnasium as gym
 
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
-from sb3_ext.evaluation.measure import Measurement, ad_spend_env, campaign_references, measure
-from sb3_ext.evaluation.report import Agent, Evaluation, terminal_table, write_csv, write_markdown
+from sb3_ext.evaluation.measure import Measurement, ad_spend_env, measure, references
+from sb3_ext.evaluation.report import Agent, Evaluation, terminal_table, write_csv, write_episodes_csv, write_markdown
 from sb3_ext.evaluation.runs import Run, find_runs, read_run
 
 # More episodes at once pay off little and, on Atari, cost memory.
@@ -35,7 +37,8 @@ examples:
   sb3-ext evaluate --algo ddpg_ext --env Pendulum-v1 -f logs --exp-id 1 2 3 --load-best
   sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 --model mine.zip --env-kwargs budget:50000
 
-output files (--output DIR): results.csv (raw), results.md, learning_curve.png, and for AdSpend spend_plan.png
+output files (--output DIR): results.csv (raw), episodes.csv (every return), results.md, learning_curve.png,
+and for AdSpend spend_plan.png
 """
 
 
@@ -66,8 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(terminal_table(evaluation), highlight=False)
-    if evaluation.certificate:
-        console.print(evaluation.certificate, highlight=False)
+    for sentence in (evaluation.certificate, evaluation.lead):
+        if sentence:
+            console.print(sentence, highlight=False)
     if args.output is not None:
         with mistakes_explained(f"cannot write to {args.output!r}"):
             written = _write(evaluation, campaign, Path(args.output))
@@ -200,7 +204,7 @@ def _evaluate(
         baselines = {} if plain_env is None else all_baselines(plain_env, seed=seeds[0])
         campaign = None if plain_env is None else plain_env.unwrapped
         assert campaign is None or isinstance(campaign, AdSpendEnv)
-        references = None if campaign is None else campaign_references(campaign)
+        known = None if campaign is None else references(campaign, seeds)
     with Progress(disable=not args.progress) as progress:
         task = progress.add_task("evaluating", total=len(runs) + len(baselines))
         for run in runs:
@@ -210,13 +214,16 @@ def _evaluate(
             env.close()
             progress.advance(task)
         if plain_env is not None:
-            monitored: Any = Monitor(plain_env)
-            vec_env = DummyVecEnv([lambda: monitored])
+            makers = [
+                lambda: cast(Any, Monitor(gym.make(args.env, **env_kwargs)))
+                for _ in range(min(len(seeds), _PARALLEL_EPISODES))
+            ]
+            vec_env = DummyVecEnv(makers)
             for name, policy in baselines.items():
                 measured[name] = measure(policy, vec_env, seeds)
                 progress.advance(task)
     evaluation = Evaluation(
-        args.env, env_kwargs, args.algo, seeds, not args.stochastic, command, agents, measured, references
+        args.env, env_kwargs, args.algo, seeds, not args.stochastic, command, agents, measured, known
     )
     return evaluation, campaign
 
@@ -229,6 +236,9 @@ def _write(evaluation: Evaluation, campaign: AdSpendEnv | None, folder: Path) ->
     write_markdown(evaluation, table)
     write_csv(evaluation, raw)
     written = [table, raw]
+    if len(evaluation.seeds) > 1:
+        write_episodes_csv(evaluation, folder / "episodes.csv")
+        written.append(folder / "episodes.csv")
     figures = {"spend_plan.png": None if campaign is None else spend_plan_figure(evaluation, campaign)}
     try:
         figures["learning_curve.png"] = learning_curve_figure(evaluation)

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
-from sb3_ext.envs.ad_spend.optimum import reference_plans
+from sb3_ext.envs.ad_spend.optimum import campaign_references, reference_plans
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,6 +56,8 @@ class References(NamedTuple):
     """What no plan can exceed, money; NaN if unknown."""
     optimum_utilization: float
     """Share of the budget that this plan spends; NaN if unknown."""
+    clairvoyant: bool = False
+    """Whether the best plans know in advance what is random: means over the evaluated campaigns, a bound."""
 
     @property
     def certified(self) -> bool:
@@ -65,6 +67,8 @@ class References(NamedTuple):
     @property
     def optimum_name(self) -> str:
         """What to call the best plan."""
+        if self.clairvoyant:
+            return "clairvoyant"
         return "certified optimum" if self.certified else "best plan found"
 
     def value(self, mean_return: float) -> float:
@@ -148,16 +152,26 @@ def ad_spend_env(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any] |
     return None
 
 
-def campaign_references(campaign: AdSpendEnv) -> References:
+def references(campaign: AdSpendEnv, seeds: range) -> References:
     """
-    Value of even pacing and of the best plan.
+    Value of even pacing and of the best plan; in a random market their means over the evaluated campaigns.
 
-    :param campaign: The environment.
+    :param campaign: The environment; reset where it is random.
+    :param seeds: Seed of every evaluated campaign.
     :return: The references; NaN where only a ``sales_function`` is known.
     """
     unknown = float("nan")
     if not isinstance(campaign.market, Market):
         return References(campaign.reward_scale, unknown, unknown, unknown, unknown)
-    even, plan = reference_plans(campaign.market, campaign.budget, campaign.periods, campaign.spend_bounds[1])
-    spent = float(plan.spend.sum()) / campaign.budget
-    return References(campaign.reward_scale, even, plan.value, plan.upper_bound, spent)
+    problem = (campaign.market, campaign.budget, campaign.periods, campaign.spend_bounds[1])
+    if not campaign.market.randomness.any:
+        even, plan = reference_plans(*problem)
+        spent = float(plan.spend.sum()) / campaign.budget
+        return References(campaign.reward_scale, even, plan.value, plan.upper_bound, spent)
+    found = []
+    for seed in seeds:
+        campaign.reset(seed=seed)
+        even, plan = campaign_references(*problem, campaign.scenario)
+        found.append((even, plan.value, plan.upper_bound, float(plan.spend.sum()) / campaign.budget))
+    even, optimum, upper_bound, spent = np.mean(found, axis=0).tolist()
+    return References(campaign.reward_scale, even, optimum, upper_bound, spent, clairvoyant=True)

@@ -16,7 +16,7 @@ from rich.table import Table
 from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.measure import Measurement, References
 from sb3_ext.evaluation.runs import Run
-from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference
 
 _PACKAGES = ("sb3-ext", "stable-baselines3", "sb3-contrib", "rl-zoo3", "gymnasium", "torch", "numpy")
 
@@ -67,10 +67,27 @@ class Evaluation:
         """How good the best known plan is; empty where none is known."""
         if self.references is None or math.isnan(self.references.optimum):
             return ""
+        if self.references.clairvoyant:
+            return "The clairvoyant knows in advance what is random in every campaign: a bound, not a policy."
         optimum, bound = self.references.optimum, self.references.upper_bound
         gap = (bound - optimum) / max(abs(optimum), 1e-12)
         name = self.references.optimum_name.capitalize()
         return f"{name}: {optimum:,.2f}; no plan earns more than {bound:,.2f} (relative gap {gap:.1e})."
+
+    @property
+    def lead(self) -> str:
+        """How far the agents are ahead of the best baseline; empty without several agents, episodes and a baseline."""
+        if len(self.agents) < 2 or len(self.seeds) < 2 or not self.baselines:
+            return ""
+        name, best = max(self.baselines.items(), key=lambda baseline: baseline[1].mean_return)
+        gain, low, high = paired_difference([agent.measured.returns for agent in self.agents], best.returns)
+        unit, scale = "", 1.0
+        if self.references is not None and self.references.optimum > 0.0:
+            unit, scale = f" % of the {self.references.optimum_name}", self.references.percent(1.0)
+        return (
+            f"Lead of {self.algo} over the best baseline, {name}: {scale * gain:+.2f}{unit}, "
+            f"95 % interval {scale * low:+.2f} to {scale * high:+.2f} (bootstrap over runs and episodes)."
+        )
 
 
 Row = tuple[str, list[str]]
@@ -179,6 +196,7 @@ def write_markdown(evaluation: Evaluation, path: Path) -> None:
         f"# {evaluation.algo} on {evaluation.env_id}",
         "",
         f"{evaluation.caption[0].upper()}{evaluation.caption[1:]}. {evaluation.certificate}".rstrip(),
+        *(["", evaluation.lead] if evaluation.lead else []),
         "",
         "| " + " | ".join(titles) + " |",
         "|" + "|".join([" --- ", *[" ---: "] * (len(titles) - 1)]) + "|",
@@ -209,6 +227,23 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
         writer = csv.DictWriter(file, fieldnames=list(records[0]))
         writer.writeheader()
         writer.writerows(records)
+
+
+def write_episodes_csv(evaluation: Evaluation, path: Path) -> None:
+    """
+    Write the return of every policy in every episode: one line per episode, one column per policy.
+
+    :param evaluation: What was measured.
+    :param path: The file, written whole or not at all.
+    :raises OSError: If it cannot be written.
+    """
+    columns = {name: measured.returns for name, measured in evaluation.baselines.items()}
+    columns |= {f"{evaluation.algo}, {agent.run.name}": agent.measured.returns for agent in evaluation.agents}
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["seed", *columns])
+        for seed, *returns in zip(evaluation.seeds, *columns.values(), strict=True):
+            writer.writerow([seed, *(f"{number:.9g}" for number in returns)])
 
 
 def _records(evaluation: Evaluation) -> Iterator[dict[str, Any]]:

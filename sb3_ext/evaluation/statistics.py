@@ -67,6 +67,38 @@ def bootstrap_interval(
     return low, high
 
 
+def paired_difference(
+    runs: npt.ArrayLike, other: npt.ArrayLike, confidence: float = 0.95, n_resamples: int = 2_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """
+    How much several training runs are better than one policy that was not trained, on the same episodes.
+
+    The statistic is the IQM over the runs of their mean return, less the policy's mean return. The bootstrap draws runs
+    and episodes with replacement, both at once: the interval holds for new training seeds on new episodes.
+
+    :param runs: Return of every run in every episode, shape (runs, episodes), at least 2 each.
+    :param other: Return of the policy in the same episodes, shape (episodes,).
+    :param confidence: Coverage, in (0, 1).
+    :param n_resamples: Number of resamples, >= 1.
+    :param seed: Seed of the resampling.
+    :return: The difference, and the ends of its interval.
+    :raises ValueError: If shapes do not fit, or returns are not finite.
+    """
+    gains = _checked(runs, at_least=2) - _checked(other, at_least=2)
+    if gains.ndim != 2 or len(gains) < 2:
+        raise ValueError(f"returns of at least 2 runs in the episodes of the policy are needed, got {gains.shape}")
+    rng = np.random.default_rng(seed)
+    n_runs, n_episodes = gains.shape
+    drawn_runs = rng.integers(n_runs, size=(n_resamples, n_runs))
+    # How often every episode is drawn is all that counts for a mean.
+    counts = rng.multinomial(n_episodes, np.full(n_episodes, 1.0 / n_episodes), size=n_resamples)
+    means = counts @ gains.T / n_episodes
+    resampled = iqm(np.take_along_axis(means, drawn_runs, axis=1))
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(resampled, [tail, 1.0 - tail])
+    return float(iqm(gains.mean(axis=1))), float(low), float(high)
+
+
 def _checked(scores: npt.ArrayLike, at_least: int) -> FloatArray:
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim == 0 or values.shape[-1] < at_least:

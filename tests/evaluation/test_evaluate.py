@@ -62,7 +62,7 @@ def test_table_of_one_agent(logs: Path, workdir: Path, capfd: pytest.CaptureFixt
     shown = capfd.readouterr().out
     assert "certified optimum" in shown
     assert "ddpg_ext, run 2" in shown
-    assert {path.name for path in Path("out").iterdir()} == {"results.csv", "results.md", *FIGURES}
+    assert {path.name for path in Path("out").iterdir()} == {"results.csv", "results.md", "episodes.csv", *FIGURES}
     assert f"| {total:,.3f} |" in Path("out", "results.md").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market
 from sb3_ext.envs.ad_spend.baselines import RandomSpend, even_pacing
-from sb3_ext.evaluation.measure import References, ad_spend_env, campaign_references, measure
+from sb3_ext.evaluation.measure import References, ad_spend_env, measure
+from sb3_ext.evaluation.measure import references as references_of
 
 
 def test_references_by_hand() -> None:
@@ -29,7 +30,7 @@ def test_scores_without_a_meaning_are_nan() -> None:
 
 def test_reference_plans_of_a_market_nobody_should_advertise_in() -> None:
     env = AdSpendEnv(Market((Channel("tv", beta=1.0, kappa=1000.0),), spend_cost=1.0), budget=1000.0, periods=4)
-    references = campaign_references(env)
+    references = references_of(env, range(1))
     assert references.optimum == pytest.approx(0.0, abs=1.0)
     assert references.optimum_utilization < 0.05
     assert references.even < -900.0

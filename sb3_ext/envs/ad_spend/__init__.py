@@ -2,7 +2,19 @@
 
 from sb3_ext.envs.ad_spend import baselines
 from sb3_ext.envs.ad_spend.env import AdSpendEnv
-from sb3_ext.envs.ad_spend.optimum import Plan, plan_optimal
+from sb3_ext.envs.ad_spend.optimum import Plan, plan_clairvoyant, plan_optimal
 from sb3_ext.envs.ad_spend.params import Channel, Market
+from sb3_ext.envs.ad_spend.randomness import Randomness
+from sb3_ext.envs.ad_spend.vector_env import AdSpendVectorEnv
 
-__all__ = ["AdSpendEnv", "Channel", "Market", "Plan", "baselines", "plan_optimal"]
+__all__ = [
+    "AdSpendEnv",
+    "AdSpendVectorEnv",
+    "Channel",
+    "Market",
+    "Plan",
+    "Randomness",
+    "baselines",
+    "plan_clairvoyant",
+    "plan_optimal",
+]

@@ -10,33 +10,13 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.envs.ad_spend.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObservationMap, ObsMode
-from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunction, SalesFunctionMarket
-from sb3_ext.envs.ad_spend.params import FloatArray, Market, default_spend_cap
-from sb3_ext.envs.ad_spend.presets import PERIODS, PRESETS
-
-Range = tuple[npt.ArrayLike, npt.ArrayLike]
-
-
-def resolve_market(market: Market | str | os.PathLike[str]) -> Market:
-    """
-    Find a market by what a user passes for it.
-
-    :param market: A market, the name of a preset, or the path of a market file (ours or a Robyn export).
-    :return: The market.
-    :raises ValueError: If there is neither such a preset nor such a file, or the file is malformed.
-    """
-    if isinstance(market, Market):
-        return market
-    if not isinstance(market, (str, os.PathLike)):
-        raise ValueError(f"market must be a Market, a preset's name or a file's path, got {type(market).__name__}")
-    name = os.fspath(market)
-    if name in PRESETS:
-        return PRESETS[name]()
-    if not os.path.isfile(name):
-        raise ValueError(f"market {name!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
-    return Market.load(name)
+from sb3_ext.envs.ad_spend.curves import FloatArray
+from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.market import Period, SalesFunction, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.presets import PERIODS
+from sb3_ext.envs.ad_spend.problem import CampaignProblem, Range
+from sb3_ext.envs.ad_spend.scenario import Scenario
 
 
 class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
@@ -70,11 +50,15 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     | ``time_left`` | periods left / periods | 0 | 1 |
     | ``demand_index`` | demand factor of the coming period (where demand varies) | 0 | largest of the season |
     | ``season_sin``, ``season_cos`` | phase of the week (daily periods) or year (where demand varies) | -1 | 1 |
+    | ``price_shock_<channel>`` | log price shock of the coming period / its deviation (where prices vary) | -5 | 5 |
+    | ``spend_<channel>_lag<k>``, ``sales_lag<k>`` | as above, k periods before the last (``lags``) | | |
+
+    Where something is random, bounds leave room for it: delivered spend can be twice the cap, noisy sales negative.
 
     ``pace`` follows from the budget and the time left; a network learns the division badly where it matters most, in
-    the last periods. ``"full"`` is Markov. ``"partial"`` leaves out the adstock, which a fitted model estimates but
-    nobody measures. ``"spend"`` holds the last spends alone, as the tutorial had it: it is not Markov (budget and time
-    are hidden).
+    the last periods. ``"full"`` is Markov unless parameters are drawn or drift. ``"partial"`` leaves out the adstock,
+    which a fitted model estimates but nobody measures. ``"spend"`` holds the last spends alone, as the tutorial had it:
+    it is not Markov (budget and time are hidden).
 
     ## Rewards
 
@@ -84,7 +68,9 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
 
     ## Starting State
 
-    Full budget; adstock at the steady state of the historical mean spend; nothing spent or sold yet.
+    Full budget; adstock at the steady state of the historical mean spend; nothing spent or sold yet. What is random in
+    the market (:class:`Randomness`) is drawn for the whole campaign at its start, from streams of its own derived from
+    the environment's seed: policies evaluated with the same seeds face the same prices, parameters and noise.
 
     ## Episode End
 
@@ -98,19 +84,23 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     sell), ``budget_left``, ``value`` (money, this period), ``extrapolated`` (spend beyond ``historical_max``).
     At the end also ``utilization`` (spent share of the budget), ``campaign_value``, ``even_value`` (even pacing),
     ``optimal_value`` and ``optimal_upper_bound`` (:func:`plan_optimal`), ``regret`` (optimal - campaign value) and
-    ``normalized_score`` = (campaign - even) / (optimal - even); all in money. A ``sales_function`` has no known
-    optimum, so these references are missing there.
+    ``normalized_score`` = (campaign - even) / (optimal - even); all in money. In a random market the optimal plan is
+    the clairvoyant's, who knows the campaign's prices, parameters, drift and delivery in advance; finding it takes some
+    10 ms, so it is only there with ``references=True``. A ``sales_function`` has no known optimum, so these references
+    are missing there.
 
     ## Arguments
 
-    :param market: A :class:`Market`, a preset (``"static"``, ``"adstock"``, ``"seasonal"``, ``"profit"``) or the path
-        of a market file (``adspend-params/1`` JSON or a Robyn export). Not used with ``sales_function``.
+    :param market: A :class:`Market`, the name of a preset (see :data:`sb3_ext.envs.ad_spend.presets.PRESETS`) or the
+        path of a market file (``adspend-params/1`` JSON or a Robyn export). Not used with ``sales_function``.
     :param budget: Budget of a campaign, money, > 0. Default: what the historical mean spends amount to; with
         ``sales_function`` and ``act_range``: what mid-range spends amount to.
     :param periods: Length of a campaign, >= 1.
     :param action_mode: ``"normalized"`` or ``"currency"``.
     :param obs_mode: ``"full"``, ``"partial"`` or ``"spend"``. Default: ``"full"``, but ``"spend"`` if ``obs_range`` is
         given.
+    :param lags: How many periods before the last one the observation shows too, >= 0: what an agent needs to infer
+        parameters that nobody tells it.
     :param sales_function: The user's own function from spends, shape (N,), to sales (a number, or one per channel), in
         place of a market.
     :param obs_range: Bounds (low, high) of the ``"spend"`` observation in money; without it spends are relative to the
@@ -118,6 +108,8 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     :param act_range: Bounds (low, high) of the spend per channel and period, money; numbers or shape (N,).
     :param channel_names: Channels of a ``sales_function``.
     :param reward_scale: Money that makes a reward of 1, > 0. Default: the budget.
+    :param references: Whether the last ``info`` of a campaign compares it with the references. Default: where the
+        market is not random.
     :param render_mode: ``None`` or ``"rgb_array"`` (needs matplotlib).
     :raises ValueError: If an argument is out of its range, an action holds NaN, or ``sales_function`` misbehaves.
 
@@ -136,11 +128,13 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         *,
         action_mode: ActionMode = "normalized",
         obs_mode: ObsMode | None = None,
+        lags: int = 0,
         sales_function: SalesFunction | None = None,
         obs_range: Range | None = None,
         act_range: Range | None = None,
         channel_names: tuple[str, ...] = ("facebook", "instagram"),
         reward_scale: float | None = None,
+        references: bool | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -148,54 +142,34 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
                 f"render_mode must be one of {[None, *self.metadata['render_modes']]}, got {render_mode!r}"
             )
         self.render_mode = render_mode
-        self.market: Market | SalesFunctionMarket
-        if sales_function is None:
-            self.market = resolve_market(market)
-        elif callable(sales_function):
-            self.market = SalesFunctionMarket(sales_function, channel_names)
-        else:
-            raise ValueError(f"sales_function must be callable, got {type(sales_function).__name__}")
-        n_channels = len(self.market.names)
-        limits = None if act_range is None else _bounds(act_range, n_channels, "act_range", lowest=0.0)
-
-        if budget is None:
-            per_period = self.market.initial_adstock.sum() if limits is None else np.mean(limits, axis=0).sum()
-            if per_period <= 0.0:
-                raise ValueError(
-                    "budget must be given: there is neither a historical mean spend nor an act_range to derive it"
-                )
-            budget = float(per_period) * check_periods(periods)
-        self._campaign = CampaignSimulator(self.market, budget, periods)
-        if limits is not None:
-            low, cap = limits
-        elif isinstance(self.market, Market):
-            low, cap = np.zeros(n_channels), self.market.spend_caps(self.budget, self.periods)
-        else:
-            low, cap = (
-                np.zeros(n_channels),
-                np.full(n_channels, default_spend_cap(self.budget, self.periods, n_channels)),
-            )
-
-        scale = self.budget if reward_scale is None else reward_scale
-        self.reward_scale = check_number(scale, "reward_scale", 0.0, low_open=True)
-        if obs_range is not None:
-            _bounds(obs_range, n_channels, "obs_range")
-        if low.sum() * self.periods >= self.budget:
-            raise ValueError(
-                f"act_range: the smallest spends amount to {low.sum() * self.periods:g}, "
-                f"which leaves nothing of the budget {self.budget:g}"
-            )
-        self.action_map = ActionMap(action_mode, low, cap)
-        mode: ObsMode = ("full" if obs_range is None else "spend") if obs_mode is None else obs_mode
-        if obs_range is not None and mode != "spend":
-            raise ValueError(f'obs_range needs obs_mode="spend", got obs_mode={mode!r}')
-        self._observation_map = ObservationMap(mode, self._campaign, self.action_map.cap, obs_range)
-        self.action_space = self.action_map.space
-        self._action_shape = (n_channels,)
-        self.observation_space = self._observation_map.space
-        self.obs_mode = mode
-        self.observation_names = tuple(self._observation_map.names)
+        self._problem = problem = CampaignProblem(
+            None,
+            market,
+            budget,
+            periods,
+            action_mode=action_mode,
+            obs_mode=obs_mode,
+            lags=lags,
+            sales_function=sales_function,
+            obs_range=obs_range,
+            act_range=act_range,
+            channel_names=channel_names,
+            reward_scale=reward_scale,
+        )
+        self._campaign = problem.campaign
+        self.reward_scale = problem.reward_scale
+        self.obs_mode = problem.obs_mode
+        self.action_space = problem.action_map.space
+        self.observation_space = problem.observation_map.space
+        self.observation_names = tuple(problem.observation_map.names)
+        self._compares = not problem.is_random if references is None else references
+        self._seeded: np.random.Generator | None = None
         self._start_campaign()
+
+    @property
+    def market(self) -> Market | SalesFunctionMarket:
+        """The market."""
+        return self._problem.market
 
     @property
     def budget(self) -> float:
@@ -208,9 +182,19 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         return self._campaign.periods
 
     @property
+    def action_map(self) -> ActionMap:
+        """The map between actions and money."""
+        return self._problem.action_map
+
+    @property
     def spend_bounds(self) -> tuple[FloatArray, FloatArray]:
         """Smallest and largest spend per channel and period, two arrays of shape (N,), money."""
         return self.action_map.low, self.action_map.cap
+
+    @property
+    def scenario(self) -> Scenario:
+        """What fate holds for the current campaign. Not for policies: they would be clairvoyant."""
+        return self._campaign.scenario
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -223,10 +207,12 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         :return: Observation, and an info that holds ``budget_left`` and ``adstock``.
         """
         super().reset(seed=seed)
-        self._campaign.reset()
+        if self._problem.is_random and self._seeded is not self.np_random:
+            self._seeded = self.np_random
+            self._problem.seed([self.np_random])
+        observation = self._problem.reset()
         self._start_campaign()
-        info = {"budget_left": self.budget, "adstock": self._campaign.adstock.copy()}
-        return self._observation_map.observe(self._campaign, None), info
+        return observation, {"budget_left": self.budget, "adstock": self._campaign.adstock.copy()}
 
     def _start_campaign(self) -> None:
         self._value = 0.0
@@ -243,15 +229,9 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         :raises ValueError: If the action has another shape or is not finite.
         :raises RuntimeError: If the campaign is over.
         """
-        asked = np.asarray(action, dtype=np.float64)
-        if asked.shape != self._action_shape:
-            raise ValueError(f"an action must have the shape {self._action_shape}, got {asked.shape}")
-        requested = self.action_map.to_spend(asked)
-        wanted = self.action_map.limit(requested)
-        limited = wanted.tolist() != requested.tolist()
-        if limited and not np.all(np.isfinite(requested)):
-            raise ValueError(f"an action must hold finite numbers, got {asked.tolist()}")
-        period = self._campaign.step(wanted)
+        if self._problem.is_random and self._seeded is None:
+            raise RuntimeError("call reset() before step()")
+        requested, clipped, period = self._problem.step(action)
         self.history.append(period)
         value = float(period.value + period.tail)
         self._value += value
@@ -260,9 +240,9 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         spend, sales = period.spend, period.sales
         info: dict[str, Any] = {
             "requested_spend": requested,
-            "spend": spend,
-            "clipped": limited or bool(period.overspent),
-            "sales": sales,
+            "spend": spend.copy(),
+            "clipped": bool(clipped),
+            "sales": sales.copy(),
             "adstock": campaign.adstock.copy(),
             "budget_left": float(campaign.budget_left),
             "value": value,
@@ -270,7 +250,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         }
         if terminated:
             info.update(self._summary())
-        observation = self._observation_map.observe(campaign, period)
+        observation = self._problem.observation_map.observe(campaign, period)
         return observation, value / self.reward_scale, terminated, False, info
 
     def _returns_on_spend(self, spend: FloatArray, sales: FloatArray) -> dict[str, Any]:
@@ -282,21 +262,24 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
             for sold, spent in zip(sales.tolist(), spend.tolist(), strict=True)
         ]
         ratios: dict[str, Any] = {"roas": np.array(roas)}
-        if isinstance(self.market, Market):
-            season = self._campaign.season[self._campaign.period - 1]
-            ratios["marginal_roas"] = season * self.market.marginal_response(self._campaign.adstock)
-            ratios["extrapolated"] = spend > self.market.historical_max
+        market = self.market
+        if isinstance(market, Market):
+            curves = self._campaign.scenario.curves or market.curves
+            ratios["marginal_roas"] = self._campaign.demand * curves.marginal_response(self._campaign.adstock)
+            ratios["extrapolated"] = spend > market.historical_max
         return ratios
 
     def _summary(self) -> dict[str, float]:
-        from sb3_ext.envs.ad_spend.optimum import reference_plans
+        from sb3_ext.envs.ad_spend.optimum import campaign_references
 
         summary = {
             "utilization": 1.0 - float(self._campaign.budget_left) / self.budget,
             "campaign_value": self._value,
         }
-        if isinstance(self.market, Market):
-            even, plan = reference_plans(self.market, self.budget, self.periods, self.action_map.cap)
+        if self._compares and isinstance(self.market, Market):
+            even, plan = campaign_references(
+                self.market, self.budget, self.periods, self.action_map.cap, self._campaign.scenario
+            )
             gain = plan.value - even
             summary |= {
                 "even_value": even,
@@ -322,15 +305,3 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
 
             self._picture = CampaignPicture(self)
         return self._picture.draw(self.history)
-
-
-def _bounds(bounds: Range, n_channels: int, what: str, lowest: float = -np.inf) -> tuple[FloatArray, FloatArray]:
-    try:
-        low, high = (np.broadcast_to(np.asarray(end, dtype=np.float64), n_channels) for end in bounds)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{what} must be (low, high), numbers or {n_channels} numbers each, got {' '.join(repr(bounds).split())}"
-        ) from None
-    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high)) and np.all(low < high) and np.all(low >= lowest)):
-        raise ValueError(f"{what} must be finite with {lowest:g} <= low < high, got {' '.join(repr(bounds).split())}")
-    return low, high

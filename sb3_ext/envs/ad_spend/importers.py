@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from sb3_ext.envs.ad_spend.checks import check_number
-from sb3_ext.envs.ad_spend.params import Channel, FloatArray, Market
+from sb3_ext.envs.ad_spend.curves import FloatArray
+from sb3_ext.envs.ad_spend.params import Channel, Market
 
 _ROBYN_SECTIONS = ("InputCollect", "ExportedModel", "Extras")
 _DAYS = {"day": 1.0, "week": 7.0, "month": 30.4375}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period
-from sb3_ext.envs.ad_spend.params import FloatArray, Market
+from sb3_ext.envs.ad_spend.curves import FloatArray
+from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.randomness import Randomness
+from sb3_ext.envs.ad_spend.scenario import EXTREME, MOST_DELIVERED
 
 ActionMode = Literal["normalized", "currency"]
 ObsMode = Literal["full", "partial", "spend"]
@@ -50,6 +54,19 @@ class ActionMap:
         self.low = self.to_spend(self.space.low.astype(np.float64))
         self.cap = self.to_spend(self.space.high.astype(np.float64))
 
+    def repeated(self, batch_shape: tuple[int, ...]) -> ActionMap:
+        """
+        The same map with bounds of the full shape of a batch, which NumPy handles much faster.
+
+        :param batch_shape: Shape of the batch.
+        :return: The map for actions of shape ``(*batch_shape, N)``.
+        """
+        full = copy.copy(self)
+        for name in ("_center", "_slope", "low", "cap"):
+            constants = getattr(self, name)
+            setattr(full, name, np.broadcast_to(constants, (*batch_shape, *constants.shape)).copy())
+        return full
+
     def to_spend(self, action: npt.NDArray[np.floating]) -> FloatArray:
         """
         The money an action asks for, not limited to the bounds.
@@ -87,6 +104,8 @@ class ObservationMap:
     :param campaign: The simulator, for its market and horizon.
     :param cap: Largest spend per channel and period, shape (N,), money.
     :param obs_range: Bounds of a ``"spend"`` observation in money; ``None``: spends relative to the caps, in [0, 1].
+    :param lags: How many periods before the last one are seen too (spends and sales), >= 0; not with ``"spend"``.
+    :raises ValueError: If the mode is unknown, or ``lags`` is no whole number >= 0 or given with ``"spend"``.
     """
 
     def __init__(
@@ -95,33 +114,46 @@ class ObservationMap:
         campaign: CampaignSimulator,
         cap: FloatArray,
         obs_range: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        lags: int = 0,
     ) -> None:
         check_mode(mode, ObsMode, "obs_mode")
+        if isinstance(lags, bool) or not isinstance(lags, (int, np.integer)) or lags < 0 or (lags and mode == "spend"):
+            raise ValueError(f'lags must be a whole number >= 0, and 0 with obs_mode="spend", got {lags!r}')
         market, n_channels = campaign.market, len(cap)
+        random = market.randomness if isinstance(market, Market) else Randomness()
         self._sees_adstock = mode == "full" and isinstance(market, Market)
+        self._sees_price = mode != "spend" and random.price_sigma > 0.0
+        self._per_sigma = 1.0 / random.price_sigma if self._sees_price else 0.0
         self._spends_alone = mode == "spend"
-        # Only the user's own numbers can leave their bounds.
+        # Bounds hold by themselves but for the user's own numbers, and for sales of drawn parameters.
         self._clips = obs_range is not None or not isinstance(market, Market)
-        self._n_channels = n_channels
+        self._clips_sales = random.any and mode != "spend"
+        self._n_channels, self.lags = n_channels, int(lags)
         blocks: list[tuple[list[str], npt.ArrayLike, npt.ArrayLike]]
         spends = [f"spend_{name}" for name in market.names]
+        most_spent = MOST_DELIVERED if random.delivery_sigma else 1.0
         if mode == "spend":
-            blocks = [(spends, *((0.0, 1.0) if obs_range is None else obs_range))]
+            blocks = [(spends, *((0.0, most_spent) if obs_range is None else obs_range))]
             units = [cap if obs_range is None else np.ones(n_channels)]
         else:
             even = campaign.budget / campaign.periods
             peak = float(campaign.season.max())
-            sales = (0.0, market.beta.sum() * peak / even) if isinstance(market, Market) else (-10.0, 10.0)
-            blocks = [(spends, 0.0, 1.0), (["sales"], *sales), (["budget_left"], 0.0, 1.0)]
+            sales = _sales_bounds(market, peak, even)
+            blocks = [(spends, 0.0, most_spent), (["sales"], *sales), (["budget_left"], 0.0, 1.0)]
             units = [cap, np.array([even, campaign.budget])]
             if self._sees_adstock and isinstance(market, Market):
-                reachable = np.maximum(cap, market.initial_adstock) / market.kappa
+                most_media = most_spent * (np.exp(EXTREME * random.price_sigma) if random.price_sigma else 1.0)
+                reachable = np.maximum(cap * most_media, market.initial_adstock) / market.kappa
                 blocks.append(([f"adstock_{name}" for name in market.names], 0.0, reachable))
                 units.append(market.kappa)
             blocks.append((["pace", "time_left"], 0.0, 1.0))
             if len(set(campaign.season)) > 1:
                 blocks.append((["demand_index", "season_sin", "season_cos"], [0, -1, -1], [max(1.0, peak), 1, 1]))
             self._calendar = _calendar(campaign)[:, : 1 if len(set(campaign.season)) == 1 else None]
+            if self._sees_price:
+                blocks.append(([f"price_shock_{name}" for name in market.names], -EXTREME, EXTREME))
+            for lag in range(1, self.lags + 1):
+                blocks += [([f"{name}_lag{lag}" for name in spends], 0.0, most_spent), ([f"sales_lag{lag}"], *sales)]
             # Divided by 1 at the end, where no period is left.
             periods_left = np.maximum(campaign.periods - np.arange(campaign.periods + 1), 1)
             self._per_pace = 1.0 / (periods_left * cap.sum())
@@ -133,32 +165,71 @@ class ObservationMap:
             for end in (1, 2)
         )
         self.space = spaces.Box(low, high, dtype=np.float32)
-        self._money = np.zeros((*campaign.batch_shape, sum(len(unit) for unit in units)))
-        self._per_money = 1.0 / np.concatenate(units)
+        # Entries come first here: NumPy is slow at broadcasting along a short last axis.
+        column = (-1, *(1,) * len(campaign.batch_shape))
+        self._entries = np.zeros((len(self.names), *campaign.batch_shape))
+        per_money = 1.0 / np.concatenate(units)
+        self._n_money, self._per_money = len(per_money), per_money.reshape(column)
+        if not self._spends_alone:
+            self._calendar = self._calendar.reshape(len(self._calendar), *column)
+        self._low, self._high = self.space.low.reshape(column), self.space.high.reshape(column)
 
     def observe(self, campaign: CampaignSimulator, last: Period | None) -> npt.NDArray[np.float32]:
         """
-        The observations between two periods.
+        The observations between two periods; with lags to be asked for once a period.
 
         :param campaign: The campaigns.
         :param last: What happened last; ``None`` at the start (nothing spent, nothing sold).
         :return: Observations, shape (..., D).
         """
-        money, n_channels = self._money, self._n_channels
-        n_money = money.shape[-1]
-        money[..., :n_channels] = 0.0 if last is None else last.spend
-        observation = np.empty((*campaign.batch_shape, len(self.names)), dtype=np.float32)
+        entries, n_channels, n_money = self._entries, self._n_channels, self._n_money
+        if self.lags:
+            self._shift(entries, last)
+        entries[:n_channels] = 0.0 if last is None else last.spend.T
         if not self._spends_alone:
-            money[..., n_channels] = 0.0 if last is None else last.total_sales
-            money[..., n_channels + 1] = campaign.budget_left
+            entries[n_channels] = 0.0 if last is None else last.total_sales
+            entries[n_channels + 1] = campaign.budget_left
             if self._sees_adstock:
-                money[..., n_channels + 2 :] = campaign.adstock
-            observation[..., n_money] = np.minimum(campaign.budget_left * self._per_pace[campaign.period], 1.0)
-            observation[..., n_money + 1 :] = self._calendar[campaign.period]
-        np.multiply(money, self._per_money, out=observation[..., :n_money], casting="same_kind")
+                entries[n_channels + 2 : n_money] = campaign.adstock.T
+            calendar = self._calendar[campaign.period]
+            end = n_money + 1 + len(calendar)
+            entries[n_money] = np.minimum(campaign.budget_left * self._per_pace[campaign.period], 1.0)
+            entries[n_money + 1 : end] = calendar
+            if self._sees_price:
+                shocks = campaign.scenario.price_shock
+                # Nothing is bought after the last period.
+                if shocks is None or campaign.done:
+                    entries[end : end + n_channels] = 0.0
+                else:
+                    entries[end : end + n_channels] = shocks[campaign.period].T * self._per_sigma
+        entries[:n_money] *= self._per_money
+        if self._clips_sales:
+            np.clip(entries[n_channels], self._low[n_channels], self._high[n_channels], out=entries[n_channels, ...])
         if self._clips:
-            np.clip(observation, self.space.low, self.space.high, out=observation)
+            np.clip(entries, self._low, self._high, out=entries)
+        observation: npt.NDArray[np.float32] = entries.T.astype(np.float32, order="C")
         return observation
+
+    def _shift(self, entries: FloatArray, last: Period | None) -> None:
+        """Move spends and sales, and those of earlier periods, one period back."""
+        width = self._n_channels + 1
+        past = entries[-self.lags * width :]
+        if last is None:
+            past[...] = 0.0
+        else:
+            past[width:] = past[:-width].copy()
+            past[:width] = entries[:width]
+
+
+def _sales_bounds(market: Market | SalesFunctionMarket, peak: float, even: float) -> tuple[float, float]:
+    """Bounds of the sales of a period, relative to the average budget of a period."""
+    if not isinstance(market, Market):
+        return -10.0, 10.0
+    random, saturation = market.randomness, float(market.beta.sum())
+    noise = EXTREME * random.sales_sigma * saturation
+    # Of drawn or drifting parameters only what is beyond any reason is cut off.
+    most = peak * saturation * (EXTREME if random.draws_parameters or random.drift_sigma else 1.0)
+    return -noise / even, (most + noise) / even
 
 
 def _calendar(campaign: CampaignSimulator) -> npt.NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.envs.ad_spend.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.params import FloatArray, Market
+from sb3_ext.envs.ad_spend.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.scenario import Scenario
 
 SalesFunction = Callable[[FloatArray], float | FloatArray]
 
@@ -79,11 +82,11 @@ class Period(NamedTuple):
     """What happened in one period; numbers and shape (N,) for a single campaign, shapes (n,) and (n, N) for a batch."""
 
     spend: FloatArray
-    """Money spent per channel, at most the caps and what was left of the budget."""
+    """Money spent per channel: what was delivered, at most what was left of the budget."""
     sales: FloatArray
     """Sales per channel (or one column for a user's own function), carry-over included."""
     total_sales: FloatArray | np.float64
-    """Sales of all channels together."""
+    """Sales of all channels together, with their noise."""
     value: FloatArray | np.float64
     """
     Money earned: margin of the sales, less the costs of spending, less what a zero-spend campaign would have earned.
@@ -115,17 +118,36 @@ class CampaignSimulator:
         self.periods = check_periods(periods)
         self.batch_shape = () if num_envs is None else (num_envs,)
         self.season = market.season_factors(self.periods)
-        self._demand = list(self.season)
-        self._gain = 1.0 - market.theta
         self._no_tail = np.zeros(self.batch_shape)[()]
+        self._expected = _Conditions(self, Scenario())
         self.reset()
 
-    def reset(self) -> None:
-        """Start all campaigns: full budget, adstock at the steady state of the historical mean spend."""
+    def reset(self, scenario: Scenario | None = None) -> None:
+        """
+        Start all campaigns: full budget, adstock at the steady state of the historical mean spend.
+
+        :param scenario: What happens to them. ``None``: the expected, nothing random.
+        """
         shape = (*self.batch_shape, len(self.market.names))
         self.period = 0
         self.budget_left = np.full(self.batch_shape, self.budget)[()]
         self.adstock = np.broadcast_to(self.market.initial_adstock, shape).copy()
+        if scenario is None:
+            self._conditions = self._expected
+        elif scenario.curves is None and scenario.drift is None:
+            self._conditions = self._expected.under(scenario)
+        else:
+            self._conditions = _Conditions(self, scenario)
+
+    @property
+    def scenario(self) -> Scenario:
+        """What happens to the campaigns."""
+        return self._conditions.scenario
+
+    @property
+    def demand(self) -> FloatArray | np.float64:
+        """Demand factor of the last period, a number or shape (..., N)."""
+        return self._conditions.demand[self.period - 1]
 
     @property
     def done(self) -> bool:
@@ -143,8 +165,12 @@ class CampaignSimulator:
         """
         if self.done:
             raise RuntimeError("the campaign is over: call reset() first")
-        market, left = self.market, self.budget_left
-        total = np.add.reduce(spend, axis=-1)
+        market, left, period = self.market, self.budget_left, self.period
+        conditions = self._conditions
+        scenario = conditions.scenario
+        if scenario.delivery is not None:
+            spend = spend * scenario.delivery[period]
+        total = conditions.add_up(spend)
         overspent = total > left
         if np.count_nonzero(overspent):
             spend = spend * np.minimum(left / np.maximum(total, 1e-300), 1.0)[..., None]
@@ -152,19 +178,22 @@ class CampaignSimulator:
             overspent = total > left * (1.0 + 1e-9)
             total = np.minimum(total, left)
         self.budget_left = left - total
-        self.adstock = market.theta * self.adstock + self._gain * spend
-        sales = market.response(self.adstock) * self._demand[self.period]
-        total_sales = np.add.reduce(sales, axis=-1)
-        value = market.margin * total_sales - self._idle_value[self.period]
+        media = spend if scenario.media is None else spend * scenario.media[period]
+        self.adstock = conditions.theta * self.adstock + conditions.gain * media
+        sales = conditions.response(self.adstock) * conditions.demand[period]
+        total_sales = conditions.add_up(sales)
+        if scenario.sales_noise is not None:
+            total_sales = total_sales + scenario.sales_noise[period]
+        value = market.margin * total_sales - conditions.idle_value[period]
         if market.spend_cost:
             value = value - market.spend_cost * total
         self.period += 1
-        tail = self._tail_value() if self.done else self._no_tail
+        tail = conditions.tail_value(self.adstock) if self.done else self._no_tail
         return Period(spend, sales, total_sales, value, tail, overspent, self.adstock)
 
     def plan_value(self, plan: FloatArray) -> float:
         """
-        Value of a whole spend plan, tail included.
+        Expected value of a whole spend plan where nothing random happens, tail included.
 
         :param plan: Spends, shape (periods, N), money.
         :return: Money earned over a zero-spend campaign.
@@ -179,25 +208,83 @@ class CampaignSimulator:
         steps = [campaign.step(spend) for spend in np.asarray(plan, dtype=np.float64)]
         return float(sum(step.value + step.tail for step in steps))
 
+
+class _Conditions:
+    """
+    Under which conditions the campaigns of a simulator take place, and what zero-spend campaigns earn under them.
+
+    Constants of a batch have the full shape (n, N): NumPy is slow at broadcasting along a short last axis.
+    """
+
+    def __init__(self, campaigns: CampaignSimulator, scenario: Scenario) -> None:
+        market, batch_shape = campaigns.market, campaigns.batch_shape
+        self.scenario = scenario
+        self._shape = (*batch_shape, len(market.names))
+        self._margin, self._tail_periods = market.margin, market.tail_periods
+        curves: Curves | SalesFunctionMarket = market.curves if isinstance(market, Market) else market
+        if scenario.curves is not None:
+            curves = scenario.curves
+        elif isinstance(curves, Curves) and batch_shape:
+            curves = curves.repeated(batch_shape[0])
+        self.response = curves.response
+        self.theta = self._full(curves.theta)
+        self.gain = 1.0 - self.theta
+        self._ones = np.ones(len(market.names))
+        self._initial = self._full(market.initial_adstock)
+        # Demand factors of all periods: numbers, or arrays of shape (..., N) where they drift.
+        self.demand: Sequence[FloatArray] = list(campaigns.season)
+        self._after: FloatArray | float = 1.0
+        if scenario.drift is not None:
+            self.demand = [factor * drift for factor, drift in zip(campaigns.season, scenario.drift, strict=True)]
+            self._after = scenario.drift[-1]
+
+    def under(self, scenario: Scenario) -> _Conditions:
+        """The same for another scenario under which zero-spend campaigns earn as much."""
+        _ = self.idle_value, self._idle_tail
+        conditions = copy.copy(self)
+        conditions.scenario = scenario
+        return conditions
+
+    def _full(self, constants: FloatArray) -> FloatArray:
+        full: FloatArray = np.broadcast_to(constants, self._shape).copy()
+        return full
+
+    def add_up(self, amounts: FloatArray) -> FloatArray:
+        """Sum over the channels; a user's own sales function may give one column for all of them."""
+        return np.asarray(amounts @ self._ones[: amounts.shape[-1]])[()]
+
     @cached_property
-    def _idle_value(self) -> FloatArray:
-        """Money that a campaign without spend earns per period, from the adstock it started with."""
-        sales = self.market.response(self._idle_adstock) * self.season[:, None]
-        return np.asarray(self.market.margin * np.add.reduce(sales, axis=-1))
+    def idle_value(self) -> list[FloatArray]:
+        """Money that campaigns without spend earn per period, from the adstock they started with."""
+        return [
+            np.asarray(self._margin * self.add_up(self.response(adstock) * demand))[()]
+            for adstock, demand in zip(self._idle_adstock, self.demand, strict=True)
+        ]
 
     @cached_property
     def _idle_adstock(self) -> FloatArray:
-        """Adstock of a campaign without spend, shape (T, N); computed as in ``step``: zero spend earns exactly 0."""
-        decay = np.broadcast_to(self.market.theta, (self.periods + 1, len(self.market.names))).copy()
-        decay[0] = self.market.initial_adstock
-        return np.multiply.accumulate(decay)[1:]
+        """Adstock without spend, shape (T, ..., N); computed as in ``step``: zero spend earns exactly 0."""
+        decay = np.broadcast_to(self.theta, (len(self.demand) + 1, *self._shape)).copy()
+        decay[0] = self._initial
+        levels: FloatArray = np.multiply.accumulate(decay)[1:]
+        return levels
 
-    def _tail_value(self) -> FloatArray:
+    @cached_property
+    def _idle_tail(self) -> FloatArray:
+        level: FloatArray = self._idle_adstock[-1]
+        return self._tail_sales(level) if self._tail_periods else np.zeros(self._shape[:-1])
+
+    @cached_property
+    def _tail_powers(self) -> FloatArray:
+        """What is left of the adstock in every period of the tail, shape (tail, ..., N)."""
+        powers: FloatArray = np.multiply.accumulate(np.broadcast_to(self.theta, (self._tail_periods, *self._shape)))
+        return powers
+
+    def _tail_sales(self, adstock: FloatArray) -> FloatArray:
+        return np.asarray(self.add_up(self.response(adstock * self._tail_powers) * self._after).sum(axis=0))
+
+    def tail_value(self, adstock: FloatArray) -> FloatArray:
         """Money from the adstock left at the end, with no further spend, at the demand of ordinary periods."""
-        if not self.market.tail_periods:
-            return self._no_tail
-        powers = self.market.theta ** np.arange(1, self.market.tail_periods + 1)[:, None]
-        idle = self._idle_adstock[-1]
-        sold = self.market.response(self.adstock[..., None, :] * powers).sum(axis=(-2, -1))
-        gained: FloatArray = self.market.margin * (sold - self.market.response(idle * powers).sum(axis=(-2, -1)))
-        return gained
+        if not self._tail_periods:
+            return np.zeros(self._shape[:-1])[()]
+        return np.asarray(self._margin * (self._tail_sales(adstock) - self._idle_tail))[()]

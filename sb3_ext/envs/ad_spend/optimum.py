@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,9 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.envs.ad_spend.checks import check_number
+from sb3_ext.envs.ad_spend.checks import check_number, check_periods
+from sb3_ext.envs.ad_spend.curves import FloatArray
+from sb3_ext.envs.ad_spend.knapsack import channel_problems, lagrangian_bound, pulse_plans
 from sb3_ext.envs.ad_spend.market import CampaignSimulator
-from sb3_ext.envs.ad_spend.params import FloatArray, Market
+from sb3_ext.envs.ad_spend.outlook import Outlook
+from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.scenario import Scenario
 
 _BARRIER_DECAY = 0.1
 _NEWTON_STEPS = 50
@@ -21,7 +25,7 @@ _ARMIJO = 1e-4
 _LEAST_ADSTOCK = 1e-120
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A spend plan and what is known about it; values in money over a zero-spend campaign, tail included."""
 
@@ -46,9 +50,10 @@ def plan_optimal(
     low: npt.ArrayLike | None = None,
     cap: npt.ArrayLike | None = None,
     tolerance: float = 1e-6,
+    outlook: Outlook | None = None,
 ) -> Plan:
     """
-    Plan the spends of a whole campaign.
+    Plan the spends of a whole campaign, or of what is left of one.
 
     Adstock is linear in the spends, so with concave responses (``alpha <= 1``) this is a concave program over
     ``{low <= x <= cap, sum x <= budget}``. It is solved by a log-barrier Newton method (Boyd & Vandenberghe, Convex
@@ -56,15 +61,18 @@ def plan_optimal(
     and a rank-one term. The upper bound does not rely on the solver: by concavity no plan s beats
     ``value(x) + max_s <gradient(x), s - x>`` (the Frank-Wolfe gap), and that maximum is a fractional knapsack.
 
-    S-shaped responses (``alpha > 1``) are not concave. There the bound comes from the concave envelope of every curve,
-    and the plan from local searches from several starts; the gap between them is reported and can be wide.
+    S-shaped responses (``alpha > 1``) are not concave. There the plan comes from local searches from several starts,
+    among them the best pulses by dynamic programming, and the bound from putting a price on money instead of the
+    budget, or from the concave envelopes of the curves. The gap between them is reported and can be wide where the
+    budget is only enough for a part of one channel.
 
     :param market: The market.
     :param budget: Budget of the campaign, money, > 0.
     :param periods: Length of the campaign, >= 1.
-    :param low: Smallest spend per channel and period, shape (N,) or a number, money. Default: 0.
-    :param cap: Largest spend per channel and period, shape (N,) or a number, money. Default: ``market.spend_caps``.
+    :param low: Smallest spend per channel and period, a number or of shape (N,) or (T, N), money. Default: 0.
+    :param cap: Largest spend per channel and period, likewise. Default: ``market.spend_caps``.
     :param tolerance: Relative gap to stop at, in (0, 1).
+    :param outlook: What to assume of these periods. Default: a whole campaign where nothing random happens.
     :return: The plan.
     :raises ValueError: If the market is no :class:`Market`, or an argument is out of range.
     """
@@ -73,38 +81,47 @@ def plan_optimal(
     campaign = CampaignSimulator(market, budget, periods)
     check_number(tolerance, "tolerance", 0.0, 1.0, low_open=True, high_open=True)
     n_channels = len(market.names)
+    shape = (campaign.periods, n_channels)
     try:
-        lows = np.broadcast_to(np.asarray(0.0 if low is None else low, dtype=np.float64), n_channels)
+        lows = np.broadcast_to(np.asarray(0.0 if low is None else low, dtype=np.float64), shape)
         given = market.spend_caps(campaign.budget, periods) if cap is None else cap
-        caps = np.broadcast_to(np.asarray(given, dtype=np.float64), n_channels)
+        caps = np.broadcast_to(np.asarray(given, dtype=np.float64), shape)
     except (TypeError, ValueError):
         raise ValueError(
             f"low and cap must be numbers or {n_channels} numbers each, got low={low!r}, cap={cap!r}"
         ) from None
     if not (np.all(lows >= 0.0) and np.all(lows < caps) and np.all(np.isfinite(caps))):
-        raise ValueError(f"bounds must satisfy 0 <= low < cap, got low={lows.tolist()}, cap={caps.tolist()}")
-    if lows.sum() * periods >= budget:
         raise ValueError(
-            f"the smallest spends amount to {lows.sum() * periods:g}, which leaves nothing of the budget {budget:g}"
+            f"bounds must satisfy 0 <= low < cap, got low={lows.min(axis=0).tolist()}, cap={caps.min(axis=0).tolist()}"
         )
+    if lows.sum() >= budget:
+        raise ValueError(f"the smallest spends amount to {lows.sum():g}, which leaves nothing of the budget {budget:g}")
+    if outlook is None:
+        outlook = Outlook.expected(market, campaign.periods)
+    elif outlook.periods != campaign.periods:
+        raise ValueError(f"the outlook is on {outlook.periods} periods, the plan on {campaign.periods}")
     polytope = _Polytope(lows, caps, campaign.budget, periods)
 
-    relaxation = _Objective(market, periods, envelope_caps=caps)
+    relaxation = _Objective(market, outlook, envelope_caps=caps)
     if polytope.frank_wolfe_gap(polytope.low, relaxation.gradient(polytope.low)) <= 0.0:
         relaxed, slack = polytope.low.copy(), 0.0
     else:
         relaxed, slack = _maximize(relaxation, polytope, polytope.center(), tolerance)
     if market.is_concave:
-        value = campaign.plan_value(relaxed)
+        value = relaxation.gain(relaxed)
         return Plan(relaxed, value, value + slack)
-    objective = _Objective(market, periods)
+    objective = _Objective(market, outlook)
     idle = objective.value(np.zeros_like(relaxed))
     upper_bound = relaxation.value(relaxed) + slack - idle
-    efficient = _tangent_points(market, caps)
-    found = [_maximize(objective, polytope, start, tolerance)[0] for start in polytope.starts(relaxed, efficient)]
-    found += [relaxed, polytope.low.copy(), polytope.even()]
-    best = max(found, key=campaign.plan_value)
-    return Plan(best, campaign.plan_value(best), upper_bound)
+    channels = channel_problems(market, outlook, lows, caps)
+    highest_price = (upper_bound - objective.gain(polytope.low)) / (campaign.budget - lows.sum())
+    upper_bound = min(upper_bound, lagrangian_bound(channels, campaign.budget, max(highest_price, 0.0)) - idle)
+    pulses = pulse_plans(channels, campaign.budget)
+    starts = polytope.starts(relaxed, _tangent_points(market, caps.max(axis=0)), pulses)
+    found = [_maximize(objective, polytope, start, tolerance)[0] for start in starts]
+    found += [relaxed, polytope.low.copy(), polytope.even(), *pulses]
+    best = max(found, key=objective.gain)
+    return Plan(best, objective.gain(best), upper_bound)
 
 
 class References(NamedTuple):
@@ -114,6 +131,55 @@ class References(NamedTuple):
     """Value of even pacing, money."""
     plan: Plan
     """The best plan."""
+
+
+def plan_clairvoyant(
+    market: Market, budget: float, periods: int, cap: npt.ArrayLike, scenario: Scenario, tolerance: float = 1e-6
+) -> Plan:
+    """
+    The plan of someone who knows all prices, parameters, drift and delivery of a campaign in advance.
+
+    :param market: The market.
+    :param budget: Budget of the campaign, money.
+    :param periods: Length of the campaign.
+    :param cap: Largest spend to order per channel and period, shape (N,), money.
+    :param scenario: The path of the campaign.
+    :param tolerance: Relative gap to stop at, in (0, 1).
+    :return: The plan; its spends are those delivered, its value leaves out the noise of the sales.
+    :raises ValueError: If the scenario is of several campaigns or another length, or an argument is out of range.
+    """
+    shape, drawn = (check_periods(periods), len(market.names)), scenario.curves
+    fits = all(path is None or path.shape == shape for path in (scenario.media, scenario.drift, scenario.delivery))
+    if not fits or (drawn is not None and drawn.beta.shape != shape[1:]):
+        raise ValueError(f"the scenario must be of one campaign of {shape[0]} periods and {shape[1]} channels")
+    real = scenario.market(market)
+    caps = cap if scenario.delivery is None else np.asarray(cap, dtype=np.float64) * scenario.delivery
+    outlook = Outlook.of_scenario(real, periods, scenario)
+    return plan_optimal(real, budget, periods, cap=caps, tolerance=tolerance, outlook=outlook)
+
+
+def campaign_references(market: Market, budget: float, periods: int, cap: FloatArray, scenario: Scenario) -> References:
+    """
+    Value of even pacing and the best plan, in one campaign.
+
+    :param market: The market.
+    :param budget: Budget of the campaign, money.
+    :param periods: Length of the campaign.
+    :param cap: Largest spend per channel and period, shape (N,), money.
+    :param scenario: The path of the campaign.
+    :return: The references; in a random market the best plan is the clairvoyant's.
+    """
+    if not market.randomness.any:
+        return reference_plans(market, budget, periods, cap)
+    campaign = CampaignSimulator(market, budget, periods)
+    campaign.reset(scenario)
+    even = np.minimum(budget / periods / len(cap), cap)
+    steps = [campaign.step(even) for _ in range(periods)]
+    even_value = float(sum(step.value + step.tail for step in steps))
+    plan = plan_clairvoyant(market, budget, periods, cap, scenario)
+    # Noise hits every plan alike: with it the differences between policies are those of their decisions.
+    noise = 0.0 if scenario.sales_noise is None else market.margin * float(scenario.sales_noise.sum())
+    return References(even_value, replace(plan, value=plan.value + noise, upper_bound=plan.upper_bound + noise))
 
 
 def reference_plans(market: Market, budget: float, periods: int, cap: FloatArray) -> References:
@@ -145,18 +211,19 @@ def _reference_plans(market: Market, budget: float, periods: int, cap: tuple[flo
 class _Objective:
     """Value of a plan, with gradient and curvature by channel. ``envelope_caps``: of the curves' concave envelopes."""
 
-    def __init__(self, market: Market, periods: int, envelope_caps: FloatArray | None = None) -> None:
+    def __init__(self, market: Market, outlook: Outlook, envelope_caps: FloatArray | None = None) -> None:
         self.market = market
-        rows = np.arange(periods + market.tail_periods)
-        lag = rows[:, None] - rows[None, :periods]
+        rows = np.arange(len(outlook.demand))
+        lag = rows[:, None] - rows[None, : outlook.periods]
         theta = market.theta[:, None, None]
         # (N, T + tail, T): what the spend of each period contributes to the adstock of every period.
-        self.carry = np.where(lag >= 0, (1.0 - theta) * theta ** np.maximum(lag, 0), 0.0)
-        self.start = market.initial_adstock * market.theta ** (rows[:, None] + 1)
-        self.demand = market.margin * np.append(market.season_factors(periods), np.ones(market.tail_periods))
+        self.carry = np.where(lag >= 0, (1.0 - theta) * theta ** np.maximum(lag, 0), 0.0) * outlook.media.T[:, None, :]
+        self.start = outlook.adstock * market.theta ** (rows[:, None] + 1)
+        self.demand = market.margin * outlook.demand
         self._tangent = np.zeros(len(market.names))
         if envelope_caps is not None and not market.is_concave:
-            self._tangent = _tangent_points(market, np.maximum(envelope_caps, market.initial_adstock))
+            highest = (envelope_caps * outlook.media).max(axis=0)
+            self._tangent = _tangent_points(market, np.maximum(highest, outlook.adstock))
         self._chord = market.response(self._tangent) / np.where(self._tangent > 0.0, self._tangent, 1.0)
 
     def adstock(self, spend: FloatArray) -> FloatArray:
@@ -168,12 +235,16 @@ class _Objective:
         adstock = self.adstock(spend)
         sales = self.market.response(np.maximum(adstock, self._tangent))
         sales = np.where(adstock < self._tangent, adstock * self._chord, sales)
-        return float(self.demand @ sales.sum(axis=1) - self.market.spend_cost * spend.sum())
+        return float((self.demand * sales).sum() - self.market.spend_cost * spend.sum())
+
+    def gain(self, spend: FloatArray) -> float:
+        """Value over that of no spend."""
+        return self.value(spend) - self.value(np.zeros_like(spend))
 
     def gradient(self, spend: FloatArray) -> FloatArray:
         adstock = self.adstock(spend)
         slope = np.where(adstock < self._tangent, self._chord, self.market.marginal_response(adstock))
-        return np.asarray(np.einsum("nrt,rn->tn", self.carry, self.demand[:, None] * slope) - self.market.spend_cost)
+        return np.asarray(np.einsum("nrt,rn->tn", self.carry, self.demand * slope) - self.market.spend_cost)
 
     def curvature(self, spend: FloatArray) -> FloatArray:
         """Negative Hessians (N, T, T); where a curve is convex its curvature is left out, so they are semi-definite."""
@@ -187,7 +258,7 @@ class _Objective:
             * ((1.0 + market.alpha) * power - (market.alpha - 1.0))
             / (1.0 + power) ** 3
         )
-        bend = np.where(adstock < self._tangent, 0.0, np.maximum(bend, 0.0)) * self.demand[:, None]
+        bend = np.where(adstock < self._tangent, 0.0, np.maximum(bend, 0.0)) * self.demand
         return np.asarray(self.carry.transpose(0, 2, 1) @ (bend.T[:, :, None] * self.carry))
 
 
@@ -206,8 +277,8 @@ class _Polytope:
     """The feasible plans ``{low <= x <= cap, sum x <= budget}``."""
 
     def __init__(self, low: FloatArray, cap: FloatArray, budget: float, periods: int) -> None:
-        self.low = np.broadcast_to(low, (periods, len(low)))
-        self.cap = np.broadcast_to(cap, (periods, len(cap)))
+        self.low = np.broadcast_to(low, (periods, low.shape[-1]))
+        self.cap = np.broadcast_to(cap, (periods, cap.shape[-1]))
         self.budget = budget
         self.n_constraints = 2 * self.low.size + 1
 
@@ -223,21 +294,23 @@ class _Polytope:
         above = (plan - self.low).sum()
         return np.asarray(self.low + (plan - self.low) * min(1.0, (self.budget - self.low.sum()) / max(above, 1e-300)))
 
-    def starts(self, relaxed: FloatArray, efficient: FloatArray) -> Iterator[FloatArray]:
-        """Plans to search from: center, relaxed solution, and bursts of each channel at its most efficient spend."""
+    def starts(self, relaxed: FloatArray, efficient: FloatArray, pulses: Sequence[FloatArray]) -> Iterator[FloatArray]:
+        """Plans to search from: center, relaxed, pulses, and bursts of each channel at its most efficient spend."""
         center = self.center()
         yield center
         yield 0.9 * relaxed + 0.1 * center
+        for plan in pulses:
+            yield 0.95 * plan + 0.05 * center
         spare = self.budget - self.low.sum()
         for channel in range(self.cap.shape[1]):
-            low, cap = self.low[0, channel], self.cap[0, channel]
-            level = efficient[channel] - low if efficient[channel] > low else cap - low
+            low, cap = self.low[:, channel], self.cap[:, channel]
+            level = efficient[channel] - low[0] if efficient[channel] > low[0] else cap[0] - low[0]
             bursts = max(1, round(spare / level))
             for first in (0, self.cap.shape[0] // 2):
-                pulse = self.low.copy()
-                order = np.roll(np.arange(self.cap.shape[0]), -first)
-                pulse[order[:bursts], channel] = min(cap, low + spare / bursts)
-                yield 0.95 * pulse + 0.05 * center
+                plan = self.low.copy()
+                chosen = np.roll(np.arange(self.cap.shape[0]), -first)[:bursts]
+                plan[chosen, channel] = np.minimum(cap[chosen], low[chosen] + spare / bursts)
+                yield 0.95 * plan + 0.05 * center
 
     def barrier(self, spend: FloatArray) -> float:
         room = self.budget - spend.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend.checks import check_number
-
-FloatArray = npt.NDArray[np.float64]
+from sb3_ext.envs.ad_spend.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.randomness import Randomness
 
 SCHEMA = "adspend-params/1"
 
@@ -97,6 +97,7 @@ class Market:
         pay.
     :param tail_periods: Periods after the campaign whose sales are credited, >= 0.
     :param draws: Alternative parameters of the same channels, e.g. draws of a posterior.
+    :param randomness: What is random in a campaign; by default nothing.
     :raises ValueError: If a parameter is out of its range.
     """
 
@@ -107,6 +108,7 @@ class Market:
     spend_cost: float = 0.0
     tail_periods: int = 28
     draws: tuple[tuple[Channel, ...], ...] = ()
+    randomness: Randomness = field(default_factory=Randomness)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -134,6 +136,10 @@ class Market:
                 raise ValueError(
                     f"every draw must hold the channels {list(names)} in this order, got {[c.name for c in draw]}"
                 )
+        if not isinstance(self.randomness, Randomness):
+            raise ValueError(f"randomness must be of type Randomness, got {type(self.randomness).__name__}")
+        if self.randomness.use_draws and not self.draws:
+            raise ValueError("randomness.use_draws needs a market with draws, it has none")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,24 +152,29 @@ class Market:
         return all(channel.alpha <= 1.0 or channel.beta == 0.0 for channel in self.channels)
 
     @cached_property
+    def curves(self) -> Curves:
+        """Response and carry-over of the channels."""
+        return Curves(*(self._column(name) for name in ("beta", "kappa", "alpha", "theta")))
+
+    @property
     def beta(self) -> FloatArray:
         """Saturation sales per channel, shape (N,), money per period."""
-        return self._column("beta")
+        return self.curves.beta
 
-    @cached_property
+    @property
     def kappa(self) -> FloatArray:
         """Half-saturation adstock per channel, shape (N,), money per period."""
-        return self._column("kappa")
+        return self.curves.kappa
 
-    @cached_property
+    @property
     def alpha(self) -> FloatArray:
         """Hill exponents, shape (N,)."""
-        return self._column("alpha")
+        return self.curves.alpha
 
-    @cached_property
+    @property
     def theta(self) -> FloatArray:
         """Carry-over per period, shape (N,)."""
-        return self._column("theta")
+        return self.curves.theta
 
     @cached_property
     def initial_adstock(self) -> FloatArray:
@@ -222,10 +233,7 @@ class Market:
         :param adstock: Adstock >= 0, shape (..., N).
         :return: Sales, shape (..., N), money per period.
         """
-        if self._is_michaelis_menten:
-            return self.beta * adstock / (self.kappa + adstock)
-        power = (adstock / self.kappa) ** self.alpha
-        return self.beta * power / (1.0 + power)
+        return self.curves.response(adstock)
 
     def marginal_response(self, adstock: FloatArray) -> FloatArray:
         """
@@ -234,29 +242,15 @@ class Market:
         :param adstock: Adstock >= 0, shape (..., N). At 0 the derivative is infinite for ``alpha < 1``.
         :return: Additional sales per additional adstock, shape (..., N).
         """
-        if self._is_michaelis_menten:
-            level = self.kappa + adstock
-            return self._beta_kappa / (level * level)
-        ratio = adstock / self.kappa
-        power = ratio**self.alpha
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = self.beta * self.alpha / self.kappa * ratio ** (self.alpha - 1.0) / (1.0 + power) ** 2
-        return np.where(self.beta > 0.0, slope, 0.0)
-
-    @cached_property
-    def _beta_kappa(self) -> FloatArray:
-        return self.beta * self.kappa
-
-    @cached_property
-    def _is_michaelis_menten(self) -> bool:
-        return bool(np.all(self.alpha == 1.0))
+        return self.curves.marginal_response(adstock)
 
     def with_period(self, period_days: float) -> Market:
         """
         The same market with another period length (approximate: responses are spread evenly over the period).
 
-        Carry-over becomes ``theta**(new / old)``; flows of money (beta, kappa, means, caps) scale with the length. The
-        season must be constant: demand factors of one period length have no unique counterpart in another.
+        Carry-over becomes ``theta**(new / old)``; flows of money (beta, kappa, means, caps) scale with the length;
+        shocks, drift and noise keep their size over a given time. The season must be constant: demand factors of one
+        period length have no unique counterpart in another.
 
         :param period_days: New length of a period in days, e.g. 1 for a weekly model that shall decide daily.
         :return: The converted market.
@@ -282,6 +276,7 @@ class Market:
             channels=tuple(map(convert, self.channels)),
             draws=tuple(tuple(map(convert, draw)) for draw in self.draws),
             period_days=period_days,
+            randomness=self.randomness.with_period(ratio),
             tail_periods=math.ceil(self.tail_periods / ratio),
         )
 
@@ -312,6 +307,9 @@ class Market:
         if not isinstance(draws, (list, tuple)):
             raise ValueError(f"draws must be a list of lists of channels, got {type(draws).__name__}")
         values["draws"] = tuple(_channels(draw) for draw in draws)
+        if "randomness" in values:
+            _check_keys(values["randomness"], Randomness, "randomness")
+            values["randomness"] = Randomness(**values["randomness"])
         if not isinstance(values.get("season", []), (list, tuple)):
             raise ValueError(f"season must be a list of demand factors, got {values['season']!r}")
         return cls(**values)
@@ -374,9 +372,11 @@ def _channels(values: Any) -> tuple[Channel, ...]:
     return tuple(Channel(**value) for value in values)
 
 
-def _check_keys(values: dict[str, Any], cls: type[Channel] | type[Market], what: str) -> None:
-    known = [field.name for field in fields(cls)]
-    required = known[:1] if cls is Market else known[:3]
+def _check_keys(values: Any, cls: type[Channel] | type[Market] | type[Randomness], what: str) -> None:
+    if not isinstance(values, dict):
+        raise ValueError(f"{what} must be an object, got {values!r:.80}")
+    known = [one.name for one in fields(cls)]
+    required = [one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING]
     if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"{what}: unknown field {unknown[0]!r}, allowed are {known}")
     if missing := [name for name in required if name not in values]:

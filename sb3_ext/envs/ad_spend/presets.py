@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from sb3_ext.envs.ad_spend.params import Channel, Market
+from sb3_ext.envs.ad_spend.randomness import Randomness
 
 PERIODS = 28
 BUDGET = 100_000.0
@@ -59,4 +60,70 @@ def profit() -> Market:
     return replace(adstock(), spend_cost=1.5)
 
 
-PRESETS = {"static": static, "adstock": adstock, "seasonal": seasonal, "profit": profit}
+def s_shape() -> Market:
+    """
+    Carry-over with S-shaped responses (``alpha`` 3): little money sells next to nothing, so bursts beat even pacing.
+
+    :return: The market of ``AdSpendSShape-v0``.
+    """
+    return replace(adstock(), channels=tuple(replace(channel, alpha=3.0) for channel in adstock().channels))
+
+
+def shock() -> Market:
+    """
+    Profit where media prices vary: observed log price shocks with a standard deviation of 0.3, AR(1) with 0.7.
+
+    :return: The market of ``AdSpendShock-v0``.
+    """
+    return replace(profit(), randomness=Randomness(price_sigma=0.3, price_persistence=0.7))
+
+
+def uncertain() -> Market:
+    """
+    Profit where nobody knows the curves: beta and kappa are drawn anew for every campaign (log standard deviation 0.5),
+    and only noisy total sales are seen (noise of 5 % of the saturation sales).
+
+    :return: The market of ``AdSpendUncertain-v0``.
+    """
+    return replace(profit(), randomness=Randomness(beta_sigma=0.5, kappa_sigma=0.5, sales_sigma=0.05))
+
+
+def drift() -> Market:
+    """
+    Profit where beta drifts by 10 % a day, unobserved but for the sales.
+
+    :return: The market of ``AdSpendDrift-v0``.
+    """
+    return replace(profit(), randomness=Randomness(drift_sigma=0.1))
+
+
+def delivery() -> Market:
+    """
+    Profit where platforms deliver more or less than what was ordered (log standard deviation 0.3).
+
+    :return: The market of ``AdSpendDelivery-v0``.
+    """
+    return replace(profit(), randomness=Randomness(delivery_sigma=0.3))
+
+
+def noisy() -> Market:
+    """
+    Profit with noise of 10 % of the saturation sales: a documented null, as feedback can gain nothing.
+
+    :return: The market of ``AdSpendNoisy-v0``.
+    """
+    return replace(profit(), randomness=Randomness(sales_sigma=0.1))
+
+
+PRESETS = {
+    "static": static,
+    "adstock": adstock,
+    "seasonal": seasonal,
+    "profit": profit,
+    "shock": shock,
+    "s_shape": s_shape,
+    "uncertain": uncertain,
+    "drift": drift,
+    "delivery": delivery,
+    "noisy": noisy,
+}

@@ -49,7 +49,9 @@ def test_code_runs(code: str) -> None:
 def test_table_of_presets_is_what_the_code_computes() -> None:
     rows = re.findall(r"^\| `(AdSpend\w*-v0)` \|.*\| ([\d ]+) \| ([\d.]+) % \|$", PAGE, re.MULTILINE)
     registered = {env_id for env_id in gym.registry if env_id.startswith("AdSpend")}
-    assert {env_id for env_id, *_ in rows} == registered
+    random = re.findall(r"^\| `(AdSpend\w*-v0)` \| `\w+` \| [^|]* \|$", PAGE, re.MULTILINE)
+    assert {env_id for env_id, *_ in rows} | set(random) == registered
+    assert all(gym.make(env_id).unwrapped.market.randomness.any for env_id in random)
     for env_id, optimum, shortfall in rows:
         env = gym.make(env_id).unwrapped
         env.reset()

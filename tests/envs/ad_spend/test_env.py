@@ -16,11 +16,15 @@ from stable_baselines3.common.env_checker import check_env as check_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market
+from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness
 from sb3_ext.envs.ad_spend.market import CampaignSimulator
 from sb3_ext.envs.ad_spend.presets import PRESETS
 
-IDS = ["AdSpend-v0", "AdSpendTutorial-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0"]
+IDS = [
+    *("AdSpend-v0", "AdSpendTutorial-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0"),
+    *("AdSpendShock-v0", "AdSpendSShape-v0", "AdSpendUncertain-v0", "AdSpendDrift-v0", "AdSpendDelivery-v0"),
+    "AdSpendNoisy-v0",
+]
 ACTION_MODES = ["normalized", "currency"]
 OBS_MODES = ["full", "partial", "spend"]
 SMALL = Market(
@@ -95,6 +99,11 @@ def test_checkers_with_a_sales_function(function: Callable[..., Any], action_mod
     assert_clean(checked(env), action_mode)
 
 
+def test_every_registered_id_is_tested() -> None:
+    assert sorted(IDS) == sorted(env_id for env_id in gym.registry if env_id.startswith("AdSpend"))
+    assert {gym.spec(env_id).kwargs["market"] for env_id in IDS} == set(PRESETS)
+
+
 @pytest.mark.parametrize("env_id", IDS)
 def test_registered_ids(env_id: str) -> None:
     env = gym.make(env_id)
@@ -126,6 +135,29 @@ def test_presets_differ_as_described() -> None:
     assert season[7] / season[0] == pytest.approx(1.0, abs=1e-6)
     assert season[:14].max() == pytest.approx(1 + 0.25 * np.sin(4 * np.pi / 7), abs=1e-3)
     assert profit == replace(adstock, spend_cost=1.5)
+    s_shape = PRESETS["s_shape"]()
+    np.testing.assert_array_equal(s_shape.alpha, 3.0)
+    assert replace(s_shape, channels=adstock.channels) == adstock
+
+
+@pytest.mark.parametrize(
+    ("preset", "random"),
+    [
+        ("shock", {"price_sigma": 0.3, "price_persistence": 0.7}),
+        ("uncertain", {"beta_sigma": 0.5, "kappa_sigma": 0.5, "sales_sigma": 0.05}),
+        ("drift", {"drift_sigma": 0.1}),
+        ("delivery", {"delivery_sigma": 0.3}),
+        ("noisy", {"sales_sigma": 0.1}),
+    ],
+)
+def test_random_presets_are_the_profit_problem_with_randomness(preset: str, random: dict[str, float]) -> None:
+    assert PRESETS[preset]() == replace(PRESETS["profit"](), randomness=Randomness(**random))
+
+
+@pytest.mark.parametrize("env_id", ["AdSpendUncertain-v0", "AdSpendDrift-v0"])
+def test_what_is_to_be_inferred_comes_with_a_week_of_lags(env_id: str) -> None:
+    names = gym.make(env_id).unwrapped.observation_names
+    assert names[-3:] == ("spend_facebook_lag7", "spend_instagram_lag7", "sales_lag7")
 
 
 def test_two_periods_by_hand() -> None:
@@ -171,6 +203,23 @@ def test_partial_observations_leave_out_the_adstock_alone() -> None:
     keep = [full.observation_names.index(name) for name in partial.observation_names]
     actions = np.random.default_rng(0).uniform(-1, 1, (3, 2)).astype(np.float32)
     np.testing.assert_array_equal(np.array(run(full, actions)[0])[:, keep], run(partial, actions)[0])
+
+
+def test_lagged_observations_by_hand() -> None:
+    env = AdSpendEnv(SMALL, budget=40.0, periods=4, action_mode="currency", obs_mode="partial", lags=2)
+    assert env.observation_names[-6:] == (
+        *("spend_a_lag1", "spend_b_lag1", "sales_lag1"),
+        *("spend_a_lag2", "spend_b_lag2", "sales_lag2"),
+    )
+    plain = AdSpendEnv(SMALL, budget=40.0, periods=4, action_mode="currency", obs_mode="partial")
+    actions = columns((6, 0, 3, 1), (2, 4.5, 0, 7))
+    for _ in range(2):
+        observations, expected = np.array(run(env, actions)[0]), np.array(run(plain, actions)[0])
+        np.testing.assert_array_equal(observations[:, :-6], expected)
+        recent = np.vstack([np.zeros((2, 3)), expected[:, :3]])
+        np.testing.assert_array_equal(observations[:, -6:-3], recent[1:-1])
+        np.testing.assert_array_equal(observations[:, -3:], recent[:-2])
+    np.testing.assert_allclose(observations[3, -6:], [0, 4.5 / 7, 12.8, 6 / 20, 2 / 7, 6.0], rtol=1e-6)
 
 
 def test_spend_observations() -> None:
@@ -270,7 +319,7 @@ def test_modes_change_the_interface_and_not_the_campaign(preset: str) -> None:
     for action_mode in ACTION_MODES:
         for obs_mode in OBS_MODES:
             env = AdSpendEnv(preset, action_mode=action_mode, obs_mode=obs_mode)
-            returns.append(sum(run(env, env.action_map.to_action(spends))[1]))
+            returns.append(sum(run(env, env.action_map.to_action(spends), seed=1)[1]))
     np.testing.assert_allclose(returns, returns[0], rtol=1e-5)
 
 
@@ -409,6 +458,12 @@ def test_periods_out_of_range(periods: object, budget: float | None) -> None:
         ({"obs_mode": "all"}, ["obs_mode", "full", "partial", "spend", "all"]),
         ({"obs_mode": ""}, ["obs_mode", "''"]),
         ({"obs_mode": "full", "obs_range": (0, 1)}, ["obs_range", "spend", "full"]),
+        ({"lags": -1}, ["lags", ">= 0", "-1"]),
+        ({"lags": 1.0}, ["lags", "1.0"]),
+        ({"lags": True}, ["lags", "True"]),
+        ({"lags": "7"}, ["lags", "'7'"]),
+        ({"lags": 1, "obs_mode": "spend"}, ["lags", "spend", "1"]),
+        ({"lags": 1, "obs_range": (0, 1)}, ["lags", "spend", "1"]),
         ({"render_mode": "human"}, ["render_mode", "rgb_array", "human"]),
         ({"reward_scale": 0.0}, ["reward_scale", "0.0"]),
         ({"reward_scale": np.nan}, ["reward_scale", "nan"]),

@@ -4,7 +4,7 @@ from ad_spend_strategies import markets, one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sb3_ext.envs.ad_spend import Channel, Market
+from sb3_ext.envs.ad_spend import Channel, Market, Randomness
 from sb3_ext.envs.ad_spend.interface import ActionMap, ObservationMap
 from sb3_ext.envs.ad_spend.market import CampaignSimulator
 
@@ -86,6 +86,31 @@ def test_adstock_of_a_lavish_past_is_within_the_bounds() -> None:
     observation = observer.observe(campaign, None)
     assert observation[observer.names.index("adstock_a")] == 25.0
     assert observer.space.contains(observation)
+
+
+@pytest.mark.parametrize(
+    ("random", "highest"),
+    [
+        (Randomness(), {"spend_a": 1.0, "adstock_a": 2.5}),
+        (Randomness(price_sigma=0.2), {"spend_a": 1.0, "adstock_a": 2.5 * np.e, "price_shock_a": 5.0}),
+        (Randomness(delivery_sigma=0.2), {"spend_a": 2.0, "adstock_a": 5.0}),
+        (Randomness(price_sigma=0.2, delivery_sigma=0.2), {"spend_a": 2.0, "adstock_a": 5.0 * np.e}),
+    ],
+)
+def test_bounds_leave_room_for_what_is_random(random: Randomness, highest: dict[str, float]) -> None:
+    """Media of cap 5 and kappa 2: up to 5 deviations of 0.2 cheaper, up to twice the order."""
+    market = Market((Channel("a", beta=1.0, kappa=2.0, theta=0.5),), randomness=random)
+    observer = ObservationMap("full", CampaignSimulator(market, 10.0, 3), np.array([5.0]))
+    bounds = dict(zip(observer.names, observer.space.high.tolist(), strict=True))
+    assert {name: bounds[name] for name in highest} == pytest.approx(highest)
+    assert ("price_shock_a" in bounds) is (random.price_sigma > 0)
+
+
+def test_bounds_of_noisy_sales_are_five_deviations_wide() -> None:
+    market = Market((Channel("a", beta=40.0, kappa=2.0),), season=(1.0, 2.0), randomness=Randomness(sales_sigma=0.1))
+    observer = ObservationMap("partial", CampaignSimulator(market, 30.0, 3), np.array([15.0]))
+    at = observer.names.index("sales")
+    assert (observer.space.low[at], observer.space.high[at]) == pytest.approx((-20 / 10, (80 + 20) / 10))
 
 
 @pytest.mark.parametrize("mode", ["", "Full", None, 1])

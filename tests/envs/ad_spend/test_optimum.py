@@ -12,7 +12,10 @@ from scipy.optimize import LinearConstraint, minimize
 from sb3_ext.envs.ad_spend import Channel, Market, Plan, plan_optimal
 from sb3_ext.envs.ad_spend.market import CampaignSimulator, SalesFunctionMarket
 from sb3_ext.envs.ad_spend.optimum import _Objective, _Polytope, reference_plans
+from sb3_ext.envs.ad_spend.outlook import Outlook
 from sb3_ext.envs.ad_spend.presets import BUDGET, PERIODS, PRESETS
+
+CONCAVE = [name for name, preset in PRESETS.items() if preset().is_concave]
 
 # The facebook channel of Robyn's demo model: alpha 2.99, inflexion point 9 442, weekly.
 FACEBOOK = Channel(
@@ -78,7 +81,7 @@ def scipy_optimum(problem: dict[str, Any], *starts: np.ndarray) -> float:
     return best
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", CONCAVE)
 def test_presets_are_solved_with_a_certificate(preset: str) -> None:
     market = PRESETS[preset]()
     problem = {
@@ -91,11 +94,11 @@ def test_presets_are_solved_with_a_certificate(preset: str) -> None:
     plan = plan_optimal(market, BUDGET, PERIODS)
     assert 0.0 <= plan.relative_gap <= 1e-6
     assert plan.relative_gap == pytest.approx((plan.upper_bound - plan.value) / plan.value)
-    assert plan.value == value_of(problem, plan.spend)
+    assert plan.value == pytest.approx(value_of(problem, plan.spend), rel=1e-12)
     assert_feasible(plan, problem)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", CONCAVE)
 def test_presets_agree_with_scipy(preset: str) -> None:
     problem = {
         "market": PRESETS[preset](),
@@ -246,7 +249,7 @@ def test_gradient_and_curvature_against_finite_differences(
 ) -> None:
     rng = np.random.default_rng(seed)
     n_channels = len(market.names)
-    objective = _Objective(market, periods, np.full(n_channels, 150.0) if envelope else None)
+    objective = _Objective(market, Outlook.expected(market, periods), np.full(n_channels, 150.0) if envelope else None)
     spend = rng.uniform(20.0, 100.0, (periods, n_channels))
     tangent = objective._tangent
     ratio = objective.adstock(spend) / np.where(tangent > 0.0, tangent, np.inf)
@@ -261,7 +264,7 @@ def test_gradient_and_curvature_against_finite_differences(
         return np.array(columns)
 
     gradient = objective.gradient(spend)
-    scale = np.abs(gradient).max() + money_scale({"market": market, "periods": periods, "budget": 0.0}) / 100
+    scale = np.abs(gradient).max() + money_scale({"market": market, "periods": periods, "budget": 0.0}) / 100 + 1e-300
     np.testing.assert_allclose(gradient.ravel(), differences(objective.value, 1e-3), atol=1e-6 * scale)
 
     hessian = differences(objective.gradient, 1e-3).reshape(periods, n_channels, periods, n_channels)
@@ -282,7 +285,8 @@ def test_envelope_is_concave_and_above_the_curve(market: Market, cap: float, see
     channels = tuple(replace(channel, theta=0.0, historical_mean=0.0) for channel in market.channels)
     market = replace(market, tail_periods=0, channels=channels)
     caps = np.full(len(market.names), cap)
-    envelope, curve = _Objective(market, 1, caps), _Objective(market, 1)
+    outlook = Outlook.expected(market, 1)
+    envelope, curve = _Objective(market, outlook, caps), _Objective(market, outlook)
     rng = np.random.default_rng(seed)
     one, other = rng.uniform(0.0, caps, (2, 1, len(caps)))
     scale = money_scale({"market": market, "periods": 1, "budget": cap})

@@ -11,7 +11,7 @@ from ad_spend_strategies import markets, one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sb3_ext.envs.ad_spend import Channel, Market
+from sb3_ext.envs.ad_spend import Channel, Market, Randomness
 from sb3_ext.envs.ad_spend.checks import check_number
 from sb3_ext.envs.ad_spend.params import SCHEMA
 
@@ -167,6 +167,16 @@ def test_documents_hold_the_schema_and_plain_values(tmp_path: Path) -> None:
     assert data["schema"] == "adspend-params/1"
     assert data["period_days"] == 2.0
     assert data["season"] == [1.0, 2.0]
+    assert data["randomness"] == {
+        "price_sigma": 0.0,
+        "price_persistence": 0.7,
+        "beta_sigma": 0.0,
+        "kappa_sigma": 0.0,
+        "use_draws": False,
+        "drift_sigma": 0.0,
+        "delivery_sigma": 0.0,
+        "sales_sigma": 0.0,
+    }
     assert data["channels"][0] == {
         "name": "a",
         "beta": 100.0,
@@ -177,6 +187,15 @@ def test_documents_hold_the_schema_and_plain_values(tmp_path: Path) -> None:
         "cap": 50.0,
         "historical_max": 40.0,
     }
+
+
+def test_randomness_needs_no_more_than_what_is_random(tmp_path: Path) -> None:
+    random = {"price_sigma": 0.25, "use_draws": True}
+    draws = [[{"name": "a", "beta": 5.0, "kappa": 2.0}]]
+    market = Market.load(write(tmp_path / "m.json", document(randomness=random, draws=draws)))
+    assert market.randomness == Randomness(price_sigma=0.25, use_draws=True)
+    market.save(tmp_path / "again.json")
+    assert Market.load(tmp_path / "again.json") == market
 
 
 def test_least_document_gets_the_defaults(tmp_path: Path) -> None:
@@ -207,6 +226,13 @@ def test_least_document_gets_the_defaults(tmp_path: Path) -> None:
         (document(draws=3), ["draws", "int"]),
         (document(draws=[[{"name": "z", "beta": 1.0, "kappa": 2.0}]]), ["draw", "'a'", "'z'"]),
         (document(draws=[[]]), ["draw", "'a'"]),
+        (document(randomness=None), ["randomness", "object", "None"]),
+        (document(randomness=[0.3]), ["randomness", "object", "[0.3]"]),
+        (document(randomness={"price": 0.3}), ["randomness", "'price'", "price_sigma"]),
+        (document(randomness={"price_sigma": -0.3}), ["price_sigma", "-0.3", "[0, 2]"]),
+        (document(randomness={"use_draws": 1}), ["use_draws", "1"]),
+        (document(randomness={"use_draws": True}), ["use_draws", "draws"]),
+        ('{"schema": "adspend-params/1", "channels": [], "randomness": {"price_sigma": NaN}}', ["price_sigma", "nan"]),
         ('{"schema": "adspend-params/1", "channels": [{"name": "a", "beta": NaN, "kappa": 2}]}', ["beta", "nan"]),
         ('{"schema": "adspend-params/1", "channels": [{"name": "a", "beta": 1, "kappa": Infinity}]}', ["kappa", "inf"]),
         (

@@ -1,0 +1,223 @@
+"""Thousands of ad-budget campaigns, stepped at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from sb3_ext.envs.ad_spend.curves import FloatArray
+from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.market import Period, SalesFunction, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.presets import PERIODS
+from sb3_ext.envs.ad_spend.problem import CampaignProblem, Range
+from sb3_ext.envs.ad_spend.scenario import Scenario
+
+FloatObservation = npt.NDArray[np.float32]
+
+
+class AdSpendVectorEnv(VectorEnv[FloatObservation, FloatObservation, npt.NDArray[Any]]):
+    """
+    ``num_envs`` campaigns of :class:`AdSpendEnv` on one batched simulator.
+
+    Spaces, rewards and episodes are those of :class:`AdSpendEnv`; campaign i, seeded with ``seed + i``, goes exactly as
+    a single environment with that seed. As all campaigns are equally long they start and end together.
+
+    ``info`` holds arrays over the campaigns: every period ``spend`` and ``sales`` (n, N), ``budget_left`` and ``value``
+    (n,), money, and ``clipped`` (n,); after the last period also ``campaign_value`` and ``utilization`` (n,).
+
+    :param num_envs: Number of campaigns, >= 1.
+    :param market: This and all others: see :class:`AdSpendEnv`.
+    :param render_mode: Only ``None``.
+    :param autoreset_mode: ``SAME_STEP``: the last step of the campaigns already returns the first observations of the
+        next ones, and ``info`` the last ones as ``final_obs`` and ``final_info``. ``NEXT_STEP`` (Gymnasium's default):
+        the step after the last one resets, whatever its action. ``DISABLED``: ``reset()`` must be called.
+    :raises ValueError: If an argument is out of its range, or an action holds NaN.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        market: Market | str | os.PathLike[str] = "static",
+        budget: float | None = None,
+        periods: int = PERIODS,
+        *,
+        action_mode: ActionMode = "normalized",
+        obs_mode: ObsMode | None = None,
+        lags: int = 0,
+        sales_function: SalesFunction | None = None,
+        obs_range: Range | None = None,
+        act_range: Range | None = None,
+        channel_names: tuple[str, ...] = ("facebook", "instagram"),
+        reward_scale: float | None = None,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
+            raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
+        if render_mode is not None:
+            raise ValueError(f"AdSpendVectorEnv draws no pictures: render one AdSpendEnv, got {render_mode!r}")
+        try:
+            self._mode = AutoresetMode(autoreset_mode)
+        except ValueError:
+            allowed = [mode.value for mode in AutoresetMode]
+            raise ValueError(f"autoreset_mode must be one of {allowed}, got {autoreset_mode!r}") from None
+        self.metadata = {"render_modes": [], "autoreset_mode": self._mode}
+        self.num_envs = int(num_envs)
+        self._problem = problem = CampaignProblem(
+            self.num_envs,
+            market,
+            budget,
+            periods,
+            action_mode=action_mode,
+            obs_mode=obs_mode,
+            lags=lags,
+            sales_function=sales_function,
+            obs_range=obs_range,
+            act_range=act_range,
+            channel_names=channel_names,
+            reward_scale=reward_scale,
+        )
+        self._campaign = problem.campaign
+        self.reward_scale, self.obs_mode = problem.reward_scale, problem.obs_mode
+        self.single_action_space = problem.action_map.space
+        self.single_observation_space = problem.observation_map.space
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.observation_names = tuple(problem.observation_map.names)
+        self._all = np.ones(self.num_envs, dtype=np.bool_)
+        self._none = np.zeros(self.num_envs, dtype=np.bool_)
+        self._seeded = False
+        self._started = False
+
+    @property
+    def market(self) -> Market | SalesFunctionMarket:
+        """The market."""
+        return self._problem.market
+
+    @property
+    def budget(self) -> float:
+        """Budget of a campaign, money."""
+        return self._campaign.budget
+
+    @property
+    def periods(self) -> int:
+        """Length of a campaign."""
+        return self._campaign.periods
+
+    @property
+    def action_map(self) -> ActionMap:
+        """The map between actions and money."""
+        return self._problem.action_map
+
+    @property
+    def spend_bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest spend per channel and period, two arrays of shape (N,), money."""
+        return self.action_map.low, self.action_map.cap
+
+    @property
+    def scenario(self) -> Scenario:
+        """What fate holds for the current campaigns. Not for policies: they would be clairvoyant."""
+        return self._campaign.scenario
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[FloatObservation, dict[str, Any]]:
+        """
+        Start new campaigns.
+
+        :param seed: Campaign i gets ``seed + i``, or ``seed[i]``; with ``None`` its random numbers go on.
+        :param options: ``reset_mask`` may only be all True: campaigns start together. Others are not used.
+        :return: Observations, shape (n, D), and an info that holds ``budget_left`` (n,) and ``adstock`` (n, N).
+        :raises ValueError: If there is another number of seeds, or the mask leaves campaigns out.
+        """
+        mask = None if options is None else options.get("reset_mask")
+        if mask is not None and (np.shape(mask) != (self.num_envs,) or not np.all(mask)):
+            raise ValueError("campaigns of an AdSpendVectorEnv start together: reset_mask must be all True")
+        if seed is not None or not self._seeded:
+            self._seed(seed)
+        return self._start()
+
+    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+        seeds: Sequence[int | None]
+        if seed is None:
+            seeds = [None] * self.num_envs
+        elif isinstance(seed, (int, np.integer)):
+            seeds = range(int(seed), int(seed) + self.num_envs)
+        else:
+            seeds = seed
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"seed must be one number or {self.num_envs} numbers, got {len(seeds)}")
+        if self._problem.is_random:
+            goes_on = self._seeded
+            self._problem.seed(
+                [None if number is None and goes_on else seeding.np_random(number)[0] for number in seeds]
+            )
+        self._seeded = True
+
+    def _start(self) -> tuple[FloatObservation, dict[str, Any]]:
+        self._value = np.zeros(self.num_envs)
+        self._over, self._started = False, True
+        observation = self._problem.reset()
+        budget_left = np.full(self.num_envs, self.budget)
+        return observation, self._masked({"budget_left": budget_left, "adstock": self._campaign.adstock.copy()})
+
+    def step(
+        self, actions: FloatObservation
+    ) -> tuple[FloatObservation, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+        """
+        Spend for one period.
+
+        :param actions: Shape (n, N), finite.
+        :return: Observations (n, D), rewards (n,), terminated (n,), truncated (n,, always False), info (see the class).
+        :raises ValueError: If the actions have another shape or are not finite.
+        :raises RuntimeError: If the campaigns are over or have not started.
+        """
+        if not self._started:
+            raise RuntimeError("call reset() before step()")
+        if self._over and self._mode is AutoresetMode.NEXT_STEP:
+            observation, info = self._start()
+            return observation, np.zeros(self.num_envs), self._none.copy(), self._none.copy(), info
+        _, clipped, period = self._problem.step(actions)
+        value = np.asarray(period.value + period.tail)
+        self._value += value
+        self._over = self._campaign.done
+        observation = self._problem.observation_map.observe(self._campaign, period)
+        info = self._info(period, clipped, value)
+        if self._over and self._mode is AutoresetMode.SAME_STEP:
+            final = {"final_obs": observation, "final_info": info}
+            observation, info = self._start()
+            return (
+                observation,
+                value / self.reward_scale,
+                self._all.copy(),
+                self._none.copy(),
+                info | self._masked(final),
+            )
+        terminated = self._all if self._over else self._none
+        return observation, value / self.reward_scale, terminated.copy(), self._none.copy(), info
+
+    def _info(self, period: Period, clipped: npt.NDArray[np.bool_] | np.bool_, value: FloatArray) -> dict[str, Any]:
+        info = {
+            "spend": period.spend,
+            "sales": period.sales,
+            "budget_left": self._campaign.budget_left.copy(),
+            "value": value,
+            "clipped": clipped,
+        }
+        if self._over:
+            info["campaign_value"] = self._value
+            info["utilization"] = 1.0 - self._campaign.budget_left / self.budget
+        return self._masked(info)
+
+    def _masked(self, info: dict[str, Any]) -> dict[str, Any]:
+        """Say, as Gymnasium does, for which environments there is an entry: for all."""
+        mask = self._all.copy()
+        return info | {f"_{name}": mask for name in info}
