@@ -1,0 +1,69 @@
+"""What an analyst must know before following a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sb3_ext.common.charts import period_name
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.planner.campaign import Campaign
+
+_CENT = 0.01
+
+
+def find_caveats(campaign: Campaign, spend: FloatArray, value: float, even_value: float, gap: float) -> Iterator[str]:
+    """
+    Say where a plan leaves what the model has seen, leaves money unspent, or rests on weak ground.
+
+    :param campaign: What is to be planned.
+    :param spend: The plan, shape (T, N), money.
+    :param value: What the plan earns, money.
+    :param even_value: What even pacing earns, money.
+    :param gap: How much more the best plan can earn at most, relative to the plan's value.
+    :return: One line each.
+    """
+    market, periods = campaign.market, campaign.periods
+    unit = period_name(market.period_days)
+    beyond = spend > market.historical_max + _CENT
+    for index, channel in enumerate(market.channels):
+        if count := int(beyond[:, index].sum()):
+            yield (
+                f"{channel.name}: in {count} of {periods} {unit}s the plan spends more than the model has ever seen "
+                f"(up to {spend[:, index].max():,.2f}, seen {market.historical_max[index]:,.2f}): the sales expected "
+                "there are extrapolated"
+            )
+    if unknown := [channel.name for channel in market.channels if channel.historical_max is None]:
+        yield f"the largest past spend of {', '.join(unknown)} is not known: the plan may go beyond the data"
+    absorbed = float(campaign.cap.sum()) * periods
+    unspent = campaign.budget - float(spend.sum())
+    if absorbed < campaign.budget - _CENT:
+        yield (
+            f"the caps take at most {absorbed:,.2f} of the budget of {campaign.budget:,.2f}: {unspent:,.2f} stay "
+            "unspent unless --caps are raised"
+        )
+    elif unspent > max(1e-3 * campaign.budget, _CENT):
+        yield f"{unspent:,.2f} of the budget stay unspent: spending them would not earn what they cost"
+    if value <= 0.0:
+        yield "the plan earns nothing: under this model no spending pays"
+    elif value < even_value - 1e-6 * abs(even_value):
+        yield "even pacing earns more than the plan: the search for a better one failed"
+    if gap > 0.01:
+        yield (
+            f"up to {gap:.1%} more could be possible: at least one curve is S-shaped, where no method is sure to find "
+            "the best plan"
+        )
+    for fit in campaign.fits:
+        yield from fit.warnings
+    for channel in market.channels:
+        if channel.theta > 0.0 and channel.historical_mean == 0.0:
+            yield (
+                f"{channel.name}: past spend is not known, so the campaign is planned as if nothing had been "
+                f"advertised before; the first {unit}s may be too high (give historical_mean)"
+            )
+    if idle := [channel.name for channel in market.channels if channel.beta == 0.0]:
+        yield f"the model sees no effect of {', '.join(idle)}: the plan spends no more there than it must"
+    if market.randomness.any:
+        yield (
+            "this market is random: all numbers are for a campaign in which everything happens as expected (an agent's "
+            "spends are those of one random campaign); a policy that reacts can earn more than any plan made beforehand"
+        )

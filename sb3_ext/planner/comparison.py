@@ -1,0 +1,72 @@
+"""Policies against each other: one number each, or many where parameters or paths are uncertain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a policy earns."""
+
+    name: str
+    """Name of the policy."""
+    value: float
+    """Money earned over a zero-spend campaign, on average."""
+    low: float | None = None
+    """Lower end of the 95% interval; None for a single number."""
+    high: float | None = None
+    """Its upper end; None for a single number."""
+    ahead: float | None = None
+    """Share of the cases in which it earns more than the reference; None for the reference and single numbers."""
+
+
+def interval_over_draws(values: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """
+    The middle 95% of the values under alternative parameters: how uncertain one campaign is.
+
+    :param values: Shape (..., draws).
+    :return: Lower and upper end, each of shape (...).
+    """
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile(np.asarray(values, dtype=np.float64), [tail, 1.0 - tail], axis=-1)
+    return low, high
+
+
+def compare(
+    values: Mapping[str, npt.ArrayLike], reference: str, expected: Mapping[str, float] | None = None
+) -> list[Score]:
+    """
+    Score policies that faced the same cases, e.g. random campaigns or draws of a posterior.
+
+    A single case gives a number. Several give the mean over the cases and its 95% bootstrap interval; with
+    ``expected`` that is the number, and the interval is the middle 95% of the cases.
+
+    :param values: Money earned by policy, shapes (cases,): the same cases in the same order.
+    :param reference: The policy that the others are compared with, case by case.
+    :param expected: Money earned by policy under the central parameters.
+    :return: One score per policy, the best first.
+    """
+    cases = {name: np.atleast_1d(np.asarray(earned, dtype=np.float64)) for name, earned in values.items()}
+    scores = []
+    for name, earned in cases.items():
+        value = float(earned.mean()) if expected is None else expected[name]
+        if len(earned) == 1 and expected is None:
+            scores.append(Score(name, value))
+            continue
+        low, high = (
+            bootstrap_interval(earned, lambda drawn: drawn.mean(axis=-1), CONFIDENCE)
+            if expected is None
+            else interval_over_draws(earned)
+        )
+        ahead = None if name == reference else float(np.mean(earned > cases[reference]))
+        scores.append(Score(name, value, float(low), float(high), ahead))
+    return sorted(scores, key=lambda score: -score.value)
