@@ -52,6 +52,7 @@ COMMANDS: dict[str, Command] = {
             "--algo ddpg_ext --env AdSpend-v0 --progress",
             "--algo ddpg_ext --env AdSpend-v0 -n 20000 --env-kwargs budget:50000 -params learning_rate:0.0005",
             "--algo ddpg_ext --env Pendulum-v1 -n 20000 --optimize --n-trials 50 --storage study.log --study-name ddpg",
+            "--algo ppo --env CartPole-v1 --vec-env native -params n_envs:64",
         ),
         cli_checks.check_train,
     ),
@@ -99,6 +100,14 @@ COMMANDS: dict[str, Command] = {
         "rl_zoo3.benchmark",
         ("--log-dir logs --no-hub --benchmark-dir logs/benchmark -n 10000",),
         cli_checks.check_benchmark,
+    ),
+    "plan": Command(
+        "plan when to spend how much on which channel, from a media-mix model: a table, a CSV and a page",
+        "sb3_ext.planner.command:main",
+        (
+            "--market robyn.json --budget 2000000 --periods 26 --start 2027-01-04",
+            "--market curves.csv --budget 500000 --periods 13 --carry-over tv=0.4",
+        ),
     ),
     "evaluate": Command(
         "compare a trained agent with every baseline and the certified optimum of its ad-budget problem",
@@ -185,6 +194,7 @@ def _checked_arguments(name: str, command: Command) -> Iterator[None]:
         parser.epilog = _examples(name, command)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.error = functools.partial(_usage_error, name)  # type: ignore[method-assign]
+        _offer_native(parser)
         try:
             parsed: argparse.Namespace = original(parser, args, namespace)
         except UserError:
@@ -200,6 +210,13 @@ def _checked_arguments(name: str, command: Command) -> Iterator[None]:
 
     with _replaced(argparse.ArgumentParser, "parse_args", parse_args):
         yield
+
+
+def _offer_native(parser: argparse.ArgumentParser) -> None:
+    for action in parser._actions:
+        if action.dest == "vec_env" and action.choices is not None:
+            action.choices = [*action.choices, "native"]
+            action.help = "how environments run together; native: as the environment's own vectorised form"
 
 
 def _usage_error(name: str, message: str) -> NoReturn:
@@ -257,7 +274,7 @@ def _help() -> str:
             *(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()),
             "",
             "examples:",
-            *(f"  sb3-ext {name} {COMMANDS[name].examples[0]}" for name in ("train", "evaluate", "enjoy")),
+            *(f"  sb3-ext {name} {COMMANDS[name].examples[0]}" for name in ("train", "evaluate", "plan")),
             "",
             f"algorithms: {', '.join(ALGORITHMS)}, and all of the zoo's",
             "`sb3-ext COMMAND --help` lists the flags of a command; `sb3-ext --version` prints the version.",

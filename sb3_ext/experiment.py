@@ -1,11 +1,17 @@
 """The zoo's experiment manager, with errors for users and without its known traps."""
 
+import copy
+import functools
+import os
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from rl_zoo3.exp_manager import ExperimentManager
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.errors import UserError, mistakes_explained
 
 
@@ -16,10 +22,17 @@ class CheckedExperimentManager(ExperimentManager):
     - wrong settings found while the run is set up raise :class:`~sb3_ext.errors.UserError`, and the folder of a run
       that never started is removed;
     - a hyperparameter search leaves no empty run folder, which ``enjoy`` would take for the latest run;
-    - ``--trial-id 0`` loads trial 0, which upstream ignores.
+    - ``--trial-id 0`` loads trial 0, which upstream ignores;
+    - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``.
 
-    The arguments are upstream's.
+    The other arguments are upstream's.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._native = kwargs.get("vec_env_type") == "native"
+        if self._native:
+            kwargs["vec_env_type"] = "dummy"
+        super().__init__(*args, **kwargs)
 
     def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
         """
@@ -48,6 +61,52 @@ class CheckedExperimentManager(ExperimentManager):
             self.custom_hyperparams = {**trial, **(self.custom_hyperparams or {})}
         hyperparams, saved_hyperparams = super().read_hyperparameters()
         return hyperparams, saved_hyperparams
+
+    def _preprocess_hyperparams(self, hyperparams: dict[str, Any]) -> Any:
+        processed = super()._preprocess_hyperparams(hyperparams)
+        if self._native:
+            env_id = self.env_name.gym_id
+            if gym.spec(env_id).vector_entry_point is None:
+                raise UserError(
+                    f"--vec-env native: {env_id} has no vectorised form (it registers no vector_entry_point):"
+                    " choose dummy or subproc"
+                )
+            if processed[1] is not None:
+                raise UserError(
+                    "--vec-env native: the env_wrapper of the hyperparameters wraps single environments, which there"
+                    " are none: set env_wrapper:None, or choose dummy or subproc"
+                )
+        return processed
+
+    def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
+        """
+        Create the environments of a training or an evaluation, with the wrappers of the hyperparameters.
+
+        :param n_envs: how many
+        :param eval_env: whether they are to evaluate: no Monitor file, no reward normalization
+        :param no_log: write no Monitor file
+        :return: the environments
+        """
+        manager = self
+        if self._native:
+            # A copy, because the trials of a search may create environments at the same time.
+            manager = copy.copy(self)
+            log = not (eval_env or no_log)
+            native = functools.partial(manager._native_envs, eval_env=eval_env, log=log)
+            manager.vec_env_class = native  # type: ignore[assignment]
+        env: VecEnv = super(CheckedExperimentManager, manager).create_envs(n_envs, eval_env, no_log)
+        return env
+
+    def _native_envs(self, env_fns: list[Any], eval_env: bool, log: bool) -> GymnasiumVecEnv:
+        """Stand in for the class of vectorised environments, with one function to make each."""
+        env = gym.make_vec(
+            self.env_name.gym_id,
+            num_envs=len(env_fns),
+            vectorization_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
+            **(self.eval_env_kwargs if eval_env else self.env_kwargs),
+        )
+        filename = os.path.join(self.save_path, "0") if log else None
+        return GymnasiumVecEnv(env, tuple(self.monitor_kwargs.get("info_keywords", ())), filename)
 
     def load_trial(
         self, storage: str, study_name: str, trial_id: int | None = None, convert: bool = True
