@@ -14,6 +14,8 @@ AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1000|1|
 AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1000|1|
 AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1000|1|
 CartPole-v1_reinforce|reinforce|CartPole-v1|2500|100|
+CartPole-v1_genetic|genetic|CartPole-v1|100000|100|
+CartPole-v1_ppo_penalty|ppo_penalty|CartPole-v1|10000|100|
 Acrobot-v1_reinforce|reinforce|Acrobot-v1|10000|100|
 AdSpend-v0_reinforce|reinforce|AdSpend-v0|2500|1|
 MountainCar-v0_q_learning|q_learning|MountainCar-v0|50000|500|
