@@ -13,6 +13,8 @@ AdSpend-v0|ddpg_ext|AdSpend-v0|1000|1|
 AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1000|1|
 AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1000|1|
 AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1000|1|
+AdSpendShock-v0_ppo|ppo|AdSpendShock-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendShock-v0|ddpg_ext|AdSpendShock-v0|5000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 CartPole-v1_reinforce|reinforce|CartPole-v1|2500|100|
 CartPole-v1_genetic|genetic|CartPole-v1|100000|100|
 CartPole-v1_ppo_penalty|ppo_penalty|CartPole-v1|10000|100|
@@ -37,7 +39,7 @@ run_row() {
     done
     evaluate=(sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes")
     "${evaluate[@]}" --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
-    if [[ "$env" == AdSpend* ]]; then
+    if [[ "$env" == AdSpend* && "$episodes" == 1 ]]; then
         "${evaluate[@]}" --load-best --output "docs/results/${name}_best" >>"results-logs/$name.log" 2>&1
     fi
     echo "$name took $SECONDS s"

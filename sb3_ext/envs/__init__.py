@@ -17,12 +17,12 @@ def register_envs() -> None:
         "AdSpendAdstock-v0": {"market": "adstock"},
         "AdSpendSeasonal-v0": {"market": "seasonal"},
         "AdSpendProfit-v0": {"market": "profit"},
-        "AdSpendShock-v0": {"market": "shock"},
-        "AdSpendSShape-v0": {"market": "s_shape"},
-        "AdSpendUncertain-v0": {"market": "uncertain", "lags": 7},
-        "AdSpendDrift-v0": {"market": "drift", "lags": 7},
-        "AdSpendDelivery-v0": {"market": "delivery"},
-        "AdSpendNoisy-v0": {"market": "noisy"},
+        "AdSpendShock-v0": {"market": "shock", "urgency": True},
+        "AdSpendSShape-v0": {"market": "s_shape", "urgency": True},
+        "AdSpendUncertain-v0": {"market": "uncertain", "lags": 7, "urgency": True},
+        "AdSpendDrift-v0": {"market": "drift", "lags": 7, "urgency": True},
+        "AdSpendDelivery-v0": {"market": "delivery", "urgency": True},
+        "AdSpendNoisy-v0": {"market": "noisy", "urgency": True},
     }
     for env_id, kwargs in presets.items():
         if env_id not in gymnasium.registry:

@@ -1,4 +1,4 @@
-"""The spends that a trained agent decides on."""
+"""Campaigns in the hands of a trained agent."""
 
 from __future__ import annotations
 
@@ -15,27 +15,34 @@ from sb3_ext.envs.ad_spend.interface import ActionMode, ObsMode
 from sb3_ext.errors import UserError, mistakes_explained
 from sb3_ext.evaluation.runs import Run, read_run
 from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.planner.outcome import Rollout
 
-_SEED = 0
 _ADVICE = "train an agent on this campaign, or give the campaign it was trained for"
 
 
-def agent_spend(
-    path: str, algo: str, market: Market, budget: float, periods: int, bounds: tuple[FloatArray, FloatArray] | None
-) -> FloatArray:
+def agent_rollout(
+    path: str,
+    algo: str,
+    market: Market,
+    budget: float,
+    periods: int,
+    bounds: tuple[FloatArray, FloatArray] | None,
+    seeds: range,
+) -> Rollout:
     """
-    Let a saved agent spend the budget of a campaign, without exploration.
+    Let a saved agent spend the budgets of campaigns, without exploration.
 
     Beside a model of the zoo lie its environment's wrappers, arguments and normalization, which are honoured. Any other
-    model is tried with every form of observations and actions that the plain environment has.
+    model is tried with every form of observations and actions that the registered environments have.
 
     :param path: The saved model. Loading it unpickles: only for trusted files.
     :param algo: Zoo key of its algorithm.
     :param market: The market.
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
+    :param budget: Budget of each campaign, money.
+    :param periods: Length of the campaigns.
     :param bounds: Smallest and largest spend per channel, shapes (N,), where they are not the market's own.
-    :return: What it spends, shape (T, N), money.
+    :param seeds: Seeds of the campaigns, in steps of 1.
+    :return: What it did.
     :raises UserError: If the model cannot be loaded, or was trained for another market, budget or horizon.
     """
     settings = [file.parent.name for file in Path(path).parent.glob("*/config.yml")]
@@ -48,28 +55,51 @@ def agent_spend(
         _check_training(run, campaign, path)
         forms = [{**run.training_env_kwargs, **campaign}]
     else:
-        # "full" before "spend", whose observations tell the least.
-        modes = product(get_args(ObsMode), get_args(ActionMode))
-        forms = [{**campaign, "obs_mode": obs_mode, "action_mode": action_mode} for obs_mode, action_mode in modes]
+        forms = [{**campaign, **form} for form in _plain_forms()]
     wanted = _spaces(path, algo)
     for env_kwargs in forms:
         run = replace(run, env_kwargs=env_kwargs)
-        env = run.make_env(_SEED)
-        if (env.observation_space, env.action_space) == wanted:
-            model = run.load(env, _SEED)
-            spends, state = [], None
-            observation, start = env.reset(), np.ones(1, dtype=bool)
-            for _ in range(periods):
-                action, state = model.predict(observation, state, start, deterministic=True)  # type: ignore[arg-type]
-                observation, _, start, infos = env.step(action)
-                spends.append(np.array(infos[0]["spend"], dtype=np.float64))
-            env.close()
-            return np.array(spends)
+        env = run.make_env(seeds[0])
+        fits = (env.observation_space, env.action_space) == wanted
         env.close()
+        if fits:
+            return _play(run, periods, seeds)
     raise UserError(
         f"--model: {path!r} was trained for another market, budget or horizon (the bounds of its observations and "
         f"actions fit this campaign in no mode): {_ADVICE}"
     )
+
+
+def _plain_forms() -> list[dict[str, Any]]:
+    """Arguments on which spaces depend: all modes, with the extras of the registered environments."""
+    import gymnasium
+
+    extras: list[dict[str, Any]] = []
+    for spec in gymnasium.registry.values():
+        extra = {name: value for name, value in spec.kwargs.items() if name != "market"}
+        if spec.id.startswith("AdSpend") and extra not in extras:
+            extras.append(extra)
+    # "full" before "spend", whose observations tell the least and allow no extras.
+    modes = product(get_args(ObsMode), get_args(ActionMode), extras)
+    return [
+        {"obs_mode": obs_mode, "action_mode": action_mode, **extra}
+        for obs_mode, action_mode, extra in modes
+        if obs_mode != "spend" or not extra
+    ]
+
+
+def _play(run: Run, periods: int, seeds: range) -> Rollout:
+    env = run.make_env(seeds[0], len(seeds))
+    model = run.load(env, seeds[0])
+    observation, state, start = env.reset(), None, np.ones(len(seeds), dtype=bool)
+    steps = []
+    for _ in range(periods):
+        action, state = model.predict(observation, state, start, deterministic=True)  # type: ignore[arg-type]
+        observation, _, start, infos = env.step(action)
+        steps.append([(info["spend"].copy(), float(info["value"])) for info in infos])
+    env.close()
+    spend = np.array([[spend for spend, _ in step] for step in steps]).swapaxes(0, 1)
+    return Rollout(spend, np.array([[value for _, value in step] for step in steps]).sum(axis=0))
 
 
 def _check_training(run: Run, campaign: dict[str, Any], path: str) -> None:

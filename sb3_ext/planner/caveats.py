@@ -11,15 +11,23 @@ from sb3_ext.planner.campaign import Campaign
 _CENT = 0.01
 
 
-def find_caveats(campaign: Campaign, spend: FloatArray, value: float, even_value: float, gap: float) -> Iterator[str]:
+def find_caveats(
+    campaign: Campaign,
+    spend: FloatArray,
+    value: float,
+    even_value: float,
+    gap: float,
+    single: tuple[float, float] | None = None,
+) -> Iterator[str]:
     """
     Say where a plan leaves what the model has seen, leaves money unspent, or rests on weak ground.
 
     :param campaign: What is to be planned.
     :param spend: The plan, shape (T, N), money.
-    :param value: What the plan earns, money.
+    :param value: What the plan earns, money; on average where the market is random.
     :param even_value: What even pacing earns, money.
-    :param gap: How much more the best plan can earn at most, relative to the plan's value.
+    :param gap: How much more the best plan can earn where all happens as expected, relative to the plan's value.
+    :param single: What the plan earns in the middle 95% of random campaigns, money; None where nothing is random.
     :return: One line each.
     """
     market, periods = campaign.market, campaign.periods
@@ -46,7 +54,8 @@ def find_caveats(campaign: Campaign, spend: FloatArray, value: float, even_value
     if value <= 0.0:
         yield "the plan earns nothing: under this model no spending pays"
     elif value < even_value - 1e-6 * abs(even_value):
-        yield "even pacing earns more than the plan: the search for a better one failed"
+        reason = "the search for a better one failed" if single is None else "it was made for what is expected"
+        yield f"even pacing earns more than the plan: {reason}"
     if gap > 0.01:
         yield (
             f"up to {gap:.1%} more could be possible: at least one curve is S-shaped, where no method is sure to find "
@@ -62,8 +71,15 @@ def find_caveats(campaign: Campaign, spend: FloatArray, value: float, even_value
             )
     if idle := [channel.name for channel in market.channels if channel.beta == 0.0]:
         yield f"the model sees no effect of {', '.join(idle)}: the plan spends no more there than it must"
-    if market.randomness.any:
+    if single is None:
+        return
+    yield (
+        "this market is random: the plan is the best one for a campaign in which everything happens as expected, and "
+        "what it earns is a mean over random campaigns; 95% of the single ones earn "
+        f"{single[0]:,.0f} to {single[1]:,.0f}"
+    )
+    if market.draws and not market.randomness.use_draws:
         yield (
-            "this market is random: all numbers are for a campaign in which everything happens as expected (an agent's "
-            "spends are those of one random campaign); a policy that reacts can earn more than any plan made beforehand"
+            "the draws of the parameters are no part of the random campaigns, so the intervals leave out how uncertain "
+            'they are (switch on "use_draws" in the randomness of the market)'
         )

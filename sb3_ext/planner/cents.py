@@ -64,12 +64,15 @@ def round_plan(spend: FloatArray, budget: float, low: FloatArray, cap: FloatArra
 
 
 def _without_trifles(spend: FloatArray, low: FloatArray, cap: FloatArray) -> FloatArray:
-    """Interior-point plans hold traces of everything: move them to the spend with the most room."""
+    """Interior-point plans hold traces of everything: move them to the spend with the most room, if it takes all."""
     trifling = (spend > 0.0) & (spend < _TRIFLE * spend.sum(axis=1).mean()) & (low == 0.0)
     cleared = np.where(trifling, 0.0, spend)
     room = np.where(cleared > 0.0, cap - cleared, 0.0)
     place = np.unravel_index(np.argmax(room), room.shape)
-    cleared[place] += min(float(spend[trifling].sum()), float(room[place]))
+    traces = float(spend[trifling].sum())
+    if traces > room[place]:
+        return spend
+    cleared[place] += traces
     return cleared
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, format_money, money_axis, new_figure, style_axes
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.evaluation.statistics import FloatArray
-from sb3_ext.planner.plan import EVEN, SpendPlan
+from sb3_ext.planner.comparison import CLAIRVOYANT, EVEN
+from sb3_ext.planner.plan import SpendPlan
 
 # Behind the import above, which says what to do if matplotlib is missing.
 from matplotlib.figure import Figure  # isort: skip
@@ -90,7 +91,8 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
         Line2D([], [], color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)), label=EVEN),
     ]
     if plan.sales_interval is not None:
-        lines.insert(1, Patch(color=ACCENT, alpha=0.18, label="95% of draws" if wide else "95%"))
+        band = "95% of campaigns" if plan.n_paths else "95% of draws"
+        lines.insert(1, Patch(color=ACCENT, alpha=0.18, label=band if wide else "95%"))
     lower.legend(
         handles=lines, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=8.5,
         labelcolor=INK, borderaxespad=0.1, handlelength=1.6, columnspacing=1.2,
@@ -181,7 +183,7 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
 
 def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     """
-    What every policy earns, with 95% intervals where parameters are uncertain.
+    What every policy earns, with 95% intervals where anything is uncertain.
 
     :param plan: The plan.
     :param width: Inches.
@@ -197,8 +199,12 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="#e6eaee", linewidth=0.9)
     rows = np.arange(len(scores))
-    colors = [ACCENT if score.name == plan.name else "#b8c1c9" for score in scores]
-    axes.barh(rows, [score.value for score in scores], 0.58 if wide else 0.36, color=colors, linewidth=0)
+    faces = {plan.name: ACCENT, CLAIRVOYANT: "white"}
+    colors = [faces.get(score.name, "#b8c1c9") for score in scores]
+    bars = axes.barh(rows, [score.value for score in scores], 0.58 if wide else 0.36, color=colors, linewidth=0)
+    for bar, score in zip(bars, scores, strict=True):
+        if score.name == CLAIRVOYANT:
+            bar.set(edgecolor=MUTED, linewidth=1.0, linestyle=(0, (3, 2)))
     reach = [max(score.value, score.high or score.value, 0.0) for score in scores]
     for row, score, end in zip(rows, scores, reach, strict=True):
         if score.low is not None and score.high is not None:

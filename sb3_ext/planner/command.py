@@ -25,9 +25,11 @@ from sb3_ext.evaluation.statistics import FloatArray
 # Planning needs matplotlib, which is checked for first.
 if TYPE_CHECKING:
     from sb3_ext.planner.campaign import Campaign
+    from sb3_ext.planner.outcome import Rollout
     from sb3_ext.planner.plan import SpendPlan
 
 _MOST_PERIODS = 731
+_MOST_PATHS = 5000
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _DESCRIPTION = """\
 Plan when to spend how much on which advertising channel, from a media-mix model.
@@ -37,17 +39,22 @@ response curves with the columns channel, spend, response (optional: theta, hist
 plan is the best one that can be found; the page says how much better any other can be, compares it with simpler ways
 to spend the budget, and warns where it goes beyond what the model has seen.
 
-With --model a trained agent plans the campaign too; the plan is the agent's if that earns more. The agent must have
-been trained for this market, budget and number of periods. A model in a run folder of the zoo is given its wrappers and
-normalization (VecNormalize). Outside of one they are unknown, and only the bounds of its observations and actions can
-be compared: name a model inside its run folder where you can. Loading a model, and the settings in its run folder,
-unpickles Python objects, which can run any code: load only models you trust.
+In a random market the plan is still made beforehand, for what is expected, and all are compared in the same random
+campaigns (--paths, seeds from 10000 on): simpler ways to spend, policies that re-plan every period, and a clairvoyant,
+whose mean value nobody can exceed. The page says what reacting would earn more than any plan made beforehand.
+
+With --model a trained agent is compared too; where nothing is random, the plan is the agent's if that earns more. The
+agent must have been trained for this market, budget and number of periods. A model in a run folder of the zoo is given
+its wrappers and normalization (VecNormalize). Outside of one they are unknown, and only the bounds of its observations
+and actions can be compared: name a model inside its run folder where you can. Loading a model, and the settings in its
+run folder, unpickles Python objects, which can run any code: load only models you trust.
 """
 _EXAMPLES = """\
 examples:
   sb3-ext plan --market robyn.json --budget 2000000 --periods 26 --start 2027-01-04
   sb3-ext plan --market market.json --budget 100000 --periods 28 --caps facebook=5000 --min instagram=200 --output plan
   sb3-ext plan --market curves.csv --period-days 7 --carry-over tv=0.4 --budget 500000 --periods 13
+  sb3-ext plan --market shock --budget 100000 --periods 28 --paths 1000
   sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
 
 output files (--output DIR): plan.html (one page, also for print and phones) and plan.csv; older ones are replaced
@@ -70,12 +77,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
 
+    from rich.console import Console
+
     from sb3_ext.planner.plan import make_plan
+    from sb3_ext.planner.random_campaigns import FIRST_SEED, default_paths
 
     campaign = _campaign(args)
-    agents = _agents(args, campaign) if args.model else None
-    with mistakes_explained("cannot plan this campaign"):
-        plan = make_plan(campaign, agents)
+    is_random = campaign.market.randomness.any
+    if args.paths is not None and not is_random:
+        raise UserError("--paths goes with a random market: in this one every campaign goes alike")
+    n_paths = (args.paths or default_paths(campaign)) if is_random else 1
+    agents = _agents(args, campaign, range(FIRST_SEED, FIRST_SEED + n_paths)) if args.model else None
+    status = Console(stderr=True).status("planning")
+    with mistakes_explained("cannot plan this campaign"), status:
+        plan = make_plan(
+            campaign, agents, n_paths, lambda policy: status.update(f"playing {n_paths} random campaigns: {policy}")
+        )
     written = _write(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
     _show(plan, written)
     return 0
@@ -97,6 +114,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--spend-cost", type=_amount, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
     add("--period-days", type=_amount, metavar="D", help="CSV only: days of a period (default: 7)")
     add("--carry-over", nargs="+", default=[], metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
+    add(
+        "--paths",
+        type=int,
+        metavar="N",
+        help="random market: campaigns to compare in (default: 300, 20 if S-shaped or long)",
+    )
     add("--model", metavar="ZIP", help="saved agent that plans too (unpickles: only trusted files)")
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
     add("--output", default="plan", metavar="DIR", help="folder of plan.html and plan.csv (default: plan)")
@@ -105,6 +128,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to 1e13")
     if not 1 <= args.periods <= _MOST_PERIODS:
         raise UserError(f"--periods is {args.periods}: give a number from 1 to {_MOST_PERIODS}")
+    if args.paths is not None and not 2 <= args.paths <= _MOST_PATHS:
+        raise UserError(f"--paths is {args.paths}: give a number from 2 to {_MOST_PATHS}")
     check_writable(args.output, "--output")
     for name in ("plan.csv", "plan.html"):
         if (Path(args.output) / name).is_dir():
@@ -199,10 +224,10 @@ def _apply(texts: list[str], flag: str, market: Market, limits: FloatArray) -> N
         limits[market.names.index(name)] = number
 
 
-def _agents(args: argparse.Namespace, campaign: Campaign) -> dict[str, FloatArray]:
+def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[str, Rollout]:
     from rl_zoo3.utils import ALGOS
 
-    from sb3_ext.planner.agent import agent_spend
+    from sb3_ext.planner.agent import agent_rollout
     from sb3_ext.zoo import register
 
     register()
@@ -211,8 +236,8 @@ def _agents(args: argparse.Namespace, campaign: Campaign) -> dict[str, FloatArra
             f"--algo: unknown algorithm {args.algo!r}.{did_you_mean(args.algo, ALGOS)} Choose from {', '.join(ALGOS)}"
         )
     bounds = (campaign.low, campaign.cap) if args.caps or args.min else None
-    spend = agent_spend(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds)
-    return {f"agent ({args.algo}, {Path(args.model).name})": spend}
+    rollout = agent_rollout(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds, seeds)
+    return {f"agent ({args.algo}, {Path(args.model).name})": rollout}
 
 
 def _write(plan: SpendPlan, command: str, folder: Path) -> list[Path]:
@@ -268,6 +293,8 @@ def _show(plan: SpendPlan, written: list[Path]) -> None:
     table(tables.date_table(plan))
     table(tables.policy_table(plan))
     say(wording.lead(plan), "bold")
+    if reaction := wording.reaction(plan):
+        say(reaction, "bold")
     say(wording.certificate(plan))
     for warning in plan.warnings:
         say(f"warning: {warning}", "yellow")

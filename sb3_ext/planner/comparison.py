@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval
 
 CONFIDENCE = 0.95
+EVEN = "even pacing"
+OPTIMIZED = "optimized plan"
+CLAIRVOYANT = "clairvoyant (bound)"
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,45 @@ class Score:
     """Its upper end; None for a single number."""
     ahead: float | None = None
     """Share of the cases in which it earns more than the reference; None for the reference and single numbers."""
+    gain_interval: tuple[float, float] | None = None
+    """95% interval of how much more it earns than the reference, case by case; None but for means over cases."""
+
+
+class Gain(NamedTuple):
+    """How much more a policy earns than another one in the same cases, on average."""
+
+    name: str
+    """The policy."""
+    mean: float
+    """Money."""
+    low: float
+    """Lower end of the 95% bootstrap interval."""
+    high: float
+    """Its upper end."""
+
+
+def paired_gain(name: str, values: FloatArray, reference: FloatArray) -> Gain:
+    """
+    Compare a policy with another one case by case.
+
+    :param name: The policy.
+    :param values: What it earned, shape (cases,), at least 2.
+    :param reference: What the other one earned in the same cases.
+    :return: The mean difference and its interval.
+    """
+    return Gain(name, float(np.mean(values - reference)), *_mean_interval(values - reference))
+
+
+def _mean_interval(values: FloatArray) -> tuple[float, float]:
+    low, high = bootstrap_interval(values, lambda drawn: drawn.mean(axis=-1), CONFIDENCE)
+    return float(low), float(high)
 
 
 def interval_over_draws(values: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """
-    The middle 95% of the values under alternative parameters: how uncertain one campaign is.
+    The middle 95% of the values under alternative parameters or on random paths: how uncertain one campaign is.
 
-    :param values: Shape (..., draws).
+    :param values: Shape (..., cases).
     :return: Lower and upper end, each of shape (...).
     """
     tail = (1.0 - CONFIDENCE) / 2.0
@@ -62,11 +98,10 @@ def compare(
         if len(earned) == 1 and expected is None:
             scores.append(Score(name, value))
             continue
-        low, high = (
-            bootstrap_interval(earned, lambda drawn: drawn.mean(axis=-1), CONFIDENCE)
-            if expected is None
-            else interval_over_draws(earned)
-        )
-        ahead = None if name == reference else float(np.mean(earned > cases[reference]))
-        scores.append(Score(name, value, float(low), float(high), ahead))
+        low, high = _mean_interval(earned) if expected is None else map(float, interval_over_draws(earned))
+        ahead, gain = None, None
+        if name != reference:
+            ahead = float(np.mean(earned > cases[reference]))
+            gain = _mean_interval(earned - cases[reference]) if expected is None else None
+        scores.append(Score(name, value, low, high, ahead, gain))
     return sorted(scores, key=lambda score: -score.value)

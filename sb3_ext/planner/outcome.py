@@ -1,4 +1,4 @@
-"""What spend plans sell and earn, under the central parameters and under every draw of a posterior."""
+"""What spend plans sell and earn, under the central parameters, every draw of a posterior or on random paths."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from stable_baselines3.common.type_aliases import PolicyPredictor
 
-from sb3_ext.envs.ad_spend import AdSpendEnv
+from sb3_ext.envs.ad_spend import AdSpendVectorEnv
 from sb3_ext.envs.ad_spend.market import CampaignSimulator
 from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.scenario import Scenario
 from sb3_ext.evaluation.statistics import FloatArray
 
 
@@ -29,17 +30,19 @@ class Outcome:
     """The part of it that is earned after the campaign, shape (P,)."""
 
 
-def simulate(market: Market, budget: float, plans: FloatArray) -> Outcome:
+def simulate(market: Market, budget: float, plans: FloatArray, scenario: Scenario | None = None) -> Outcome:
     """
-    Carry out plans where everything happens as expected.
+    Carry out plans, each in a campaign of its own.
 
     :param market: The market.
     :param budget: Budget of each campaign, money.
     :param plans: Spends, finite and >= 0, shape (P, T, N), money.
+    :param scenario: What happens to the P campaigns. Default: everything as expected.
     :return: What they lead to.
     """
     n_plans, periods, _ = plans.shape
     campaigns = CampaignSimulator(market, budget, periods, num_envs=n_plans)
+    campaigns.reset(scenario)
     steps = [campaigns.step(plans[:, period]) for period in range(periods)]
     tail = np.asarray(steps[-1].tail, dtype=np.float64)
     return Outcome(
@@ -51,22 +54,39 @@ def simulate(market: Market, budget: float, plans: FloatArray) -> Outcome:
     )
 
 
-def roll_out(policy: PolicyPredictor, env: AdSpendEnv) -> FloatArray:
+@dataclass(frozen=True)
+class Rollout:
+    """What a policy did in n campaigns."""
+
+    spend: FloatArray
+    """Money spent, shape (n, T, N)."""
+    value: FloatArray
+    """Money earned over a zero-spend campaign, tail included, shape (n,)."""
+
+    @property
+    def mean_spent(self) -> float:
+        """Money spent in a campaign, on average."""
+        return float(self.spend.sum(axis=(1, 2)).mean())
+
+
+def roll_out(policy: PolicyPredictor, env: AdSpendVectorEnv, seed: int = 0) -> Rollout:
     """
-    Let a policy spend the budget of one campaign.
+    Let a policy spend the budgets of campaigns.
 
     :param policy: Anything with SB3's ``predict``.
-    :param env: The campaign.
-    :return: What it spends, shape (T, N), money.
+    :param env: The campaigns.
+    :param seed: Seed of the first campaign; campaign i gets ``seed + i``.
+    :return: What it did.
     """
-    observation, _ = env.reset(seed=0)
-    spends, state, start = [], None, np.ones(1, dtype=bool)
+    observation, _ = env.reset(seed=seed)
+    spends, values, state, start = [], [], None, np.ones(env.num_envs, dtype=bool)
     for _ in range(env.periods):
-        action, state = policy.predict(observation[None], state, start, deterministic=True)
-        observation, _, _, _, info = env.step(action[0])
-        spends.append(np.array(info["spend"], dtype=np.float64))
-        start = np.zeros(1, dtype=bool)
-    return np.array(spends)
+        action, state = policy.predict(observation, state, start, deterministic=True)
+        observation, _, _, _, info = env.step(action)
+        spends.append(np.array(info["spend"]))
+        values.append(np.array(info["value"]))
+        start = np.zeros(env.num_envs, dtype=bool)
+    return Rollout(np.stack(spends, axis=1), np.sum(values, axis=0))
 
 
 def simulate_draws(market: Market, budget: float, plans: FloatArray) -> list[Outcome]:

@@ -52,6 +52,7 @@ def render_page(plan: SpendPlan, command: str, versions: dict[str, str]) -> str:
         title="Spend plan",
         span=wording.span(plan),
         lead=wording.lead(plan),
+        reaction=wording.reaction(plan),
         cards=wording.cards(plan),
         warnings=plan.warnings,
         figures={

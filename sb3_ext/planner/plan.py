@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from sb3_ext.envs.ad_spend import AdSpendEnv, plan_optimal
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, plan_optimal
 from sb3_ext.envs.ad_spend.baselines import RandomSpend, all_baselines
 from sb3_ext.envs.ad_spend.randomness import Randomness
 from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.planner.campaign import Campaign
 from sb3_ext.planner.caveats import find_caveats
 from sb3_ext.planner.cents import Cents, round_plan
-from sb3_ext.planner.comparison import Score, compare, interval_over_draws
-from sb3_ext.planner.outcome import Outcome, roll_out, simulate, simulate_draws
+from sb3_ext.planner.comparison import EVEN, OPTIMIZED, Gain, Score, compare, interval_over_draws
+from sb3_ext.planner.outcome import Outcome, Rollout, roll_out, simulate, simulate_draws
+from sb3_ext.planner.random_campaigns import SAME_AS_OPTIMIZED, default_paths, play
 
-EVEN = "even pacing"
-OPTIMIZED = "optimized plan"
-_RANDOM_CAMPAIGNS = 20
-# The baseline that is the optimized plan itself, but for its rounding to cents.
-_SAME_AS_OPTIMIZED = "open-loop optimum"
-# Below this the rounding to cents decides.
-_TIGHT_GAP = 1e-3
+_RANDOM_PLANS = 20
 
 
 @dataclass(frozen=True)
@@ -31,19 +27,25 @@ class SpendPlan:
 
     campaign: Campaign
     name: str
-    """The policy whose plan this is: the optimizer's, or the agent's where that earns more."""
+    """The policy whose plan this is: the optimizer's, or the agent's where that earns more and nothing is random."""
     cents: Cents
     """Spend, shape (T, N), cents."""
     outcome: Outcome
-    """What the plan (row 0) and even pacing (row 1) lead to."""
+    """What the plan (row 0) and even pacing (row 1) lead to; means over the random campaigns where there are any."""
     upper_bound: float
-    """No plan within the bounds earns more, money."""
+    """No plan within the bounds earns more, money; in random campaigns no policy, on average."""
+    planned_gap: float
+    """How much more the best plan can earn where everything happens as expected, relative to this plan's value."""
     scores: list[Score]
     """All policies, the best first."""
     spent: dict[str, float]
     """Money that every policy spends."""
     sales_interval: tuple[FloatArray, FloatArray] | None
-    """Middle 95% of the sales per period over the draws, two arrays of shape (T,); None without draws."""
+    """Middle 95% of the sales per period over the draws or random campaigns, two arrays of shape (T,); None without."""
+    n_paths: int
+    """Number of random campaigns that all policies went through; 0 where nothing is random."""
+    reaction: Gain | None
+    """The best policy that reacts to what happens, against the plan; None where nothing is random."""
     warnings: tuple[str, ...]
     """What an analyst must know before following the plan."""
 
@@ -73,42 +75,87 @@ class SpendPlan:
 
     @property
     def relative_gap(self) -> float:
-        """How much more the best plan can earn at most, relative to this plan's value; infinite if that is 0."""
-        gap = max(self.upper_bound - self.score.value, 0.0)
-        return gap / abs(self.score.value) if self.score.value else float("inf") if gap else 0.0
-
-    @property
-    def certified(self) -> bool:
-        """Whether no plan can beat this one by more than 0.1%."""
-        return self.relative_gap <= _TIGHT_GAP
+        """How much more than this plan can be earned at most, relative to its value."""
+        return _gap(self.upper_bound, self.score.value)
 
 
-def make_plan(campaign: Campaign, agents: dict[str, FloatArray] | None = None) -> SpendPlan:
+def make_plan(
+    campaign: Campaign,
+    agents: Mapping[str, Rollout] | None = None,
+    n_paths: int | None = None,
+    report: Callable[[str], object] = lambda policy: None,
+) -> SpendPlan:
     """
     Find the plan, and compare it with every baseline.
 
     :param campaign: What is to be planned.
-    :param agents: Spends of trained agents by name, shape (T, N), money.
-    :return: The best of the optimized plan and of those agents' that keep to the bounds, under the central parameters.
+    :param agents: What trained agents did, by name: in a single campaign, or in a random market in the ``n_paths``
+        campaigns with the seeds from 10000 on.
+    :param n_paths: Number of random campaigns to compare in, >= 2, where the market is random. Default:
+        :func:`~sb3_ext.planner.random_campaigns.default_paths`.
+    :param report: Called with the name of every policy before it goes through the random campaigns.
+    :return: The optimized plan, made for what is expected; where nothing is random, the best of it and those agents'
+        that keep to the bounds, under the central parameters.
     :raises ValueError: If the bounds or the budget are out of range.
     """
-    budget, periods = campaign.budget, campaign.periods
-    # A dated plan cannot react: it is made, and compared, for what is expected.
+    # A dated plan cannot react: it is made for what is expected.
     market = replace(campaign.market, randomness=Randomness())
-    low, cap = campaign.low, campaign.cap
-    best = plan_optimal(market, budget, periods, low=low, cap=cap)
+    best = plan_optimal(market, campaign.budget, campaign.periods, low=campaign.low, cap=campaign.cap)
+    cents = round_plan(best.spend, campaign.budget, campaign.low, campaign.cap)
+    if campaign.market.randomness.any:
+        paths = default_paths(campaign) if n_paths is None else n_paths
+        return _plan_at_random(campaign, cents, best.upper_bound, agents or {}, paths, report)
+    return _plan_as_expected(campaign, cents, best.upper_bound, agents or {})
 
-    env = AdSpendEnv(market, budget, periods, act_range=(low, cap))
-    rounded = {OPTIMIZED: round_plan(best.spend, budget, low, cap)}
-    # An agent that runs out of money falls below the smallest spends.
-    for agent, spend in (agents or {}).items():
+
+def _plan_at_random(
+    campaign: Campaign,
+    cents: Cents,
+    upper_bound: float,
+    agents: Mapping[str, Rollout],
+    n_paths: int,
+    report: Callable[[str], object],
+) -> SpendPlan:
+    """The optimized plan, compared in random campaigns."""
+    played = play(campaign, cents / 100.0, agents, n_paths, report)
+    expected = replace(campaign.market, randomness=Randomness())
+    gap = _gap(upper_bound, float(simulate(expected, campaign.budget, cents[None] / 100.0).value[0]))
+    pairs = ((getattr(played.plan, field.name), getattr(played.even, field.name)) for field in fields(Outcome))
+    plan = SpendPlan(
+        campaign,
+        OPTIMIZED,
+        cents,
+        Outcome(*(np.stack([planned.mean(axis=0), even.mean(axis=0)]) for planned, even in pairs)),
+        played.upper_bound,
+        gap,
+        compare(played.values, EVEN),
+        {name: rollout.mean_spent for name, rollout in played.rollouts.items()},
+        interval_over_draws(played.plan.sales.T),
+        n_paths,
+        played.reaction,
+        warnings=(),
+    )
+    single = interval_over_draws(played.plan.value)
+    return _with_warnings(plan, (float(single[0]), float(single[1])))
+
+
+def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agents: Mapping[str, Rollout]) -> SpendPlan:
+    """The best of the optimized plan and the agents', compared under the central parameters and the draws."""
+    market, budget, low, cap = campaign.market, campaign.budget, campaign.low, campaign.cap
+    rounded = {OPTIMIZED: cents}
+    for agent, rollout in agents.items():
+        # An agent that runs out of money falls below the smallest spends.
+        spend = rollout.spend[0]
         rounded[agent] = round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), cap)
-    plans = {name: [cents / 100.0] for name, cents in rounded.items()}
-    for baseline, policy in all_baselines(env, seed=0).items():
-        if baseline != _SAME_AS_OPTIMIZED:
-            # A single random campaign says nothing.
-            repeats = _RANDOM_CAMPAIGNS if isinstance(policy, RandomSpend) else 1
-            plans[baseline] = [roll_out(policy, env) for _ in range(repeats)]
+    plans = {name: amounts[None] / 100.0 for name, amounts in rounded.items()}
+    for baseline, policy in all_baselines(
+        AdSpendEnv(market, budget, campaign.periods, act_range=(low, cap)), 0
+    ).items():
+        if baseline != SAME_AS_OPTIMIZED:
+            # A single random plan says nothing.
+            repeats = _RANDOM_PLANS if isinstance(policy, RandomSpend) else 1
+            env = AdSpendVectorEnv(repeats, market, budget, campaign.periods, act_range=(low, cap))
+            plans[baseline] = roll_out(policy, env).spend
     stacked = np.concatenate(list(plans.values()))
     owners = [name for name, variants in plans.items() for _ in variants]
 
@@ -119,7 +166,7 @@ def make_plan(campaign: Campaign, agents: dict[str, FloatArray] | None = None) -
     outcome = simulate(market, budget, stacked)
     values = {name: float(value) for name, value in by_policy(outcome.value).items()}
     spent = {name: float(money) for name, money in by_policy(outcome.spend.sum(axis=(1, 2))).items()}
-    eligible = [name for name, cents in rounded.items() if name == OPTIMIZED or np.all(cents >= 100.0 * low - 1.0)]
+    eligible = [name for name, amounts in rounded.items() if name == OPTIMIZED or np.all(amounts >= 100.0 * low - 1.0)]
     name = max(eligible, key=values.__getitem__)
     rows = [owners.index(name), owners.index(EVEN)]
     interval = None
@@ -129,16 +176,30 @@ def make_plan(campaign: Campaign, agents: dict[str, FloatArray] | None = None) -
         interval = interval_over_draws(np.stack([draw.sales[rows[0]] for draw in draws], axis=-1))
     else:
         scores = compare(values, EVEN)
+    upper_bound = max(upper_bound, values[name])
     plan = SpendPlan(
         campaign,
         name,
         rounded[name],
         Outcome(*(getattr(outcome, field.name)[rows] for field in fields(outcome))),
-        max(best.upper_bound, values[name]),
+        upper_bound,
+        _gap(upper_bound, values[name]),
         scores,
         spent,
         interval,
+        n_paths=0,
+        reaction=None,
         warnings=(),
     )
-    caveats = find_caveats(campaign, plan.spend, values[name], values[EVEN], plan.relative_gap)
-    return replace(plan, warnings=tuple(caveats))
+    return _with_warnings(plan)
+
+
+def _gap(upper_bound: float, value: float) -> float:
+    """How far a value is below its bound, relative to it; infinite if it is 0."""
+    gap = max(upper_bound - value, 0.0)
+    return gap / abs(value) if value else float("inf") if gap else 0.0
+
+
+def _with_warnings(plan: SpendPlan, single: tuple[float, float] | None = None) -> SpendPlan:
+    values = (plan.score.value, plan.score_of(EVEN).value)
+    return replace(plan, warnings=tuple(find_caveats(plan.campaign, plan.spend, *values, plan.planned_gap, single)))

@@ -10,7 +10,8 @@ import numpy as np
 
 from sb3_ext.common.charts import color_of, period_name
 from sb3_ext.planner.cents import as_money, floor_cents
-from sb3_ext.planner.plan import EVEN, SpendPlan
+from sb3_ext.planner.comparison import EVEN
+from sb3_ext.planner.plan import SpendPlan
 
 
 @dataclass(frozen=True)
@@ -125,22 +126,26 @@ def policy_table(plan: SpendPlan) -> Table:
     rows = []
     for score in plan.scores:
         gain = score.value - even
-        cells = [score.name, amount(score.value)]
+        share = f" ({gain / even:+.1%})" if even > 0.0 and not plan.n_paths else ""
+        cells = {"Policy": score.name, "Earns": amount(score.value)}
         if intervals:
-            cells.append(
-                f"{amount(score.low)} to {amount(score.high)}"
-                if score.low is not None and score.high is not None
-                else ""
-            )
-        cells.append(f"{gain:+,.0f}" + (f" ({gain / even:+.1%})" if even > 0.0 else "") if score.name != EVEN else "0")
+            ends = None if score.low is None or score.high is None else (score.low, score.high)
+            cells["95% interval" if plan.n_paths else "95% of draws"] = _span(ends)
+        cells[f"Against {EVEN}"] = "0" if score.name == EVEN else f"{gain:+,.0f}{share}"
+        if plan.n_paths:
+            cells["Its 95% interval"] = _span(score.gain_interval, sign="+")
         if intervals:
-            cells.append("" if score.ahead is None else f"{score.ahead:.0%}")
-        cells.append(amount(plan.spent[score.name]))
-        rows.append(Row(tuple(cells), chosen=score.name == plan.name))
-    titles = ["Policy", "Earns", f"Against {EVEN}", "Spends"]
-    if intervals:
-        titles = ["Policy", "Earns", "95% of draws", f"Against {EVEN}", "Ahead of it in", "Spends"]
-    return Table("Money earned over a campaign without any spend", tuple(titles), tuple(rows))
+            cells["Ahead" if plan.n_paths else "Ahead of it in"] = "" if score.ahead is None else f"{score.ahead:.0%}"
+        cells["Spends"] = amount(plan.spent[score.name])
+        rows.append(Row(tuple(cells.values()), chosen=score.name == plan.name))
+    caption = "Money earned over a campaign without any spend"
+    if plan.n_paths:
+        caption += f": means over the same {plan.n_paths} random campaigns"
+    return Table(caption, tuple(cells), tuple(rows))
+
+
+def _span(ends: tuple[float, float] | None, sign: str = "") -> str:
+    return "" if ends is None else f"{ends[0]:{sign},.0f} to {ends[1]:{sign},.0f}"
 
 
 def fit_table(plan: SpendPlan) -> Table:

@@ -9,8 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_ext.common.charts import format_money, period_name
-from sb3_ext.planner.plan import EVEN, OPTIMIZED, SpendPlan
+from sb3_ext.envs.ad_spend.randomness import Randomness
+from sb3_ext.planner.comparison import CLAIRVOYANT, EVEN, OPTIMIZED
+from sb3_ext.planner.plan import SpendPlan
 from sb3_ext.planner.tables import amount
+
+_REPLANNING = ("certainty-equivalent MPC", "posterior-mean MPC", "Thompson sampling")
 
 
 class Card(NamedTuple):
@@ -57,7 +61,46 @@ def lead(plan: SpendPlan) -> str:
         f"{format_money(abs(gain))} {'more' if gain >= 0.0 else 'less'} than spending the same every time everywhere"
     )
     source = "" if plan.name == OPTIMIZED else f" The plan is that of {plan.name}, which earns the most."
-    return f"Spend {listed}. The model expects this to earn {format_money(plan.score.value)}, {verdict}.{source}"
+    earns = f"{format_money(plan.score.value)}{f' on average over {campaigns(plan)}' if plan.n_paths else ''}"
+    return f"Spend {listed}. The model expects this to earn {earns}, {verdict}.{source}"
+
+
+def reaction(plan: SpendPlan) -> str | None:
+    """
+    What reacting to what happens would earn over following the plan.
+
+    :param plan: The plan.
+    :return: A sentence; None where nothing is random.
+    """
+    best, unit = plan.reaction, period_name(plan.campaign.market.period_days)
+    if best is None:
+        return None
+    interval = f"95% interval {best.low:+,.0f} to {best.high:+,.0f}"
+    if best.low <= 0.0:
+        return (
+            f"Reacting to what happens would not earn significantly more than following this plan: at best "
+            f"{best.mean:+,.0f} ({interval}), by {best.name}."
+        )
+    who = f" as {best.name} does"
+    doing = "Re-planning" if best.name in _REPLANNING else "Reacting"
+    if best.name.startswith("agent "):
+        doing, who = "Letting the agent decide", ""
+    return (
+        f"{doing} every {unit}{who} would earn {amount(best.mean)} more than following this plan "
+        f"({interval}, in the same {campaigns(plan)})."
+    )
+
+
+def campaigns(plan: SpendPlan) -> str:
+    """
+    What intervals of single periods and campaigns are over.
+
+    :param plan: The plan.
+    :return: E.g. ``"300 random campaigns"`` or ``"200 draws"``.
+    """
+    if plan.n_paths:
+        return _count(plan.n_paths, "random campaign")
+    return _count(len(plan.campaign.market.draws), "draw")
 
 
 def cards(plan: SpendPlan) -> list[Card]:
@@ -69,19 +112,27 @@ def cards(plan: SpendPlan) -> list[Card]:
     """
     score, even = plan.score, plan.score_of(EVEN).value
     gain = score.value - even
-    interval = (
-        f"over spending nothing; {format_money(score.low)} to {format_money(score.high)} in 95% of the draws"
-        if score.low is not None and score.high is not None
-        else "over spending nothing, carry-over afterwards included"
-    )
+    cases = "campaigns" if plan.n_paths else "draws"
+    earns = "over spending nothing, carry-over afterwards included"
+    if score.low is not None and score.high is not None:
+        span = f"{format_money(score.low)} to {format_money(score.high)}"
+        earns = f"over spending nothing; {span} in 95% of the draws"
+        if plan.n_paths:
+            earns = f"over spending nothing, on average; 95% interval {span}"
     relative = f"{gain / even:+.1%}" if even > 0.0 else f"{gain:+,.0f}"
     share = plan.total / plan.campaign.budget
-    ahead = "" if score.ahead is None else f"; ahead in {score.ahead:.0%} of the draws"
+    ahead = "" if score.ahead is None else f"; ahead in {score.ahead:.0%} of the {cases}"
+    limit = "certified: no plan can earn more than that on top"
+    if plan.n_paths:
+        limit = "a bound for any policy, even one that knows the future"
+    spends, delivered = amount(plan.total), ""
+    if abs(plan.spent[plan.name] - plan.total) > 0.005 * plan.total:
+        delivered = f"; {amount(plan.spent[plan.name])} of it are delivered on average"
     return [
-        Card("Earns", amount(score.value), interval),
+        Card("Earns", amount(score.value), earns),
         Card(f"Against {EVEN}", relative, f"{EVEN} earns {amount(even)}{ahead}"),
-        Card("Spends", amount(plan.total), f"{share:.1%} of the budget of {amount(plan.campaign.budget)}"),
-        Card("Left to gain", f"≤ {_percent(plan.relative_gap)}", "certified: no plan can earn more than that on top"),
+        Card("Spends", spends, f"{share:.1%} of the budget of {amount(plan.campaign.budget)}{delivered}"),
+        Card("Left to gain", f"≤ {_percent(plan.relative_gap)}", limit),
     ]
 
 
@@ -92,6 +143,12 @@ def certificate(plan: SpendPlan) -> str:
     :param plan: The plan.
     :return: A paragraph.
     """
+    if plan.n_paths:
+        return (
+            f"In these campaigns no policy, not even a clairvoyant one, can earn more than {amount(plan.upper_bound)} "
+            "on average. If everything happens as expected, no plan is better than this one by more than "
+            f"{_percent(plan.planned_gap)}. Both bounds are computed, not estimated."
+        )
     bound = (
         f"Within these limits no plan can earn more than {amount(plan.upper_bound, 2)} under this model: at most "
         f"{_percent(plan.relative_gap)} more than this plan. The bound is computed, not estimated."
@@ -117,7 +174,12 @@ def policies(plan: SpendPlan) -> dict[str, str]:
         "maximum spend": "every channel at its limit until the budget is gone",
         "ROAS chasing": f"money follows the average return on spend of the {unit} before",
         "greedy marginal ROAS": f"money goes where the next unit of it sells the most, {unit} by {unit}",
-        "random": "the mean of twenty plans with random spends",
+        "random": "random spends" if plan.n_paths else "the mean of twenty plans with random spends",
+        "PID pacing": f"the optimized plan, corrected every {unit} so that the money spent keeps to it",
+        "certainty-equivalent MPC": f"re-plans the rest every {unit}, as if everything came as expected from then on",
+        "posterior-mean MPC": f"re-plans the rest every {unit} with what the sales have told about the curves",
+        "Thompson sampling": "the same, with curves drawn from what is likely: it tries things out to learn",
+        CLAIRVOYANT: "the best plan for somebody who knows in advance all that happens: nobody can earn more",
     }
     for score in plan.scores:
         if score.name.startswith("agent "):
@@ -137,7 +199,8 @@ def plan_caption(plan: SpendPlan) -> str:
     if plan.outcome.tail[0] > 0.0:
         text += f" Another {amount(plan.outcome.tail[0])} are earned after the campaign, by carry-over."
     if plan.sales_interval is not None:
-        text += f" The band holds 95% of the {_count(len(plan.campaign.market.draws), 'draw')} of the parameters."
+        of = "" if plan.n_paths else " of the parameters"
+        text += f" The band holds 95% of the {campaigns(plan)}{of}."
     return text
 
 
@@ -149,7 +212,9 @@ def comparison_caption(plan: SpendPlan) -> str:
     :return: A caption.
     """
     text = "Money earned over a campaign that spends nothing."
-    if plan.score.low is not None:
+    if plan.n_paths:
+        text += f" Bars: means over the same {campaigns(plan)}; lines: their 95% bootstrap intervals; hollow: a bound."
+    elif plan.score.low is not None:
         text += " Bars: central parameters; lines: the middle 95% of the draws."
     return text
 
@@ -214,11 +279,36 @@ def assumptions(plan: SpendPlan) -> Iterator[str]:
         for name, low, cap in zip(market.names, plan.campaign.low, plan.campaign.cap, strict=True)
     )
     yield f"Limits per {unit}: {', '.join(limits)}."
-    if market.draws:
+    if market.randomness.any:
+        yield f"Random, independently between channels: {'; '.join(_random_parts(market.randomness, unit))}."
+        yield (
+            f"All policies went through the same {campaigns(plan)}, so differences between them are more certain than "
+            f"what each earns; “Ahead” counts the campaigns in which a policy earns more than {EVEN}."
+        )
+    elif market.draws:
         yield (
             "The plan is the best one for the central parameters; intervals show how it does under the draws of the "
             "model's posterior."
         )
+
+
+def _random_parts(random: Randomness, unit: str) -> Iterator[str]:
+    if random.price_sigma:
+        yield (
+            f"media prices, known before each {unit} (log standard deviation {random.price_sigma:g}, autocorrelation "
+            f"{random.price_persistence:g})"
+        )
+    if random.use_draws:
+        yield "the parameters of the curves, from the draws of the model"
+    for name, sigma in (("saturation beta", random.beta_sigma), ("spend kappa", random.kappa_sigma)):
+        if sigma:
+            yield f"{name} of the curves, drawn once a campaign and unknown (log standard deviation {sigma:g})"
+    if random.drift_sigma:
+        yield f"drift of beta by {random.drift_sigma:.0%} a {unit}"
+    if random.delivery_sigma:
+        yield f"delivered over ordered spend (log standard deviation {random.delivery_sigma:g})"
+    if random.sales_sigma:
+        yield f"noise of the sales ({random.sales_sigma:.0%} of all saturation sales)"
 
 
 def _days(period_days: float, theta: float) -> str:

@@ -62,6 +62,11 @@ def test_traces_are_cleared_and_not_lost() -> None:
     assert cents[:, 1].tolist() == [0, 0]
 
 
+def test_traces_stay_where_nothing_else_takes_them() -> None:
+    cents = round_plan(np.array([[0.06, 100_000.0]]), 200_000.0, np.zeros(2), np.full(2, 100_000.0))
+    assert cents.tolist() == [[6, 10_000_000]]
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 30),

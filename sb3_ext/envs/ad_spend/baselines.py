@@ -13,6 +13,7 @@ from sb3_ext.envs.ad_spend.optimum import plan_optimal
 from sb3_ext.envs.ad_spend.params import Market
 from sb3_ext.envs.ad_spend.planners import certainty_equivalent_mpc, posterior_mean_mpc, thompson_sampling
 from sb3_ext.envs.ad_spend.policy import Baseline, Observations, Periods, known_market, unwrap
+from sb3_ext.envs.ad_spend.randomness import Randomness
 from sb3_ext.envs.ad_spend.rules import greedy_marginal_roas, pid_pacing, roas_chasing
 
 __all__ = [
@@ -135,6 +136,7 @@ def static_optimum(env: gym.Env[Any, Any]) -> FixedPlan:
         season=(float(market.season_factors(campaign.periods).mean()),),
         tail_periods=0,
         draws=(),
+        randomness=Randomness(),
     )
     low, cap = campaign.spend_bounds
     return _constant(campaign, plan_optimal(steady, campaign.budget / campaign.periods, 1, low=low, cap=cap).spend[0])

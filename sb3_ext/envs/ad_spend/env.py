@@ -48,6 +48,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     | ``adstock_<channel>`` | adstock / kappa (``"full"`` only, not for a ``sales_function``) | 0 | largest reachable |
     | ``pace`` | share of the caps that the budget left allows in every period left | 0 | 1 |
     | ``time_left`` | periods left / periods | 0 | 1 |
+    | ``urgency`` | 1 / periods left (``urgency``) | 0 | 1 |
     | ``demand_index`` | demand factor of the coming period (where demand varies) | 0 | largest of the season |
     | ``season_sin``, ``season_cos`` | phase of the week (daily periods) or year (where demand varies) | -1 | 1 |
     | ``price_shock_<channel>`` | log price shock of the coming period / its deviation (where prices vary) | -5 | 5 |
@@ -101,6 +102,8 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         given.
     :param lags: How many periods before the last one the observation shows too, >= 0: what an agent needs to infer
         parameters that nobody tells it.
+    :param urgency: Whether the observation shows 1 / periods left too: with carry-over the last periods are unlike all
+        others, which a network hardly learns from the time left alone.
     :param sales_function: The user's own function from spends, shape (N,), to sales (a number, or one per channel), in
         place of a market.
     :param obs_range: Bounds (low, high) of the ``"spend"`` observation in money; without it spends are relative to the
@@ -129,6 +132,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         action_mode: ActionMode = "normalized",
         obs_mode: ObsMode | None = None,
         lags: int = 0,
+        urgency: bool = False,
         sales_function: SalesFunction | None = None,
         obs_range: Range | None = None,
         act_range: Range | None = None,
@@ -150,6 +154,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
             action_mode=action_mode,
             obs_mode=obs_mode,
             lags=lags,
+            urgency=urgency,
             sales_function=sales_function,
             obs_range=obs_range,
             act_range=act_range,

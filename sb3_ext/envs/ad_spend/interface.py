@@ -105,7 +105,9 @@ class ObservationMap:
     :param cap: Largest spend per channel and period, shape (N,), money.
     :param obs_range: Bounds of a ``"spend"`` observation in money; ``None``: spends relative to the caps, in [0, 1].
     :param lags: How many periods before the last one are seen too (spends and sales), >= 0; not with ``"spend"``.
-    :raises ValueError: If the mode is unknown, or ``lags`` is no whole number >= 0 or given with ``"spend"``.
+    :param urgency: Whether 1 / periods left is seen too; not with ``"spend"``.
+    :raises ValueError: If the mode is unknown, ``lags`` is no whole number >= 0, or ``lags`` or ``urgency`` is given
+        with ``"spend"``.
     """
 
     def __init__(
@@ -115,10 +117,13 @@ class ObservationMap:
         cap: FloatArray,
         obs_range: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         lags: int = 0,
+        urgency: bool = False,
     ) -> None:
         check_mode(mode, ObsMode, "obs_mode")
         if isinstance(lags, bool) or not isinstance(lags, (int, np.integer)) or lags < 0 or (lags and mode == "spend"):
             raise ValueError(f'lags must be a whole number >= 0, and 0 with obs_mode="spend", got {lags!r}')
+        if urgency and mode == "spend":
+            raise ValueError('urgency is not observed with obs_mode="spend"')
         market, n_channels = campaign.market, len(cap)
         random = market.randomness if isinstance(market, Market) else Randomness()
         self._sees_adstock = mode == "full" and isinstance(market, Market)
@@ -146,10 +151,11 @@ class ObservationMap:
                 reachable = np.maximum(cap * most_media, market.initial_adstock) / market.kappa
                 blocks.append(([f"adstock_{name}" for name in market.names], 0.0, reachable))
                 units.append(market.kappa)
-            blocks.append((["pace", "time_left"], 0.0, 1.0))
+            blocks.append((["pace", "time_left", *(["urgency"] if urgency else [])], 0.0, 1.0))
             if len(set(campaign.season)) > 1:
                 blocks.append((["demand_index", "season_sin", "season_cos"], [0, -1, -1], [max(1.0, peak), 1, 1]))
-            self._calendar = _calendar(campaign)[:, : 1 if len(set(campaign.season)) == 1 else None]
+            shown = [True, urgency, *[len(set(campaign.season)) > 1] * 3]
+            self._calendar = _calendar(campaign)[:, shown]
             if self._sees_price:
                 blocks.append(([f"price_shock_{name}" for name in market.names], -EXTREME, EXTREME))
             for lag in range(1, self.lags + 1):
@@ -233,9 +239,10 @@ def _sales_bounds(market: Market | SalesFunctionMarket, peak: float, even: float
 
 
 def _calendar(campaign: CampaignSimulator) -> npt.NDArray[np.float32]:
-    """Time left, demand factor and phase of the season before every period and after the last, shape (T + 1, 4)."""
+    """Time left, urgency, demand and phase of the season before every period and after the last, shape (T + 1, 5)."""
     periods = np.arange(campaign.periods + 1)
     days = campaign.market.period_days
     angle = 2.0 * np.pi * periods * days / (7.0 if days < 7.0 else 365.25)
-    columns = [1.0 - periods / campaign.periods, np.append(campaign.season, 1.0), np.sin(angle), np.cos(angle)]
+    urgency = 1.0 / np.maximum(campaign.periods - periods, 1)
+    columns = [1.0 - periods / campaign.periods, urgency, np.append(campaign.season, 1.0), np.sin(angle), np.cos(angle)]
     return np.column_stack(columns).astype(np.float32)

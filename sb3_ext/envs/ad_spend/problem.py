@@ -59,6 +59,7 @@ class CampaignProblem:
         action_mode: ActionMode = "normalized",
         obs_mode: ObsMode | None = None,
         lags: int = 0,
+        urgency: bool = False,
         sales_function: SalesFunction | None = None,
         obs_range: Range | None = None,
         act_range: Range | None = None,
@@ -103,7 +104,9 @@ class CampaignProblem:
         self.obs_mode: ObsMode = ("full" if obs_range is None else "spend") if obs_mode is None else obs_mode
         if obs_range is not None and self.obs_mode != "spend":
             raise ValueError(f'obs_range needs obs_mode="spend", got obs_mode={self.obs_mode!r}')
-        self.observation_map = ObservationMap(self.obs_mode, self.campaign, self.action_map.cap, obs_range, lags)
+        self.observation_map = ObservationMap(
+            self.obs_mode, self.campaign, self.action_map.cap, obs_range, lags, urgency
+        )
         self._sampler = None
         if isinstance(self.market, Market) and self.market.randomness.any:
             self._sampler = ScenarioSampler(self.market, periods)

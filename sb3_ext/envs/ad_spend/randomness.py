@@ -47,6 +47,8 @@ class Randomness:
             number = check_number(
                 getattr(self, field.name), field.name, 0.0, highest, high_open=field.name == "price_persistence"
             )
+            if 0.0 < number < 1e-6 and field.name != "price_persistence":
+                raise ValueError(f"{field.name} must be 0 or at least 1e-6, got {number!r}")
             object.__setattr__(self, field.name, number)
         if self.use_draws and (self.beta_sigma or self.kappa_sigma):
             raise ValueError("use_draws takes all parameters from the draws: beta_sigma and kappa_sigma must be 0")
