@@ -22,6 +22,7 @@ class CheckedExperimentManager(ExperimentManager):
     - wrong settings found while the run is set up raise :class:`~sb3_ext.errors.UserError`, and the folder of a run
       that never started is removed;
     - a hyperparameter search leaves no empty run folder, which ``enjoy`` would take for the latest run;
+    - ``env_kwargs`` of a YAML file hold for the evaluation environments too, unless the command line says otherwise;
     - ``--trial-id 0`` loads trial 0, which upstream ignores;
     - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``.
 
@@ -64,6 +65,8 @@ class CheckedExperimentManager(ExperimentManager):
 
     def _preprocess_hyperparams(self, hyperparams: dict[str, Any]) -> Any:
         processed = super()._preprocess_hyperparams(hyperparams)
+        if self._eval_env_kwargs_args is None:
+            self.eval_env_kwargs = self.env_kwargs
         if self._native:
             env_id = self.env_name.gym_id
             if gym.spec(env_id).vector_entry_point is None:

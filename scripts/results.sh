@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains and evaluates every row of docs/results.md: 10 training seeds each (0 to 9), evaluated on episodes that no training
 # saw, one process per core. Trained agents go to results-logs/, tables, raw CSV and pictures to docs/results/.
-# JOBS limits the processes. Arguments choose rows, e.g. `bash scripts/results.sh AdSpend-v0 Pendulum-v1`; all by default.
+# JOBS limits the processes, SEEDS="0 1 2" the seeds. Arguments choose rows, e.g. `bash scripts/results.sh AdSpend-v0 Pendulum-v1`; all by default.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 export OMP_NUM_THREADS=1 MPLBACKEND=Agg
@@ -14,6 +14,13 @@ AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1000|1|
 AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1000|1|
 AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1000|1|
 AdSpendShock-v0_ppo|ppo|AdSpendShock-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendUncertain-v0_ppo|ppo|AdSpendUncertain-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendSShape-v0_ppo|ppo|AdSpendSShape-v0|50000|1|--vec-env native
+AdSpendShock-v0_trpo|trpo|AdSpendShock-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendShock-v0_sac|sac|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendShock-v0_td3|td3|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendShock-v0_tqc|tqc|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
+AdSpendUncertain-v0_ppo_lstm|ppo_lstm|AdSpendUncertain-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendShock-v0|ddpg_ext|AdSpendShock-v0|5000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 CartPole-v1_reinforce|reinforce|CartPole-v1|2500|100|
 CartPole-v1_genetic|genetic|CartPole-v1|100000|100|
@@ -32,7 +39,7 @@ run_row() {
         echo "error: results-logs/$name exists: repeated seeds would count twice, move it away first" >&2
         exit 1
     fi
-    for seed in 0 1 2 3 4 5 6 7 8 9; do
+    for seed in ${SEEDS:-0 1 2 3 4 5 6 7 8 9}; do
         # shellcheck disable=SC2086  # the flags are several words
         sb3-ext train --algo "$algo" --env "$env" --seed "$seed" -f "results-logs/$name" --num-threads 1 --verbose 0 \
             --eval-freq "$eval_freq" --eval-episodes "$((episodes > 1 ? 5 : 1))" $flags >>"results-logs/$name.log" 2>&1

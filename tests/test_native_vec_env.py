@@ -107,3 +107,14 @@ class TestErrors:
 
     def test_typing_mistake(self, train: Callable[..., list[str]], error_line: ErrorLine) -> None:
         assert "Did you mean 'native'?" in error_line(*train("--vec-env", "nativ"), code=2)
+
+
+def test_environment_arguments_of_the_yaml_file_hold_for_evaluations_too(
+    train: Callable[..., list[str]], made: list[GymnasiumVecEnv]
+) -> None:
+    """Upstream evaluates on the environment without them."""
+    settings = ", env_kwargs: {lags: 2}"
+    arguments = train("--eval-freq", "256", "--n-eval-envs", "2", "-n", "256", settings=settings)
+    assert main([text.replace("CartPole-v1", "AdSpendShock-v0") for text in arguments]) == 0
+    assert {adapter.num_envs for adapter in made} == {2, 8}
+    assert made[0].observation_space == made[1].observation_space

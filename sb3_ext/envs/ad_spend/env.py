@@ -52,6 +52,8 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     | ``demand_index`` | demand factor of the coming period (where demand varies) | 0 | largest of the season |
     | ``season_sin``, ``season_cos`` | phase of the week (daily periods) or year (where demand varies) | -1 | 1 |
     | ``price_shock_<channel>`` | log price shock of the coming period / its deviation (where prices vary) | -5 | 5 |
+    | ``belief_beta_<channel>``, ``belief_kappa_<channel>`` | estimated log parameter, standardised | -5 | 5 |
+    | ``doubt_beta_<channel>``, ``doubt_kappa_<channel>`` | its standard deviation (``belief``) | 0 | 2 |
     | ``spend_<channel>_lag<k>``, ``sales_lag<k>`` | as above, k periods before the last (``lags``) | | |
 
     Where something is random, bounds leave room for it: delivered spend can be twice the cap, noisy sales negative.
@@ -104,6 +106,8 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         parameters that nobody tells it.
     :param urgency: Whether the observation shows 1 / periods left too: with carry-over the last periods are unlike all
         others, which a network hardly learns from the time left alone.
+    :param belief: Whether the observation shows what the sales so far tell about drawn parameters, as
+        :class:`Belief` estimates it: with it the problem is close to Markov again.
     :param sales_function: The user's own function from spends, shape (N,), to sales (a number, or one per channel), in
         place of a market.
     :param obs_range: Bounds (low, high) of the ``"spend"`` observation in money; without it spends are relative to the
@@ -133,6 +137,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         obs_mode: ObsMode | None = None,
         lags: int = 0,
         urgency: bool = False,
+        belief: bool = False,
         sales_function: SalesFunction | None = None,
         obs_range: Range | None = None,
         act_range: Range | None = None,
@@ -155,6 +160,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
             obs_mode=obs_mode,
             lags=lags,
             urgency=urgency,
+            belief=belief,
             sales_function=sales_function,
             obs_range=obs_range,
             act_range=act_range,

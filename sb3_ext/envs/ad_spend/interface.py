@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from sb3_ext.envs.ad_spend.belief import Belief
 from sb3_ext.envs.ad_spend.curves import FloatArray
 from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunctionMarket
 from sb3_ext.envs.ad_spend.params import Market
@@ -106,8 +108,9 @@ class ObservationMap:
     :param obs_range: Bounds of a ``"spend"`` observation in money; ``None``: spends relative to the caps, in [0, 1].
     :param lags: How many periods before the last one are seen too (spends and sales), >= 0; not with ``"spend"``.
     :param urgency: Whether 1 / periods left is seen too; not with ``"spend"``.
-    :raises ValueError: If the mode is unknown, ``lags`` is no whole number >= 0, or ``lags`` or ``urgency`` is given
-        with ``"spend"``.
+    :param belief: Whether what the sales tell about drawn parameters is seen too; only with ``"full"``.
+    :raises ValueError: If the mode is unknown, ``lags`` is no whole number >= 0, ``lags`` or ``urgency`` is given with
+        ``"spend"``, or ``belief`` without ``"full"`` or where nothing is drawn.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class ObservationMap:
         obs_range: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         lags: int = 0,
         urgency: bool = False,
+        belief: bool = False,
     ) -> None:
         check_mode(mode, ObsMode, "obs_mode")
         if isinstance(lags, bool) or not isinstance(lags, (int, np.integer)) or lags < 0 or (lags and mode == "spend"):
@@ -125,6 +129,11 @@ class ObservationMap:
         if urgency and mode == "spend":
             raise ValueError('urgency is not observed with obs_mode="spend"')
         market, n_channels = campaign.market, len(cap)
+        self._belief: Belief | None = None
+        if belief:
+            if mode != "full" or not isinstance(market, Market):
+                raise ValueError(f'belief needs a market and obs_mode="full", got obs_mode={mode!r}')
+            self._belief = Belief(market, math.prod(campaign.batch_shape))
         random = market.randomness if isinstance(market, Market) else Randomness()
         self._sees_adstock = mode == "full" and isinstance(market, Market)
         self._sees_price = mode != "spend" and random.price_sigma > 0.0
@@ -158,6 +167,9 @@ class ObservationMap:
             self._calendar = _calendar(campaign)[:, shown]
             if self._sees_price:
                 blocks.append(([f"price_shock_{name}" for name in market.names], -EXTREME, EXTREME))
+            if self._belief is not None:
+                half = len(self._belief.names) // 2
+                blocks += [(self._belief.names[:half], -EXTREME, EXTREME), (self._belief.names[half:], 0.0, 2.0)]
             for lag in range(1, self.lags + 1):
                 blocks += [([f"{name}_lag{lag}" for name in spends], 0.0, most_spent), ([f"sales_lag{lag}"], *sales)]
             # Divided by 1 at the end, where no period is left.
@@ -182,7 +194,7 @@ class ObservationMap:
 
     def observe(self, campaign: CampaignSimulator, last: Period | None) -> npt.NDArray[np.float32]:
         """
-        The observations between two periods; with lags to be asked for once a period.
+        The observations between two periods; with lags or a belief to be asked for once a period.
 
         :param campaign: The campaigns.
         :param last: What happened last; ``None`` at the start (nothing spent, nothing sold).
@@ -201,6 +213,11 @@ class ObservationMap:
             end = n_money + 1 + len(calendar)
             entries[n_money] = np.minimum(campaign.budget_left * self._per_pace[campaign.period], 1.0)
             entries[n_money + 1 : end] = calendar
+            if self._belief is not None:
+                self._learn(self._belief, campaign, last)
+                start = end + n_channels * self._sees_price
+                beliefs = self._belief.entries.reshape(-1, *campaign.batch_shape)
+                entries[start : start + len(beliefs)] = np.clip(beliefs, -EXTREME, EXTREME)
             if self._sees_price:
                 shocks = campaign.scenario.price_shock
                 # Nothing is bought after the last period.
@@ -215,6 +232,14 @@ class ObservationMap:
             np.clip(entries, self._low, self._high, out=entries)
         observation: npt.NDArray[np.float32] = entries.T.astype(np.float32, order="C")
         return observation
+
+    def _learn(self, belief: Belief, campaign: CampaignSimulator, last: Period | None) -> None:
+        """Update the belief by the last period."""
+        if last is None:
+            belief.reset()
+        else:
+            adstock = np.atleast_2d(last.adstock)
+            belief.learn(adstock, np.atleast_1d(last.total_sales), float(campaign.season[campaign.period - 1]))
 
     def _shift(self, entries: FloatArray, last: Period | None) -> None:
         """Move spends and sales, and those of earlier periods, one period back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -249,9 +249,11 @@ class _Conditions:
         full: FloatArray = np.broadcast_to(constants, self._shape).copy()
         return full
 
-    def add_up(self, amounts: FloatArray) -> FloatArray:
+    def add_up(self, amounts: FloatArray) -> Any:
         """Sum over the channels; a user's own sales function may give one column for all of them."""
-        return np.asarray(amounts @ self._ones[: amounts.shape[-1]])[()]
+        if amounts.ndim == 1:
+            return np.add.reduce(amounts)
+        return amounts @ self._ones[: amounts.shape[-1]]
 
     @cached_property
     def idle_value(self) -> list[FloatArray]:

@@ -60,6 +60,7 @@ class CampaignProblem:
         obs_mode: ObsMode | None = None,
         lags: int = 0,
         urgency: bool = False,
+        belief: bool = False,
         sales_function: SalesFunction | None = None,
         obs_range: Range | None = None,
         act_range: Range | None = None,
@@ -105,7 +106,7 @@ class CampaignProblem:
         if obs_range is not None and self.obs_mode != "spend":
             raise ValueError(f'obs_range needs obs_mode="spend", got obs_mode={self.obs_mode!r}')
         self.observation_map = ObservationMap(
-            self.obs_mode, self.campaign, self.action_map.cap, obs_range, lags, urgency
+            self.obs_mode, self.campaign, self.action_map.cap, obs_range, lags, urgency, belief
         )
         self._sampler = None
         if isinstance(self.market, Market) and self.market.randomness.any:

@@ -113,6 +113,42 @@ def test_bounds_of_noisy_sales_are_five_deviations_wide() -> None:
     assert (observer.space.low[at], observer.space.high[at]) == pytest.approx((-20 / 10, (80 + 20) / 10))
 
 
+@given(st.integers(1, 40), st.sampled_from(["full", "partial"]))
+@settings(max_examples=30, deadline=None)
+def test_urgency_is_one_over_the_periods_left(periods: int, mode) -> None:
+    market = Market((Channel("a", beta=1.0, kappa=1.0),))
+    campaign = CampaignSimulator(market, 10.0, periods)
+    observer = ObservationMap(mode, campaign, np.array([5.0]), urgency=True)
+    at, last = observer.names.index("urgency"), None
+    assert observer.names.index("time_left") == at - 1
+    assert (observer.space.low[at], observer.space.high[at]) == (0.0, 1.0)
+    for left in range(periods, -1, -1):
+        # At the end no period is left, and it stays at 1.
+        assert observer.observe(campaign, last)[at] == np.float32(1.0 / max(left, 1))
+        if left:
+            last = campaign.step(np.zeros(1))
+
+
+def test_urgency_and_belief_are_shown_only_where_asked_for() -> None:
+    market = Market((Channel("a", beta=1.0, kappa=1.0),), randomness=Randomness(beta_sigma=0.5))
+    campaign = CampaignSimulator(market, 10.0, 3)
+    names = {
+        extra: set(ObservationMap("full", campaign, np.ones(1), **{extra: True}).names)
+        for extra in ("urgency", "belief")
+    }
+    plain = set(ObservationMap("full", campaign, np.ones(1)).names)
+    assert names["urgency"] - plain == {"urgency"} and plain < names["belief"]
+    assert {name.split("_")[0] for name in names["belief"] - plain} == {"belief", "doubt"}
+
+
+@pytest.mark.parametrize("extra", ["urgency", "belief"])
+def test_spends_alone_show_neither_urgency_nor_belief(extra: str) -> None:
+    market = Market((Channel("a", beta=1.0, kappa=1.0),), randomness=Randomness(beta_sigma=0.5))
+    with pytest.raises(ValueError) as error:
+        ObservationMap("spend", CampaignSimulator(market, 10.0, 3), np.ones(1), **{extra: True})
+    one_line(error, extra, "obs_mode")
+
+
 @pytest.mark.parametrize("mode", ["", "Full", None, 1])
 def test_unknown_modes(mode) -> None:
     campaign = CampaignSimulator(Market((Channel("a", beta=1.0, kappa=1.0),)), 10.0, 3)
