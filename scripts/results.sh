@@ -16,6 +16,7 @@ AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1000|1|
 AdSpendShock-v0_ppo|ppo|AdSpendShock-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendUncertain-v0_ppo|ppo|AdSpendUncertain-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendSShape-v0_ppo|ppo|AdSpendSShape-v0|50000|1|--vec-env native
+Robyn_ppo|ppo|AdSpendSShape-v0|50000|1|--vec-env native --env-kwargs market:'market.json' periods:26
 AdSpendShock-v0_trpo|trpo|AdSpendShock-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendShock-v0_sac|sac|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendShock-v0_td3|td3|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100

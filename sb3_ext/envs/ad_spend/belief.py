@@ -12,6 +12,7 @@ _POINTS = 1024
 _LEAST_NOISE = 0.02
 # Two far points that are left at the end may lie further apart than an observation's bounds.
 _MOST_DOUBT = 2.0
+MOST_MARGINAL = 10.0
 
 
 class Belief:
@@ -43,6 +44,7 @@ class Belief:
         # Where nothing is ever sold, nothing is learned.
         self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum()) or 1.0
         self._n_campaigns = n_campaigns
+        self.marginal_names = [f"marginal_{name}" for name in market.names]
         self.names = [
             f"{prefix}_{parameter}_{name}"
             for prefix in ("belief", "doubt")
@@ -54,6 +56,7 @@ class Belief:
     def reset(self) -> None:
         """Forget everything: back to the distribution that parameters are drawn from."""
         self._log_weights = np.zeros((self._n_campaigns, _POINTS))
+        self._weights = np.full_like(self._log_weights, 1.0 / _POINTS)
 
     def learn(self, adstock: FloatArray, sales: FloatArray, demand: float) -> None:
         """
@@ -70,13 +73,28 @@ class Belief:
                 power **= alpha
             expected += self._beta[:, channel] * (power / (1.0 + power))
         self._log_weights -= ((sales[:, None] - demand * expected) / self._noise) ** 2 / 2.0
+        self._weights = np.exp(self._log_weights - self._log_weights.max(axis=1, keepdims=True))
+        self._weights /= self._weights.sum(axis=1, keepdims=True)
 
     @property
     def entries(self) -> FloatArray:
         """Means, then standard deviations (at most 2), of the standardised log parameters, shape (4 N, n)."""
-        weights = np.exp(self._log_weights - self._log_weights.max(axis=1, keepdims=True))
-        weights /= weights.sum(axis=1, keepdims=True)
-        mean, square = weights @ self._points, weights @ self._points**2
+        mean, square = self._weights @ self._points, self._weights @ self._points**2
         doubt = np.sqrt(np.clip(square - mean**2, 0.0, _MOST_DOUBT**2))
         entries: FloatArray = np.concatenate([mean, doubt], axis=1).T
         return entries
+
+    def marginal(self, adstock: FloatArray) -> FloatArray:
+        """
+        What one more unit of adstock is expected to sell.
+
+        :param adstock: Current adstock, shape (n, N), money.
+        :return: Posterior mean of the slope of every response curve, at most ``MOST_MARGINAL``, shape (N, n).
+        """
+        slopes = np.empty(adstock.T.shape)
+        for channel, alpha in enumerate(self._alpha):
+            ratio = np.maximum(adstock[:, channel, None] / self._kappa[:, channel], 1e-9)
+            power = ratio if alpha == 1.0 else ratio**alpha
+            slope = self._beta[:, channel] * alpha / self._kappa[:, channel] * (power / ratio) / (1.0 + power) ** 2
+            slopes[channel] = np.einsum("np,np->n", self._weights, slope)
+        return np.minimum(slopes, MOST_MARGINAL)

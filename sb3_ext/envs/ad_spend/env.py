@@ -54,6 +54,7 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     | ``price_shock_<channel>`` | log price shock of the coming period / its deviation (where prices vary) | -5 | 5 |
     | ``belief_beta_<channel>``, ``belief_kappa_<channel>`` | estimated log parameter, standardised | -5 | 5 |
     | ``doubt_beta_<channel>``, ``doubt_kappa_<channel>`` | its standard deviation (``belief``) | 0 | 2 |
+    | ``marginal_<channel>`` | expected sales of one more unit of adstock (``belief``) | 0 | 10 |
     | ``spend_<channel>_lag<k>``, ``sales_lag<k>`` | as above, k periods before the last (``lags``) | | |
 
     Where something is random, bounds leave room for it: delivered spend can be twice the cap, noisy sales negative.

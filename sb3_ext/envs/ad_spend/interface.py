@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from sb3_ext.envs.ad_spend.belief import Belief
+from sb3_ext.envs.ad_spend.belief import MOST_MARGINAL, Belief
 from sb3_ext.envs.ad_spend.curves import FloatArray
 from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunctionMarket
 from sb3_ext.envs.ad_spend.params import Market
@@ -170,6 +170,7 @@ class ObservationMap:
             if self._belief is not None:
                 half = len(self._belief.names) // 2
                 blocks += [(self._belief.names[:half], -EXTREME, EXTREME), (self._belief.names[half:], 0.0, 2.0)]
+                blocks.append((self._belief.marginal_names, 0.0, MOST_MARGINAL))
             for lag in range(1, self.lags + 1):
                 blocks += [([f"{name}_lag{lag}" for name in spends], 0.0, most_spent), ([f"sales_lag{lag}"], *sales)]
             # Divided by 1 at the end, where no period is left.
@@ -218,6 +219,9 @@ class ObservationMap:
                 start = end + n_channels * self._sees_price
                 beliefs = self._belief.entries.reshape(-1, *campaign.batch_shape)
                 entries[start : start + len(beliefs)] = np.clip(beliefs, -EXTREME, EXTREME)
+                marginal = self._belief.marginal(np.atleast_2d(campaign.adstock))
+                start += len(beliefs)
+                entries[start : start + n_channels] = marginal.reshape(-1, *campaign.batch_shape)
             if self._sees_price:
                 shocks = campaign.scenario.price_shock
                 # Nothing is bought after the last period.

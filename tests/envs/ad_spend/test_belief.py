@@ -44,6 +44,7 @@ def with_points(market: Market, points: list[list[float]], n_campaigns: int = 1)
     belief._beta = market.beta * np.exp(random.beta_sigma * u_beta - random.beta_sigma**2 / 2)
     belief._kappa = market.kappa * np.exp(random.kappa_sigma * u_kappa - random.kappa_sigma**2 / 2)
     belief._log_weights = np.zeros((n_campaigns, len(points)))
+    belief._weights = np.full((n_campaigns, len(points)), 1.0 / len(points))
     return belief
 
 
@@ -261,6 +262,29 @@ def test_more_sales_and_less_noise_teach_more() -> None:
 # What environments show
 
 
+def test_marginal_sales_by_hand() -> None:
+    """Before anything is seen the mean over the points, for a Hill curve of exponent 2 and one of 1."""
+    belief = with_points(TWO, [[0.0, 0.0, 0.0, 0.0]])
+    beta, kappa = TWO.beta * np.exp(-0.125), TWO.kappa * np.exp(-0.08)
+    adstock = np.array([[10.0, 5.0]])
+    steep = beta[0] * 2.0 * 10.0 * kappa[0] ** 2 / (kappa[0] ** 2 + 100.0) ** 2
+    flat = beta[1] * kappa[1] / (kappa[1] + 5.0) ** 2
+    np.testing.assert_allclose(belief.marginal(adstock), [[steep], [flat]], rtol=1e-12)
+    two = with_points(TWO, [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(two.marginal(adstock)[:, 0], np.array([steep, flat]) * (1 + np.exp(0.5)) / 2, rtol=1e-12)
+    assert belief.marginal(np.zeros((1, 2)))[0, 0] < 1e-6
+
+
+def test_environments_show_the_marginal_sales_of_their_adstock() -> None:
+    env, belief = AdSpendEnv(TWO, 300.0, periods=3, belief=True, references=False), Belief(TWO, 1)
+    at = [env.observation_names.index(name) for name in belief.marginal_names]
+    observation, info = env.reset(seed=0)
+    np.testing.assert_allclose(observation[at], belief.marginal(info["adstock"][None])[:, 0], rtol=1e-6)
+    observation, _, _, _, info = env.step(np.zeros(2))
+    belief.learn(info["adstock"][None], np.array([env.history[-1].total_sales]), 1.0)
+    np.testing.assert_allclose(observation[at], belief.marginal(info["adstock"][None])[:, 0], rtol=1e-5)
+
+
 def test_entries_are_named_in_their_place() -> None:
     env = AdSpendEnv(EVERYTHING, 300.0, periods=5, belief=True, urgency=True, lags=1)
     pairs = [f"{parameter}_{name}" for parameter in ("beta", "kappa") for name in "ab"]
@@ -269,6 +293,7 @@ def test_entries_are_named_in_their_place() -> None:
         *("demand_index", "season_sin", "season_cos", "price_shock_a", "price_shock_b"),
         *(f"belief_{pair}" for pair in pairs),
         *(f"doubt_{pair}" for pair in pairs),
+        *("marginal_a", "marginal_b"),
         *("spend_a_lag1", "spend_b_lag1", "sales_lag1"),
     )
     bounds = np.column_stack([env.observation_space.low, env.observation_space.high])[of_belief(env)]
@@ -281,7 +306,7 @@ def test_belief_and_urgency_leave_the_other_entries_as_they_are(market: Market) 
     plain = AdSpendEnv(market, 300.0, periods=5, lags=2, references=False)
     told = AdSpendEnv(market, 300.0, periods=5, lags=2, references=False, belief=True, urgency=True)
     shared = [told.observation_names.index(name) for name in plain.observation_names]
-    assert sorted(shared) == shared and len(told.observation_names) == len(shared) + 1 + 4 * len(market.names)
+    assert sorted(shared) == shared and len(told.observation_names) == len(shared) + 1 + 5 * len(market.names)
     for episode in range(2):
         observations = [env.reset(seed=episode)[0] for env in (plain, told)]
         for t in range(6):
