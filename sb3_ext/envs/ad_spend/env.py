@@ -11,15 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.envs.ad_spend.curves import FloatArray
-from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObsMode
-from sb3_ext.envs.ad_spend.market import Period, SalesFunction, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.interface import ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.market import Period, SalesFunction
 from sb3_ext.envs.ad_spend.params import Market
 from sb3_ext.envs.ad_spend.presets import PERIODS
-from sb3_ext.envs.ad_spend.problem import CampaignProblem, Range
-from sb3_ext.envs.ad_spend.scenario import Scenario
+from sb3_ext.envs.ad_spend.problem import CampaignProblem, CampaignProperties, Range
 
 
-class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
+class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     """
     ## Description
 
@@ -177,36 +176,6 @@ class AdSpendEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         self._compares = not problem.is_random if references is None else references
         self._seeded: np.random.Generator | None = None
         self._start_campaign()
-
-    @property
-    def market(self) -> Market | SalesFunctionMarket:
-        """The market."""
-        return self._problem.market
-
-    @property
-    def budget(self) -> float:
-        """Budget of a campaign, money."""
-        return self._campaign.budget
-
-    @property
-    def periods(self) -> int:
-        """Length of a campaign."""
-        return self._campaign.periods
-
-    @property
-    def action_map(self) -> ActionMap:
-        """The map between actions and money."""
-        return self._problem.action_map
-
-    @property
-    def spend_bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Smallest and largest spend per channel and period, two arrays of shape (N,), money."""
-        return self.action_map.low, self.action_map.cap
-
-    @property
-    def scenario(self) -> Scenario:
-        """What fate holds for the current campaign. Not for policies: they would be clairvoyant."""
-        return self._campaign.scenario
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

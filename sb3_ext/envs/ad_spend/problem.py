@@ -15,7 +15,7 @@ from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObservationMa
 from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunction, SalesFunctionMarket
 from sb3_ext.envs.ad_spend.params import Market, default_spend_cap
 from sb3_ext.envs.ad_spend.presets import PERIODS, PRESETS
-from sb3_ext.envs.ad_spend.scenario import ScenarioSampler
+from sb3_ext.envs.ad_spend.scenario import Scenario, ScenarioSampler
 
 Range = tuple[npt.ArrayLike, npt.ArrayLike]
 
@@ -162,6 +162,42 @@ class CampaignProblem:
             raise ValueError(f"an action must hold finite numbers, got {asked[~np.isfinite(asked)].tolist()}")
         period = self.campaign.step(wanted)
         return requested, changed.any(axis=-1) | period.overspent, period
+
+
+class CampaignProperties:
+    """What an environment tells of its campaigns."""
+
+    _problem: CampaignProblem
+
+    @property
+    def market(self) -> Market | SalesFunctionMarket:
+        """The market."""
+        return self._problem.market
+
+    @property
+    def budget(self) -> float:
+        """Budget of a campaign, money."""
+        return self._problem.campaign.budget
+
+    @property
+    def periods(self) -> int:
+        """Length of a campaign."""
+        return self._problem.campaign.periods
+
+    @property
+    def action_map(self) -> ActionMap:
+        """The map between actions and money."""
+        return self._problem.action_map
+
+    @property
+    def spend_bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest spend per channel and period, two arrays of shape (N,), money."""
+        return self.action_map.low, self.action_map.cap
+
+    @property
+    def scenario(self) -> Scenario:
+        """What fate holds for the current campaign. Not for policies: they would be clairvoyant."""
+        return self._problem.campaign.scenario
 
 
 def _bounds(bounds: Range, n_channels: int, what: str, lowest: float = -np.inf) -> tuple[FloatArray, FloatArray]:

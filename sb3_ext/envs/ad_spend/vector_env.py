@@ -13,17 +13,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from sb3_ext.envs.ad_spend.curves import FloatArray
-from sb3_ext.envs.ad_spend.interface import ActionMap, ActionMode, ObsMode
-from sb3_ext.envs.ad_spend.market import Period, SalesFunction, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.interface import ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.market import Period, SalesFunction
 from sb3_ext.envs.ad_spend.params import Market
 from sb3_ext.envs.ad_spend.presets import PERIODS
-from sb3_ext.envs.ad_spend.problem import CampaignProblem, Range
-from sb3_ext.envs.ad_spend.scenario import Scenario
+from sb3_ext.envs.ad_spend.problem import CampaignProblem, CampaignProperties, Range
 
 FloatObservation = npt.NDArray[np.float32]
 
 
-class AdSpendVectorEnv(VectorEnv[FloatObservation, FloatObservation, npt.NDArray[Any]]):
+class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObservation, npt.NDArray[Any]]):
     """
     ``num_envs`` campaigns of :class:`AdSpendEnv` on one batched simulator.
 
@@ -100,36 +99,6 @@ class AdSpendVectorEnv(VectorEnv[FloatObservation, FloatObservation, npt.NDArray
         self._none = np.zeros(self.num_envs, dtype=np.bool_)
         self._seeded = False
         self._started = False
-
-    @property
-    def market(self) -> Market | SalesFunctionMarket:
-        """The market."""
-        return self._problem.market
-
-    @property
-    def budget(self) -> float:
-        """Budget of a campaign, money."""
-        return self._campaign.budget
-
-    @property
-    def periods(self) -> int:
-        """Length of a campaign."""
-        return self._campaign.periods
-
-    @property
-    def action_map(self) -> ActionMap:
-        """The map between actions and money."""
-        return self._problem.action_map
-
-    @property
-    def spend_bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Smallest and largest spend per channel and period, two arrays of shape (N,), money."""
-        return self.action_map.low, self.action_map.cap
-
-    @property
-    def scenario(self) -> Scenario:
-        """What fate holds for the current campaigns. Not for policies: they would be clairvoyant."""
-        return self._campaign.scenario
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
