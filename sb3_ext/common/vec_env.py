@@ -4,7 +4,7 @@ import functools
 import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -17,11 +17,11 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor, ResultsWriter
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from sb3_ext.common.vector_batches import IntArray, arrays, copied, info_rows, rows
+
 BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.intp]
 
 _ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-_FINAL = ("final_obs", "final_info")
 
 
 @functools.singledispatch
@@ -137,8 +137,8 @@ class GymnasiumVecEnv(VecEnv):
         self._reset_options()
         self._returns[:] = 0.0
         self._lengths[:] = 0
-        self.reset_infos = _info_rows(infos, np.arange(self.num_envs))
-        return _copied(observations)
+        self.reset_infos = info_rows(infos, np.arange(self.num_envs))
+        return copied(observations)
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """
@@ -161,12 +161,12 @@ class GymnasiumVecEnv(VecEnv):
         :raises RuntimeError: if the environment cannot begin single episodes
         """
         batch, rewards, terminated, truncated, batched_infos = self.env.step(self._actions)
-        observations = _copied(batch)
+        observations = copied(batch)
         dones: BoolArray = np.logical_or(terminated, truncated)
         self._returns += rewards
         self._lengths += 1
         if self.all_infos:
-            infos = _info_rows(batched_infos, np.arange(self.num_envs))
+            infos = info_rows(batched_infos, np.arange(self.num_envs))
             for info in infos:
                 info["TimeLimit.truncated"] = False
         else:
@@ -192,18 +192,18 @@ class GymnasiumVecEnv(VecEnv):
         if self._same_step:
             if "final_obs" not in infos:
                 raise RuntimeError(f"{self.env} resets in the same step but gives no infos['final_obs']")
-            last_observations = _rows(infos["final_obs"], finished)
-            last_infos = _info_rows(infos.get("final_info", {}), finished)
+            last_observations = rows(infos["final_obs"], finished)
+            last_infos = info_rows(infos.get("final_info", {}), finished)
             reset_infos = infos
         else:
-            last_observations = _rows(observations, finished)
-            last_infos = _info_rows(infos, finished)
+            last_observations = rows(observations, finished)
+            last_infos = info_rows(infos, finished)
             first_observations, reset_infos = reset_finished(self.env, dones)
             if not self._spares_running and len(finished) < self.num_envs:
                 self._check_spares_running(observations, first_observations, ~dones)
-            for current, first in zip(_arrays(observations), _arrays(first_observations), strict=True):
+            for current, first in zip(arrays(observations), arrays(first_observations), strict=True):
                 current[finished] = first[finished]
-        for index, info in zip(finished.tolist(), _info_rows(reset_infos, finished), strict=True):
+        for index, info in zip(finished.tolist(), info_rows(reset_infos, finished), strict=True):
             self.reset_infos[index] = info
         for info, observation in zip(last_infos, last_observations, strict=True):
             info["terminal_observation"] = observation
@@ -211,7 +211,7 @@ class GymnasiumVecEnv(VecEnv):
 
     def _check_spares_running(self, observations: VecEnvObs, after_reset: Any, running: BoolArray) -> None:
         """Environments do not tell whether they know a reset mask, and those that ignore it reset all."""
-        for before, after in zip(_arrays(observations), _arrays(after_reset), strict=True):
+        for before, after in zip(arrays(observations), arrays(after_reset), strict=True):
             if not np.array_equal(before[running], after[running], equal_nan=True):
                 raise RuntimeError(
                     f"{self.env} cannot reset single sub-environments by options['reset_mask']: make it with"
@@ -364,58 +364,3 @@ def _autoreset_mode(env: VectorEnv[Any, Any]) -> AutoresetMode:
             "AsyncVectorEnv without shared memory ignores a reset_mask: make it with autoreset_mode SAME_STEP"
         )
     return mode
-
-
-def _copied(batch: Any) -> VecEnvObs:
-    """Copy observations: environments may reuse their arrays, SB3 keeps them for a step."""
-    if isinstance(batch, Mapping):
-        return {key: np.array(value) for key, value in batch.items()}
-    if isinstance(batch, tuple):
-        return tuple(np.array(value) for value in batch)
-    return np.array(batch)
-
-
-def _arrays(batch: Any) -> list[npt.NDArray[Any]]:
-    """List the arrays of batched observations."""
-    if isinstance(batch, Mapping):
-        return [batch[key] for key in sorted(batch)]
-    return list(batch) if isinstance(batch, tuple) else [batch]
-
-
-def _rows(batch: Any, indices: IntArray) -> list[Any]:
-    """Take single observations out of a batch; an object array has them already."""
-    if isinstance(batch, Mapping):
-        columns = [_rows(value, indices) for value in batch.values()]
-        return [dict(zip(batch, row, strict=True)) for row in zip(*columns, strict=True)]
-    if isinstance(batch, tuple):
-        return list(zip(*(_rows(value, indices) for value in batch), strict=True))
-    return list(batch[indices])
-
-
-def _info_rows(infos: Mapping[str, Any], indices: IntArray) -> list[dict[str, Any]]:
-    """Take the infos of single sub-environments, as each of them gave it, out of a vector environment's."""
-    columns: dict[str, list[Any]] = {}
-    with_gaps: dict[str, list[bool]] = {}
-    for key, value in infos.items():
-        if key in _FINAL or (key.startswith("_") and key[1:] in infos):
-            continue
-        if isinstance(value, Mapping):
-            columns[key] = _info_rows(value, indices)
-        elif isinstance(value, np.ndarray) and value.ndim > 0:
-            picked = value[indices]
-            columns[key] = picked.tolist() if picked.ndim == 1 else list(picked)
-        elif isinstance(value, (list, tuple)):
-            columns[key] = [value[i] for i in indices.tolist()]
-        else:
-            columns[key] = [value] * len(indices)
-        present = infos.get(f"_{key}")
-        if present is not None and not present[indices].all():
-            with_gaps[key] = present[indices].tolist()
-    if not columns:
-        return [{} for _ in indices]
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    for key, there in with_gaps.items():
-        for row, given in zip(rows, there, strict=True):
-            if not given:
-                del row[key]
-    return rows
