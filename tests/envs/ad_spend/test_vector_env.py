@@ -16,8 +16,11 @@ from gymnasium.wrappers.vector import (
     NormalizeObservation,
     RecordEpisodeStatistics,
 )
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
+from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Randomness
 from sb3_ext.envs.ad_spend.presets import PRESETS
 
@@ -476,3 +479,24 @@ def test_markets_of_one_channel(num_envs: int) -> None:
         [lambda: AdSpendEnv(market, 1e4, periods=3, lags=1, references=False)] * num_envs, autoreset_mode="SameStep"
     )
     assert_same_trajectories(envs, singles, 0, 9)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize("env_id", ["AdSpend-v0", "AdSpendShock-v0", "AdSpendUncertain-v0"])
+def test_adapted_for_sb3_it_goes_as_single_environments_do(env_id: str, mode: AutoresetMode) -> None:
+    adapted = GymnasiumVecEnv(gym.make_vec(env_id, num_envs=3, autoreset_mode=mode))
+    single = DummyVecEnv([lambda: Monitor(gym.make(env_id))] * 3)
+    rng = np.random.default_rng(0)
+    for env in (adapted, single):
+        env.seed(7)
+    np.testing.assert_array_equal(adapted.reset(), single.reset())
+    for _ in range(3 * 28):
+        actions = rng.uniform(-1.0, 0.0, (3, 2)).astype(np.float32)
+        one, other = adapted.step(actions), single.step(actions)
+        for batch, expected in zip(one[:3], other[:3], strict=True):
+            np.testing.assert_array_equal(batch, expected)
+        if one[2].all():
+            for info, expected in zip(one[3], other[3], strict=True):
+                np.testing.assert_array_equal(info["terminal_observation"], expected["terminal_observation"])
+                assert info["episode"]["r"] == pytest.approx(expected["episode"]["r"], abs=1e-6)
+                assert info["campaign_value"] == pytest.approx(expected["campaign_value"], rel=1e-12)
