@@ -103,6 +103,11 @@ def main() -> None:
     env.reset(seed=FIRST_SEED)
     problem = (env.market, env.budget, env.periods, env.spend_bounds[1])
     clairvoyant = np.mean([plan_clairvoyant(*problem, env.scenario.of(i)).value for i in range(CAMPAIGNS)])
+    names = ("spend", "sales", "budget_left", "adstock", "pace", "time_left", "urgency", "price_shock")
+    shown = tuple(
+        dict.fromkeys(name.removesuffix("_facebook").removesuffix("_instagram") for name in env.observation_names)
+    )
+    assert shown == names, f"the simulator shows other observations than the environment: {env.observation_names}"
     simulator = Simulator(env)
     size = env.single_observation_space.shape[0]
     policy = nn.Sequential(nn.Linear(size, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2))

@@ -55,4 +55,8 @@ run_row() {
 export -f run_row
 
 mkdir -p results-logs
+if [ ! -e market.json ] && { [ $# -eq 0 ] || [[ " $* " == *" Robyn_ppo "* ]]; }; then
+    echo "error: Robyn_ppo reads market.json: docs/planning.md has the command that makes it from Robyn's demo export" >&2
+    exit 1
+fi
 rows | { if [ $# -gt 0 ]; then grep -E "^($(IFS='|'; echo "$*"))\|"; else cat; fi; } | xargs -d '\n' -P "${JOBS:-$(nproc)}" -I{} bash -euo pipefail -c 'run_row "$1"' _ {}

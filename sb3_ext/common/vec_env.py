@@ -68,7 +68,7 @@ class GymnasiumVecEnv(VecEnv):
     - ``SAME_STEP``: nothing to do. The last info is ``final_info``, which ``AtariVectorEnv`` lacks in this mode.
     - ``NEXT_STEP`` and ``DISABLED``: the adapter resets the finished sub-environments itself, see
       :func:`reset_finished`, so that no step ignores its action. An environment that resets running ones too raises
-      ``RuntimeError`` the first time this matters.
+      ``RuntimeError`` the first time this shows.
 
     Sub-environments of a ``SyncVectorEnv`` have attributes and methods of their own. Any other vector environment is
     one object: ``get_attr`` and ``env_method`` ask it once and repeat the answer for each index.
@@ -103,6 +103,7 @@ class GymnasiumVecEnv(VecEnv):
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, dtype=np.int64)
         self._spares_running = False
+        self._first: VecEnvObs | None = None
         self._blank: list[dict[str, Any]] = []
         self._writer: ResultsWriter | None = None
         if filename is not None:
@@ -138,7 +139,9 @@ class GymnasiumVecEnv(VecEnv):
         self._returns[:] = 0.0
         self._lengths[:] = 0
         self.reset_infos = info_rows(infos, np.arange(self.num_envs))
-        return copied(observations)
+        first = copied(observations)
+        self._first = copied(first)
+        return first
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """
@@ -203,6 +206,9 @@ class GymnasiumVecEnv(VecEnv):
                 self._check_spares_running(observations, first_observations, ~dones)
             for current, first in zip(arrays(observations), arrays(first_observations), strict=True):
                 current[finished] = first[finished]
+            if not self._spares_running:
+                for known, current in zip(arrays(self._first), arrays(observations), strict=True):
+                    known[finished] = current[finished]
         for index, info in zip(finished.tolist(), info_rows(reset_infos, finished), strict=True):
             self.reset_infos[index] = info
         for info, observation in zip(last_infos, last_observations, strict=True):
@@ -211,13 +217,16 @@ class GymnasiumVecEnv(VecEnv):
 
     def _check_spares_running(self, observations: VecEnvObs, after_reset: Any, running: BoolArray) -> None:
         """Environments do not tell whether they know a reset mask, and those that ignore it reset all."""
-        for before, after in zip(arrays(observations), arrays(after_reset), strict=True):
+        moved = False
+        for before, after, first in zip(arrays(observations), arrays(after_reset), arrays(self._first), strict=True):
             if not np.array_equal(before[running], after[running], equal_nan=True):
                 raise RuntimeError(
                     f"{self.env} cannot reset single sub-environments by options['reset_mask']: make it with"
                     " autoreset_mode SAME_STEP, or register its class with sb3_ext.common.vec_env.reset_finished"
                 )
-        self._spares_running = True
+            moved = moved or not np.array_equal(before[running], first[running], equal_nan=True)
+        # Who still sees the first observation looks the same after a reset: that tells nothing.
+        self._spares_running = moved
 
     def _describe_episodes(self, infos: list[dict[str, Any]], finished: IntArray, survived: BoolArray) -> None:
         """Add what SB3's ``DummyVecEnv`` and ``Monitor`` do, and write it to the file."""

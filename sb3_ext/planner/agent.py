@@ -55,7 +55,7 @@ def agent_rollout(
         _check_training(run, campaign, path)
         forms = [{**run.training_env_kwargs, **campaign}]
     else:
-        forms = [{**campaign, **form} for form in _plain_forms()]
+        forms = [{**campaign, **form} for form in _plain_forms(market)]
     wanted = _spaces(path, algo)
     for env_kwargs in forms:
         run = replace(run, env_kwargs=env_kwargs)
@@ -66,11 +66,11 @@ def agent_rollout(
             return _play(run, periods, seeds)
     raise UserError(
         f"--model: {path!r} was trained for another market, budget or horizon (the bounds of its observations and "
-        f"actions fit this campaign in no mode): {_ADVICE}"
+        f"actions fit this campaign in no mode), or with other observations: {_ADVICE}"
     )
 
 
-def _plain_forms() -> list[dict[str, Any]]:
+def _plain_forms(market: Market) -> list[dict[str, Any]]:
     """Arguments on which spaces depend: all modes, with the extras of the registered environments."""
     import gymnasium
 
@@ -79,12 +79,16 @@ def _plain_forms() -> list[dict[str, Any]]:
         extra = {name: value for name, value in spec.kwargs.items() if name != "market"}
         if spec.id.startswith("AdSpend") and extra not in extras:
             extras.append(extra)
+    random = market.randomness
+    if random.draws_parameters and not random.use_draws:
+        # As our hyperparameters have it.
+        extras.append({"urgency": True, "belief": True})
     # "full" before "spend", whose observations tell the least and allow no extras.
     modes = product(get_args(ObsMode), get_args(ActionMode), extras)
     return [
         {"obs_mode": obs_mode, "action_mode": action_mode, **extra}
         for obs_mode, action_mode, extra in modes
-        if obs_mode != "spend" or not extra
+        if (obs_mode != "spend" or not extra) and (obs_mode == "full" or "belief" not in extra)
     ]
 
 

@@ -52,11 +52,15 @@ def find_caveats(
     elif unspent > max(1e-3 * campaign.budget, _CENT):
         yield f"{unspent:,.2f} of the budget stay unspent: spending them would not earn what they cost"
     if value <= 0.0:
-        yield "the plan earns nothing: under this model no spending pays"
+        yield (
+            "the plan earns nothing: under this model no spending pays"
+            if single is None
+            else "in these random campaigns the plan loses money on average, although it is best for what is expected"
+        )
     elif value < even_value - 1e-6 * abs(even_value):
         reason = "the search for a better one failed" if single is None else "it was made for what is expected"
         yield f"even pacing earns more than the plan: {reason}"
-    if gap > 0.01:
+    if gap > 0.01 and not market.is_concave:
         yield (
             f"up to {gap:.1%} more could be possible: at least one curve is S-shaped, where no method is sure to find "
             "the best plan"

@@ -379,6 +379,26 @@ class TestErrors:
         alone.reset()
         assert [alone.step(np.zeros((1, 1)))[0][0, 0] for _ in range(4)] == [1, 0, 1, 0]
 
+    def test_reset_that_spares_nobody_where_it_hardly_shows(self) -> None:
+        """A running sub-environment that still shows its first observation looks as if it had been left alone."""
+
+        class Chains(Counters):
+            """Positions on a line from a wall at 0, moved by the actions; the first episode lasts 2 steps."""
+
+            def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+                self.count = np.maximum(self.count + actions, 0.0).astype(np.float32)
+                done = self.count[:, 0] == [2.0, 50.0]
+                return self.count.copy(), np.ones(2), done, np.zeros_like(done), {}
+
+        env = GymnasiumVecEnv(Chains(2, mode=AutoresetMode.DISABLED, masks=False))
+        env.reset()
+        at_the_wall, off_the_wall = np.array([[1.0], [-1.0]]), np.array([[1.0], [1.0]])
+        env.step(at_the_wall)
+        assert env.step(at_the_wall)[2].tolist() == [True, False]
+        env.step(off_the_wall)
+        with pytest.raises(RuntimeError, match="reset_mask"):
+            env.step(off_the_wall)
+
     def test_workers_that_cannot_be_reset(self) -> None:
         vector = gym.make_vec("CartPole-v1", 1, "async", vector_kwargs={"shared_memory": False})
         assert isinstance(vector, AsyncVectorEnv)

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from sb3_ext.evaluation import bootstrap_interval, iqm
+from sb3_ext.evaluation.statistics import paired_difference
 
 
 def test_iqm_by_hand() -> None:
@@ -68,3 +69,31 @@ def test_interval_refuses(scores: list[float], options: dict[str, float], messag
 def test_iqm_refuses(scores: object) -> None:
     with pytest.raises(ValueError, match="scores"):
         iqm(scores)  # type: ignore[arg-type]
+
+
+def test_paired_difference_of_equal_runs_is_exact() -> None:
+    assert paired_difference(np.full((4, 6), 2.0), np.full(6, 1.5)) == (0.5, 0.5, 0.5)
+
+
+def test_paired_difference_is_the_iqm_over_runs_of_what_they_gain_in_the_same_episodes() -> None:
+    hard_and_easy = np.array([0.0, 100.0, 50.0])
+    gains = np.array([-9.0, 1.0, 2.0, 9.0])
+    difference, low, high = paired_difference(hard_and_easy + gains[:, None], hard_and_easy)
+    assert difference == pytest.approx(1.5)
+    assert -9.0 <= low < 1.5 < high <= 9.0
+
+
+def test_paired_difference_covers_new_runs_and_episodes() -> None:
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(100):
+        runs = rng.normal(0, 0.3, (10, 1)) + rng.normal(0, 1, (1, 50)) + rng.normal(0, 0.2, (10, 50))
+        _, low, high = paired_difference(runs, np.zeros(50), n_resamples=500)
+        hits += low <= 0.0 <= high
+    assert 85 <= hits <= 100
+
+
+def test_paired_difference_needs_two_runs_in_the_same_episodes() -> None:
+    with pytest.raises(ValueError, match="at least 2 runs"):
+        paired_difference(np.ones((1, 5)), np.zeros(5))
+    with pytest.raises(ValueError):
+        paired_difference(np.ones((2, 5)), np.zeros(4))

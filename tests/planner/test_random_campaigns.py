@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -224,10 +225,17 @@ def test_paths_are_for_random_markets(mistake: Mistake) -> None:
         assert "give a number from 2 to 5000" in mistake("--market", "shock", "--paths", number)
 
 
-@pytest.mark.parametrize("env_id", ["AdSpendShock-v0", "AdSpendUncertain-v0"])
-def test_a_model_goes_through_the_same_campaigns(env_id: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("env_id", "seen"),
+    [
+        ("AdSpendShock-v0", {}),
+        ("AdSpendUncertain-v0", {}),
+        ("AdSpendUncertain-v0", {"belief": True, "lags": 0}),  # as the hyperparameters have it
+    ],
+)
+def test_a_model_goes_through_the_same_campaigns(env_id: str, seen: dict[str, Any], tmp_path: Path) -> None:
     register()
-    env = gymnasium.make(env_id, budget=10_000.0, periods=5, action_mode="currency").unwrapped
+    env = gymnasium.make(env_id, budget=10_000.0, periods=5, action_mode="currency", **seen).unwrapped
     assert isinstance(env, AdSpendEnv)
     model = DDPG("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, seed=0)
     model.save(tmp_path / "mine.zip")

@@ -42,13 +42,15 @@ class Belief:
         self._beta, self._kappa = market.beta * factors[:, :n_channels], market.kappa * factors[:, n_channels:]
         self._alpha = market.alpha
         # Where nothing is ever sold, nothing is learned.
+        self._drawn = np.flatnonzero(sigmas > 0.0)
         self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum()) or 1.0
         self._n_campaigns = n_campaigns
         self.marginal_names = [f"marginal_{name}" for name in market.names]
         self.names = [
             f"{prefix}_{parameter}_{name}"
             for prefix in ("belief", "doubt")
-            for parameter in ("beta", "kappa")
+            for parameter, sigma in (("beta", random.beta_sigma), ("kappa", random.kappa_sigma))
+            if sigma > 0.0
             for name in market.names
         ]
         self.reset()
@@ -78,8 +80,9 @@ class Belief:
 
     @property
     def entries(self) -> FloatArray:
-        """Means, then standard deviations (at most 2), of the standardised log parameters, shape (4 N, n)."""
-        mean, square = self._weights @ self._points, self._weights @ self._points**2
+        """Means, then standard deviations (at most 2), of the standardised log parameters drawn, one row per name."""
+        points = self._points[:, self._drawn]
+        mean, square = self._weights @ points, self._weights @ points**2
         doubt = np.sqrt(np.clip(square - mean**2, 0.0, _MOST_DOUBT**2))
         entries: FloatArray = np.concatenate([mean, doubt], axis=1).T
         return entries

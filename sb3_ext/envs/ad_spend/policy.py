@@ -196,7 +196,10 @@ def unwrap(env: gym.Env[Any, Any]) -> AdSpendEnv:
     :raises ValueError: If it is none.
     """
     if not isinstance(env.unwrapped, AdSpendEnv):
-        raise ValueError(f"a baseline needs one AdSpend environment (of a VecEnv: `vec_env.envs[0]`), got {env}")
+        raise ValueError(
+            "a baseline needs one AdSpend environment (of a DummyVecEnv `vec_env.envs[0]`; for a vector environment "
+            f"one of gym.make with the same arguments), got {env}"
+        )
     return env.unwrapped
 
 

@@ -30,7 +30,8 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
     a single environment with that seed. As all campaigns are equally long they start and end together.
 
     ``info`` holds arrays over the campaigns: every period ``spend`` and ``sales`` (n, N), ``budget_left`` and ``value``
-    (n,), money, and ``clipped`` (n,); after the last period also ``campaign_value`` and ``utilization`` (n,).
+    (n,), money, and ``clipped`` (n,); after the last period also ``campaign_value`` and ``utilization`` (n,). There are
+    no references to compare with: ask a single environment, or :func:`plan_clairvoyant` with ``scenario.of(i)``.
 
     :param num_envs: Number of campaigns, >= 1.
     :param market: This and all others: see :class:`AdSpendEnv`.

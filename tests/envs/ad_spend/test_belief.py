@@ -408,3 +408,10 @@ def test_errors_at_the_door(arguments: dict[str, Any], said: list[str], vector: 
     with pytest.raises(ValueError) as error:
         AdSpendVectorEnv(2, belief=True, **arguments) if vector else AdSpendEnv(belief=True, **arguments)
     one_line(error, *said)
+
+
+def test_only_drawn_parameters_are_shown() -> None:
+    market = replace(TWO, randomness=Randomness(beta_sigma=0.5, sales_sigma=0.1))
+    belief = Belief(market, 3)
+    assert belief.names == ["belief_beta_a", "belief_beta_b", "doubt_beta_a", "doubt_beta_b"]
+    np.testing.assert_allclose(belief.entries, [[0.0] * 3] * 2 + [[1.0] * 3] * 2, atol=1e-12)
