@@ -91,3 +91,11 @@ def train_seeded(model: Any, seed: int, gradient_steps: int, batch_size: int) ->
     model.train(gradient_steps=gradient_steps, batch_size=batch_size)
     parameters: dict[str, Any] = model.get_parameters()
     return parameters
+
+
+def seeded(env: VecEnv) -> VecEnv:
+    """SB3's identity environments draw their states from their spaces, which no seed of a model reaches."""
+    for number, single in enumerate(env.get_attr("unwrapped")):
+        single.action_space.seed(number)
+        single.observation_space.seed(number)
+    return env

@@ -50,7 +50,7 @@ def test_a_market_file_goes_through_the_zoo(tmp_path: Path) -> None:
     assert main(["train", *run, *market, "-n", "300", "--seed", "1", "--eval-freq", "-1", "--verbose", "0"]) == 0
     assert main(["evaluate", *run, "-n", "1", "--output", str(results)]) == 0
     table = (results / "results.md").read_text()
-    assert "best plan found" in table and "open-loop optimum" in table
+    assert "certified optimum" in table and "open-loop optimum" in table
 
 
 @pytest.mark.slow

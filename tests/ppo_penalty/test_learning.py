@@ -1,7 +1,10 @@
 """PPO with the penalty learns, and holds the divergence near its target."""
 
+import functools
+
 import numpy as np
 import pytest
+from algorithm_battery import seeded
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
@@ -12,7 +15,8 @@ from sb3_ext.ppo_penalty import PPOPenalty
 
 @pytest.mark.parametrize("box", [False, True])
 def test_learns_the_identity_task(box: bool) -> None:
-    env = make_vec_env(lambda: IdentityEnvBox(eps=0.5, ep_length=50) if box else IdentityEnv(3, ep_length=50), n_envs=4)
+    make_env = functools.partial(IdentityEnvBox, eps=0.5) if box else functools.partial(IdentityEnv, 3)
+    env = seeded(make_vec_env(lambda: make_env(ep_length=50), n_envs=4))
     model = PPOPenalty(
         "MlpPolicy",
         env,

@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
+from algorithm_battery import seeded
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import (
     IdentityEnv,
@@ -27,7 +28,7 @@ IDENTITY: dict[str, Callable[[], gym.Env[Any, Any]]] = {
 @pytest.mark.parametrize("baseline", ["none", "value"])
 @pytest.mark.parametrize("make_env", IDENTITY.values(), ids=IDENTITY.keys())
 def test_learns_the_identity_task(make_env: Callable[[], gym.Env[Any, Any]], baseline: str) -> None:
-    env = make_vec_env(make_env, n_envs=4)
+    env = seeded(make_vec_env(make_env, n_envs=4))
     model = REINFORCE("MlpPolicy", env, n_episodes=4, gamma=0.0, baseline=baseline, seed=0, device="cpu")
     untrained, _ = evaluate_policy(model, env, n_eval_episodes=8)
     model.learn(8_000)

@@ -138,7 +138,7 @@ def test_urgency_and_belief_are_shown_only_where_asked_for() -> None:
     }
     plain = set(ObservationMap("full", campaign, np.ones(1)).names)
     assert names["urgency"] - plain == {"urgency"} and plain < names["belief"]
-    assert {name.split("_")[0] for name in names["belief"] - plain} == {"belief", "doubt"}
+    assert {name.split("_")[0] for name in names["belief"] - plain} == {"belief", "doubt", "marginal"}
 
 
 @pytest.mark.parametrize("extra", ["urgency", "belief"])
