@@ -11,7 +11,7 @@ _POINTS = 1024
 # Relative to the sum of all beta: with less noise than this too few points would be left.
 _LEAST_NOISE = 0.02
 # Two far points that are left at the end may lie further apart than an observation's bounds.
-_MOST_DOUBT = 2.0
+MOST_DOUBT = 2.0
 MOST_MARGINAL = 10.0
 
 
@@ -20,8 +20,8 @@ class Belief:
     Mean and standard deviation of the standardised log parameters of n campaigns, given their sales.
 
     A campaign draws ``beta * exp(sigma u - sigma^2 / 2)``, and kappa likewise, with u standard normal. Fixed
-    points of that distribution, the same for all campaigns, are weighted by the likelihood of the total
-    sales of every period. This is coarser than :class:`ParticlePosterior`, which moves its particles, and cheap enough
+    points of that distribution, the same for all campaigns, are weighted by the likelihood of the total sales of every
+    period. This is coarser than :class:`ParticlePosterior`, which moves its particles, and cheap enough
     for an agent in training; where sales are nearly free of noise it trusts itself too much. Drift is not modelled.
 
     :param market: A market that draws beta or kappa from their log-normal distributions.
@@ -35,14 +35,14 @@ class Belief:
             raise ValueError("belief needs a market whose randomness has a beta_sigma or a kappa_sigma above 0")
         n_channels = len(market.names)
         half = np.random.default_rng(0).standard_normal((_POINTS // 2, 2 * n_channels))
-        # Pairs around 0: before anything is seen the mean is exactly 0, and the deviation is made exactly 1.
+        # Pairs around 0: before anything is seen the mean is 0, and the deviation is made 1.
         self._points: FloatArray = np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
         sigmas = np.repeat([random.beta_sigma, random.kappa_sigma], n_channels)
         factors = np.exp(sigmas * self._points - sigmas**2 / 2.0)
         self._beta, self._kappa = market.beta * factors[:, :n_channels], market.kappa * factors[:, n_channels:]
         self._alpha = market.alpha
-        # Where nothing is ever sold, nothing is learned.
         self._drawn = np.flatnonzero(sigmas > 0.0)
+        # Where nothing is ever sold, nothing is learned.
         self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum()) or 1.0
         self._n_campaigns = n_campaigns
         self.marginal_names = [f"marginal_{name}" for name in market.names]
@@ -83,7 +83,7 @@ class Belief:
         """Means, then standard deviations (at most 2), of the standardised log parameters drawn, one row per name."""
         points = self._points[:, self._drawn]
         mean, square = self._weights @ points, self._weights @ points**2
-        doubt = np.sqrt(np.clip(square - mean**2, 0.0, _MOST_DOUBT**2))
+        doubt = np.sqrt(np.clip(square - mean**2, 0.0, MOST_DOUBT**2))
         entries: FloatArray = np.concatenate([mean, doubt], axis=1).T
         return entries
 

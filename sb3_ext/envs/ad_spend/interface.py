@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from sb3_ext.envs.ad_spend.belief import MOST_MARGINAL, Belief
+from sb3_ext.envs.ad_spend.belief import MOST_DOUBT, MOST_MARGINAL, Belief
 from sb3_ext.envs.ad_spend.curves import FloatArray
 from sb3_ext.envs.ad_spend.market import CampaignSimulator, Period, SalesFunctionMarket
 from sb3_ext.envs.ad_spend.params import Market
@@ -169,7 +169,7 @@ class ObservationMap:
                 blocks.append(([f"price_shock_{name}" for name in market.names], -EXTREME, EXTREME))
             if self._belief is not None:
                 half = len(self._belief.names) // 2
-                blocks += [(self._belief.names[:half], -EXTREME, EXTREME), (self._belief.names[half:], 0.0, 2.0)]
+                blocks += [(self._belief.names[:half], -EXTREME, EXTREME), (self._belief.names[half:], 0.0, MOST_DOUBT)]
                 blocks.append((self._belief.marginal_names, 0.0, MOST_MARGINAL))
             for lag in range(1, self.lags + 1):
                 blocks += [([f"{name}_lag{lag}" for name in spends], 0.0, most_spent), ([f"sales_lag{lag}"], *sales)]

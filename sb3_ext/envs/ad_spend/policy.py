@@ -83,13 +83,19 @@ class Baseline(ABC):
         :param deterministic: Accepted for SB3's sake.
         :return: Actions, shape (N,) or (n, N), and the state for the next call.
         :raises ValueError: If neither the arguments nor the observation tell the period, or the policy needs to
-            remember the campaign and gets no state, or reads observations and they contradict the period.
+            remember the campaign and gets no state, or reads observations and they contradict the period or are those
+            of another environment.
         """
         if isinstance(observation, dict):
             raise ValueError("a baseline needs the observations of an AdSpend environment, got a dictionary")
         observation = np.asarray(observation)
         batch = observation.reshape(1 if observation.ndim == 1 else len(observation), -1)
         n_envs = len(batch)
+        if self.observes and batch.shape[1] != len(self.env.observation_names):
+            raise ValueError(
+                f"{type(self).__name__} was made for observations of {len(self.env.observation_names)} entries, got "
+                f"{batch.shape[1]}: make it for an environment with the same arguments"
+            )
         if state is not None or episode_start is not None:
             period = np.zeros(n_envs, dtype=np.int64) if state is None else state[0]
             memory = self.start(n_envs) if state is None else state[1:]

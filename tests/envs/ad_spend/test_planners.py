@@ -368,3 +368,11 @@ def test_every_closed_loop_baseline_plays_every_preset(preset: str) -> None:
     env = AdSpendEnv(preset)
     for name, policy in baselines.all_baselines(env, seed=0).items():
         assert np.all(np.isfinite(campaign_values(policy, env.market, 2))), name
+
+
+def test_observations_of_another_environment_are_refused() -> None:
+    """Entries would be taken for others without a word: the same market, but one more entry."""
+    policy = baselines.certainty_equivalent_mpc(AdSpendEnv("shock"))
+    observation, _ = AdSpendEnv("shock", urgency=True).reset(seed=0)
+    with pytest.raises(ValueError, match="made for observations of 10 entries, got 11"):
+        policy.predict(observation, episode_start=np.array([True]))
