@@ -1,9 +1,7 @@
 """Deep Deterministic Policy Gradient, written on SB3's ``OffPolicyAlgorithm``."""
 
-import io
-import pathlib
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch as th
@@ -19,8 +17,6 @@ from stable_baselines3.common.type_aliases import (
     MaybeCallback,
     ReplayBufferSamples,
     Schedule,
-    TrainFreq,
-    TrainFrequencyUnit,
 )
 from stable_baselines3.common.utils import FloatSchedule, get_parameters_by_name, update_learning_rate
 from torch.nn import functional as F
@@ -33,7 +29,7 @@ from sb3_ext.common.hyperparameters import (
     is_real,
     make_schedule,
 )
-from sb3_ext.common.replay import adopt_replay_buffer, resolve_replay_buffer
+from sb3_ext.common.replay import FollowingReplay
 from sb3_ext.common.updates import gradient_step, soft_update
 from sb3_ext.ddpg.policies import Actor, CnnPolicy, Critic, DDPGPolicy, MlpPolicy, MultiInputPolicy
 
@@ -42,7 +38,7 @@ SelfDDPG = TypeVar("SelfDDPG", bound="DDPG")
 CRITIC_LOSSES: dict[str, Callable[[th.Tensor, th.Tensor], th.Tensor]] = {"mse": F.mse_loss, "huber": F.huber_loss}
 
 
-class DDPG(OffPolicyAlgorithm):
+class DDPG(FollowingReplay, OffPolicyAlgorithm):
     """
     Deep Deterministic Policy Gradient (DDPG)
 
@@ -73,11 +69,11 @@ class DDPG(OffPolicyAlgorithm):
     :param train_freq: steps between updates, or ``(frequency, "step" | "episode")``; episodes need a single environment
     :param gradient_steps: updates after each collection; -1 for as many as the environment steps collected
     :param action_noise: noise added to the scaled actions while exploring, ``None`` for none
-    :param replay_buffer_class: replay buffer; ``None`` selects it by observation space and ``n_steps``.
+    :param replay_buffer_class: replay buffer; ``None`` for one that serves any observation space and ``n_steps``.
         A buffer that takes ``n_steps`` and ``gamma`` always receives those of the algorithm
     :param replay_buffer_kwargs: keyword arguments of the replay buffer
     :param optimize_memory_usage: store each observation once, see SB3's ``ReplayBuffer``; not with ``n_steps > 1``
-    :param n_steps: rewards summed before bootstrapping, at least 1; 1 for ``Dict`` observations
+    :param n_steps: rewards summed before bootstrapping, at least 1
     :param stats_window_size: number of episodes in the logged averages
     :param tensorboard_log: directory for TensorBoard, ``None`` for no log
     :param policy_kwargs: arguments of the policy, see :class:`sb3_ext.ddpg.DDPGPolicy`
@@ -201,15 +197,6 @@ class DDPG(OffPolicyAlgorithm):
             },
         )
 
-    def _convert_train_freq(self) -> None:
-        """Refuse what would only fail in the middle of ``learn()``."""
-        super()._convert_train_freq()
-        train_freq = cast(TrainFreq, self.train_freq)
-        if train_freq.frequency < 1:
-            raise ValueError(f"DDPG: train_freq={train_freq.frequency} is not valid; pass an integer >= 1.")
-        if train_freq.unit == TrainFrequencyUnit.EPISODE and self.n_envs > 1:
-            raise ValueError(f"DDPG: train_freq in episodes needs one environment, not {self.n_envs}; count in 'step'.")
-
     def _setup_lr_schedule(self) -> None:
         self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
         self.critic_lr_schedule = (
@@ -220,16 +207,7 @@ class DDPG(OffPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
-        # SB3 would store the class it selects as if the user had chosen it, and warn about n_steps for a given class
-        given = {name: getattr(self, name) for name in ("replay_buffer_class", "replay_buffer_kwargs", "n_steps")}
-        self.replay_buffer_class, self.replay_buffer_kwargs = resolve_replay_buffer(
-            **given, observation_space=self.observation_space, gamma=self.gamma
-        )
-        self.n_steps = 1
-        try:
-            super()._setup_model()
-        finally:
-            vars(self).update(given)
+        super()._setup_model()
         self._create_aliases()
         if self.critic_weight_decay > 0 and "weight_decay" not in self.critic.optimizer.defaults:
             raise ValueError(
@@ -277,23 +255,6 @@ class DDPG(OffPolicyAlgorithm):
         if isinstance(noise, VectorizedActionNoise) and self.env is not None and noise.n_envs != self.env.num_envs:
             self.action_noise = noise.base_noise
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
-
-    def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
-        """
-        Load a replay buffer; its ``n_steps`` and ``gamma`` become those of the model.
-
-        :param path: file written by ``save_replay_buffer``
-        :param truncate_last_traj: see ``OffPolicyAlgorithm.load_replay_buffer``
-        :raises ValueError: if the buffer does not fit the model's number of environments or its ``n_steps``
-        """
-        previous = self.replay_buffer
-        super().load_replay_buffer(path, truncate_last_traj)
-        assert self.replay_buffer is not None
-        try:
-            adopt_replay_buffer(self.replay_buffer, self.n_envs, self.n_steps, self.gamma)
-        except ValueError:
-            self.replay_buffer = previous
-            raise
 
     def train(self, gradient_steps: int, batch_size: int = 256) -> None:
         """

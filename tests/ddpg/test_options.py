@@ -26,6 +26,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
+from sb3_ext.common.transition_replay import TransitionReplayBuffer
 from sb3_ext.ddpg import DDPG, DDPGPolicy
 
 ZERO, SIGMA = np.zeros(1), np.full(1, 0.3)
@@ -132,9 +133,10 @@ def test_images(n_envs: int, normalised_images: bool, tmp_path: pathlib.Path) ->
 
 
 @pytest.mark.parametrize("n_envs", [1, 2])
-def test_dict_observations(n_envs: int, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_dict_observations(n_steps: int, n_envs: int, tmp_path: pathlib.Path) -> None:
     env = make_vec_env(lambda: SimpleMultiObsEnv(discrete_actions=False), n_envs=n_envs)
-    model = make(env, "MultiInputPolicy").learn(40)
+    model = make(env, "MultiInputPolicy", n_steps=n_steps).learn(40)
     assert_survives_save_and_load(model, tmp_path)
 
 
@@ -206,14 +208,9 @@ def test_the_callers_dictionaries_stay_as_they_were() -> None:
 def test_replay_buffer_follows_n_steps_and_gamma_at_load(tmp_path: pathlib.Path) -> None:
     model = make(n_steps=3, gamma=0.9).learn(30)
     assert model.replay_buffer_class is None
-
-    buffer = save_and_load(model, tmp_path, gamma=0.5).replay_buffer
-    assert isinstance(buffer, NStepReplayBuffer) and (buffer.n_steps, buffer.gamma) == (3, 0.5)
-    buffer = save_and_load(model, tmp_path, n_steps=5).replay_buffer
-    assert isinstance(buffer, NStepReplayBuffer) and (buffer.n_steps, buffer.gamma) == (5, 0.9)
-    one_step = save_and_load(model, tmp_path, n_steps=1)
-    assert type(one_step.replay_buffer) is ReplayBuffer
-    assert isinstance(save_and_load(one_step, tmp_path, n_steps=2).replay_buffer, NStepReplayBuffer)
+    for changes, expected in (({"gamma": 0.5}, (3, 0.5)), ({"n_steps": 5}, (5, 0.9)), ({"n_steps": 1}, (1, 0.9))):
+        buffer = save_and_load(model, tmp_path, **changes).replay_buffer
+        assert isinstance(buffer, TransitionReplayBuffer) and (buffer.n_steps, buffer.gamma) == expected
 
 
 def test_own_n_step_class_receives_n_steps_and_gamma() -> None:
@@ -229,17 +226,19 @@ def test_own_n_step_class_receives_n_steps_and_gamma() -> None:
 
 def test_loaded_replay_buffer_follows_the_model(tmp_path: pathlib.Path) -> None:
     make(n_steps=3, gamma=0.9).learn(30).save_replay_buffer(tmp_path / "three")
-    make().learn(30).save_replay_buffer(tmp_path / "one")
+    make(replay_buffer_class=ReplayBuffer).learn(30).save_replay_buffer(tmp_path / "one")
 
     model = make(n_steps=2, gamma=0.5)
     model.load_replay_buffer(tmp_path / "three")
     loaded = model.replay_buffer
-    assert isinstance(loaded, NStepReplayBuffer) and (loaded.n_steps, loaded.gamma, loaded.pos) == (2, 0.5, 30)
+    assert isinstance(loaded, TransitionReplayBuffer) and (loaded.n_steps, loaded.gamma, loaded.pos) == (2, 0.5, 30)
     with pytest.raises(ValueError, match="n_steps=2 but the ReplayBuffer read has no n-step"):
         model.load_replay_buffer(tmp_path / "one")
     assert model.replay_buffer is loaded
     with pytest.raises(ValueError, match="1 environments but the model has 2"):
         make(identity_vec_env(2)).load_replay_buffer(tmp_path / "one")
+    with pytest.raises(ValueError, match=r"The replay buffer has the observation_space Box.*the model Box"):
+        make(pendulum_vec_env(1)).load_replay_buffer(tmp_path / "one")
 
 
 @pytest.mark.parametrize("n_envs", [1, 2])
