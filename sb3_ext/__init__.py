@@ -12,6 +12,7 @@ from sb3_ext.envs import register_envs
 
 if TYPE_CHECKING:
     from sb3_ext.ddpg import DDPG
+    from sb3_ext.dueling_dqn import DuelingDQN
     from sb3_ext.genetic import GeneticSearch
     from sb3_ext.ppo_penalty import PPOPenalty
     from sb3_ext.q_learning import QLearning
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["DDPG", "REINFORCE", "GeneticSearch", "PPOPenalty", "QLearning", "__version__"]
+__all__ = ["DDPG", "REINFORCE", "DuelingDQN", "GeneticSearch", "PPOPenalty", "QLearning", "__version__"]
 
 _LAZY = {
     "DDPG": "sb3_ext.ddpg",
+    "DuelingDQN": "sb3_ext.dueling_dqn",
     "GeneticSearch": "sb3_ext.genetic",
     "PPOPenalty": "sb3_ext.ppo_penalty",
     "QLearning": "sb3_ext.q_learning",

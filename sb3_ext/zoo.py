@@ -34,6 +34,11 @@ ALGORITHMS: dict[str, ZooEntry] = {
         "sb3_ext.tuning.search_spaces:sample_ddpg_params",
         "sb3_ext.tuning.search_spaces:convert_ddpg_params",
     ),
+    "dueling_dqn": ZooEntry(
+        "sb3_ext.dueling_dqn:DuelingDQN",
+        "sb3_ext.tuning.search_spaces:sample_dueling_dqn_params",
+        "sb3_ext.tuning.search_spaces:convert_dueling_dqn_params",
+    ),
     "reinforce": ZooEntry(
         "sb3_ext.reinforce:REINFORCE",
         "sb3_ext.tuning.search_spaces:sample_reinforce_params",

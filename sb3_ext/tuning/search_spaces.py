@@ -86,6 +86,66 @@ def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> "ActionN
     return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)
 
 
+def sample_dueling_dqn_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of :class:`sb3_ext.DuelingDQN`: its switches beside the settings of DQN, for vectors and images.
+
+    The number of gradient steps is searched as a fraction of ``train_freq``, the target network as soft or hard. The
+    arguments of the replay buffer stay those of the YAML.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions, unused
+    :param n_envs: number of training environments, unused
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    params: dict[str, Any] = {
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-5, 5e-3, log=True),
+        "batch_size_pow": trial.suggest_int("batch_size_pow", 5, 9),
+        "train_freq": trial.suggest_int("train_freq", 1, 16),
+        "subsample_steps": trial.suggest_int("subsample_steps", 1, 4),
+        "exploration_fraction": trial.suggest_float("exploration_fraction", 0.05, 0.5),
+        "exploration_final_eps": trial.suggest_float("exploration_final_eps", 0.0, 0.2),
+        "soft_target": trial.suggest_categorical("soft_target", [False, True]),
+        "target_update_interval": trial.suggest_int("target_update_interval", 10, 10_000, log=True),
+        "tau": trial.suggest_float("tau", 1e-3, 0.1, log=True),
+        "n_steps": trial.suggest_categorical("n_steps", [1, 3, 5, 10]),
+        "dueling": trial.suggest_categorical("dueling", [True, False]),
+        "double_q": trial.suggest_categorical("double_q", [True, False]),
+        "prioritized_replay": trial.suggest_categorical("prioritized_replay", [True, False]),
+        "loss": trial.suggest_categorical("loss", ["huber", "mse"]),
+        "net_arch": trial.suggest_categorical("net_arch", list(NET_ARCHS)),
+    }
+    hyperparams = convert_dueling_dqn_params(params)
+    for name in ("gamma", "batch_size", "gradient_steps"):
+        trial.set_user_attr(name, hyperparams[name])
+    return hyperparams
+
+
+def convert_dueling_dqn_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn the raw values of a trial into constructor arguments.
+
+    :param sampled_params: ``trial.params`` of a study made with :func:`sample_dueling_dqn_params`
+    :return: constructor arguments
+    """
+    params = dict(sampled_params)
+    if params.pop("soft_target"):
+        params["target_update_interval"] = 1
+    else:
+        params["tau"] = 1.0
+    return {
+        "gamma": 1 - params.pop("one_minus_gamma"),
+        "batch_size": 2 ** params.pop("batch_size_pow"),
+        "gradient_steps": max(params["train_freq"] // params.pop("subsample_steps"), 1),
+        "policy_kwargs": {"net_arch": list(NET_ARCHS[params.pop("net_arch")])},
+        **params,
+    }
+
+
 REINFORCE_NET_ARCHS: dict[str, list[int]] = {"linear": [], "tiny": [5], "small": [64, 64], "medium": [256, 256]}
 
 

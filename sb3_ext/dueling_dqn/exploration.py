@@ -1,0 +1,46 @@
+"""Schedules of the exploration rate."""
+
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.utils import LinearSchedule
+
+EXPLORATION_DECAYS = ("linear", "exponential")
+
+
+class ExponentialSchedule:
+    """
+    Geometric decay from ``start`` to ``end`` over a fraction of the training, ``end`` afterwards.
+
+    :param start: value at the start, above 0
+    :param end: value at the end of the decay, above 0
+    :param end_fraction: share of the training after which the end is reached, in (0, 1]
+    """
+
+    def __init__(self, start: float, end: float, end_fraction: float) -> None:
+        self.start, self.end, self.end_fraction = start, end, end_fraction
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Return the value at a remaining progress between 1 (start) and 0 (end)."""
+        done = min((1 - progress_remaining) / self.end_fraction, 1.0)
+        return float(self.start * (self.end / self.start) ** done)
+
+
+def make_exploration_schedule(decay: str | Schedule, start: float, end: float, end_fraction: float) -> Schedule:
+    """
+    Build the probability of a random action as a function of the remaining progress.
+
+    :param decay: ``"linear"``, ``"exponential"``, or the function itself
+    :param start: probability at the start
+    :param end: probability after the decay
+    :param end_fraction: share of the training over which it decays, in (0, 1]
+    :return: the schedule
+    :raises ValueError: if an exponential decay starts or ends at 0, or a given function leaves [0, 1]
+    """
+    if callable(decay):
+        if not all(0 <= decay(progress) <= 1 for progress in (1.0, 0.5, 0.0)):
+            raise ValueError("exploration_decay must return a probability in [0, 1] for a progress in [0, 1].")
+        return decay
+    if decay == "linear":
+        return LinearSchedule(start, end, end_fraction)
+    if min(start, end) <= 0:
+        raise ValueError(f"An exponential decay of the exploration from {start} to {end} needs both above 0.")
+    return ExponentialSchedule(start, end, end_fraction)

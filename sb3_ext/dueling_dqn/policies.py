@@ -1,0 +1,195 @@
+"""The dueling head, and the policies that put it on the networks of SB3's DQN."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, create_mlp
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import nn
+
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.common.updates import lean_optimizer_kwargs
+
+NATURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+
+
+class Convolutions(BaseFeaturesExtractor):
+    """
+    Convolutions over an image, flattened, without the fully connected layer that SB3's ``NatureCNN`` ends with.
+
+    The default layers are those of Mnih et al. (2015). ``[(32, 5, 5), (64, 5, 5)]`` is the small network of
+    data-efficient Rainbow (van Hasselt et al., 2019, https://arxiv.org/abs/1906.05243).
+
+    :param observation_space: an image, channels first or last, of integers (divided by 255) or floats (taken as is)
+    :param layers: filters, kernel size and stride of each convolution
+    :param normalized_image: whether pixels are already scaled, set by the policy for ``normalize_images=False``
+    :raises ValueError: if the space is no image, or the layers do not fit into it
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        layers: Sequence[tuple[int, int, int]] = NATURE_LAYERS,
+        normalized_image: bool = False,
+    ) -> None:
+        if not is_image_space(observation_space, check_channels=False, normalized_image=normalized_image):
+            raise ValueError(
+                f"Convolutions need a three-dimensional image of bytes, not {observation_space}; use MlpPolicy for "
+                "vectors, MultiInputPolicy for Dict, policy_kwargs=dict(normalize_images=False) for images of floats."
+            )
+        assert isinstance(observation_space, spaces.Box)
+        super().__init__(observation_space, features_dim=1)
+        # SB3 moves the channels of byte images to the front, those of float images it leaves alone
+        self.channels_first = is_image_space_channels_first(observation_space)
+        height, width, channels = observation_space.shape
+        if self.channels_first:
+            channels, height, width = observation_space.shape
+        modules: list[nn.Module] = []
+        for filters, kernel, stride in layers:
+            modules += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
+            channels, height, width = filters, (height - kernel) // stride + 1, (width - kernel) // stride + 1
+            if min(height, width) < 1:
+                raise ValueError(f"The layers {list(layers)} do not fit into an image of {observation_space.shape}.")
+        self.cnn = nn.Sequential(*modules, nn.Flatten())
+        self._features_dim = channels * height * width
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """Return features of shape (batch, features_dim)."""
+        features: th.Tensor = self.cnn(observations if self.channels_first else observations.permute(0, 3, 1, 2))
+        return features
+
+
+class DuelingHead(nn.Module):
+    """
+    Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a'), equation 9 of https://arxiv.org/abs/1511.06581.
+
+    All but the last of the hidden layers are shared. The last one exists twice, once in the stream of the value and
+    once in that of the advantages; both lie in one matrix here. The gradient that the streams send back is scaled by
+    1 / sqrt(2), as in section 4.2 of the paper.
+
+    :param features_dim: number of features
+    :param n_actions: number of actions
+    :param net_arch: units of the hidden layers, the last number those of each stream; with no layers value and
+        advantages are linear in the features
+    :param activation_fn: activation of the hidden layers
+    """
+
+    def __init__(
+        self, features_dim: int, n_actions: int, net_arch: list[int], activation_fn: type[nn.Module] = nn.ReLU
+    ) -> None:
+        super().__init__()
+        self.shared = nn.Sequential(*create_mlp(features_dim, -1, net_arch[:-1], activation_fn))
+        width = [features_dim, *net_arch[:-1]][-1]
+        self.streams: nn.Module | None = None
+        if net_arch:
+            self.streams = nn.Sequential(nn.Linear(width, 2 * net_arch[-1]), activation_fn())
+            width = net_arch[-1]
+        self.value = nn.Linear(width, 1)
+        self.advantage = nn.Linear(width, n_actions)
+
+    def forward(self, features: th.Tensor) -> th.Tensor:
+        """Return Q-values of shape (batch, n_actions) for features of shape (batch, features_dim)."""
+        shared = self.shared(features)
+        if shared.requires_grad:
+            shared = _scale_gradient(shared, 1 / math.sqrt(2))
+        to_value, to_advantage = (shared, shared) if self.streams is None else self.streams(shared).chunk(2, dim=1)
+        value, advantage = self.value(to_value), self.advantage(to_advantage)
+        q_values: th.Tensor = value + advantage - advantage.mean(dim=1, keepdim=True)
+        return q_values
+
+
+def _scale_gradient(x: th.Tensor, scale: float) -> th.Tensor:
+    """Leave the value as it is, and multiply the gradient by ``scale``."""
+    return x.detach().lerp(x, scale)
+
+
+class DuelingPolicy(DQNPolicy):
+    """
+    Policy of SB3's DQN with a dueling head, for :class:`sb3_ext.DuelingDQN` and for ``stable_baselines3.DQN``.
+
+    :param observation_space: observation space
+    :param action_space: action space
+    :param lr_schedule: learning rate as a function of the remaining progress
+    :param net_arch: units of the hidden layers, see :class:`DuelingHead`; ``[64, 64]`` by default, ``[512]`` after
+        :class:`Convolutions`
+    :param activation_fn: activation of the hidden layers
+    :param features_extractor_class: network from observations to features, ``None`` for ``default_features_extractor``
+    :param features_extractor_kwargs: its arguments
+    :param normalize_images: whether to divide images by 255
+    :param optimizer_class: class of the optimizer; Adam and AdamW use their fused kernel unless told otherwise
+    :param optimizer_kwargs: its arguments besides the learning rate
+    :param dueling: whether the head is dueling, or the plain one of DQN
+    :raises ValueError: if the layers are no positive integers
+    """
+
+    default_features_extractor: ClassVar[type[BaseFeaturesExtractor]] = FlattenExtractor
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
+        features_extractor_kwargs: dict[str, Any] | None = None,
+        normalize_images: bool = True,
+        optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+        dueling: bool = True,
+    ) -> None:
+        features_extractor_class = features_extractor_class or self.default_features_extractor
+        features_extractor_kwargs = dict(features_extractor_kwargs or {})
+        if not normalize_images and issubclass(features_extractor_class, Convolutions):
+            features_extractor_kwargs["normalized_image"] = True
+        if net_arch is None:
+            net_arch = [512] if issubclass(features_extractor_class, Convolutions) else [64, 64]
+        valid = isinstance(net_arch, (list, tuple)) and all(is_integer(units, 1) for units in net_arch)
+        check_hyperparameters(
+            type(self).__name__, {"net_arch": net_arch}, {"net_arch": (valid, "a list of integers >= 1")}
+        )
+        self.dueling = dueling
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            list(net_arch),
+            activation_fn,
+            features_extractor_class,
+            features_extractor_kwargs,
+            normalize_images,
+            optimizer_class,
+            lean_optimizer_kwargs(optimizer_class, optimizer_kwargs or {}),
+        )
+
+    def make_q_net(self) -> QNetwork:
+        """Build a network from observations to Q-values."""
+        network = super().make_q_net()
+        if self.dueling:
+            n_actions = int(network.action_space.n)
+            head = DuelingHead(network.features_dim, n_actions, network.net_arch, network.activation_fn)
+            network.q_net = head.to(self.device)  # type: ignore[assignment]  # SB3's head is an nn.Sequential
+        return network
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "dueling": self.dueling}
+
+
+MlpPolicy = DuelingPolicy
+
+
+class CnnPolicy(DuelingPolicy):
+    """:class:`DuelingPolicy` for images: :class:`Convolutions`, then streams of 512 units as in the paper."""
+
+    default_features_extractor = Convolutions
+
+
+class MultiInputPolicy(DuelingPolicy):
+    """:class:`DuelingPolicy` for ``Dict`` observations, with SB3's ``CombinedExtractor``."""
+
+    default_features_extractor = CombinedExtractor

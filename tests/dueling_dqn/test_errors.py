@@ -1,0 +1,121 @@
+"""Bad arguments are refused at the door, in one line that says what was given and what is allowed."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.envs import FakeImageEnv, IdentityEnv, IdentityEnvBox
+from stable_baselines3.dqn import MlpPolicy as PlainPolicy
+from stable_baselines3.her import HerReplayBuffer
+
+from sb3_ext import DuelingDQN
+from sb3_ext.dueling_dqn import Convolutions
+
+
+def make(env: Any = None, policy: Any = "MlpPolicy", **kwargs: Any) -> DuelingDQN:
+    kwargs = {"buffer_size": 100, "policy_kwargs": {"net_arch": [4, 4]}, **kwargs}
+    return DuelingDQN(policy, env or IdentityEnv(dim=2), device="cpu", **kwargs)
+
+
+BAD: list[tuple[str, Any]] = [
+    ("tau", 0.0),
+    ("tau", 1.1),
+    ("gamma", -0.1),
+    ("gamma", float("nan")),
+    ("batch_size", 0),
+    ("buffer_size", 0),
+    ("learning_starts", -1),
+    ("gradient_steps", -2),
+    ("n_steps", 0),
+    ("train_freq", 0),
+    ("target_update_interval", 0),
+    ("target_update_interval", 2.5),
+    ("exploration_fraction", 0.0),
+    ("exploration_initial_eps", 1.1),
+    ("exploration_final_eps", -0.1),
+    ("exploration_decay", "cosine"),
+    ("exploration_decay", lambda progress: 2 * progress),
+    ("max_grad_norm", 0.0),
+    ("loss", "mae"),
+    ("loss", ["mse"]),
+    ("learning_rate", -1e-3),
+    ("learning_rate", "lin_fast"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_bad_value(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name) as error:
+        make(**{name: value})
+    assert "\n" not in str(error.value)
+
+
+def test_bad_value_at_load(tmp_path: pathlib.Path) -> None:
+    make().save(tmp_path / "model")
+    for name, value in BAD:
+        with pytest.raises(ValueError, match=name):
+            DuelingDQN.load(tmp_path / "model", **{name: value})
+
+
+def test_exponential_exploration_ends_above_zero() -> None:
+    with pytest.raises(ValueError, match=r"from 1.0 to 0.0 needs both above 0"):
+        make(exploration_decay="exponential", exploration_final_eps=0.0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", -0.1), ("alpha", 1.5), ("beta", 2.0), ("epsilon", 0.0)])
+def test_bad_priorities(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name}={value} is not valid"):
+        make(prioritized_replay=True, replay_buffer_kwargs={name: value})
+
+
+def test_contradictions() -> None:
+    with pytest.raises(ValueError, match=r"optimize_memory_usage=True is not valid.*FrameReplayBuffer"):
+        make(optimize_memory_usage=True, prioritized_replay=True)
+    with pytest.raises(ValueError, match=r"buffer_size=7 is not valid.*n_steps \* n_envs = 8"):
+        make(make_vec_env(lambda: IdentityEnv(dim=2), n_envs=2), n_steps=4, buffer_size=7)
+    with pytest.raises(ValueError, match=r"HerReplayBuffer has no prioritized variant"):
+        make(prioritized_replay=True, replay_buffer_class=HerReplayBuffer)
+    with pytest.raises(ValueError, match=r"dueling=True is not valid.*DuelingPolicy, not DQNPolicy"):
+        make(policy=PlainPolicy)
+    with pytest.raises(ValueError, match="needs one environment, not 2"):
+        make(make_vec_env(lambda: IdentityEnv(dim=2), n_envs=2), train_freq=(1, "episode"))
+
+
+def test_actions_must_be_discrete() -> None:
+    with pytest.raises(AssertionError, match=r"only supports .*Discrete.* Box"):
+        make(IdentityEnvBox())
+
+
+@pytest.mark.parametrize("net_arch", [[0], [8.0], "64", {"pi": [8]}])
+def test_bad_net_arch(net_arch: Any) -> None:
+    with pytest.raises(ValueError, match=r"net_arch=.* is not valid"):
+        make(policy_kwargs={"net_arch": net_arch})
+
+
+def test_images_must_be_images() -> None:
+    with pytest.raises(ValueError, match="three-dimensional image"):
+        make("CartPole-v1", "CnnPolicy", policy_kwargs={})
+    with pytest.raises(ValueError, match="do not fit into an image"):
+        make(FakeImageEnv(2, 20, 20), "CnnPolicy", policy_kwargs={})
+    with pytest.raises(ValueError, match="normalize_images=False"):
+        Convolutions(spaces.Box(-1, 1, (40, 40, 1), np.float32))
+
+
+def test_a_diverged_network_is_no_bad_trial() -> None:
+    model = make("CartPole-v1", learning_starts=10)
+    model.learn(12)
+    for parameter in model.q_net.parameters():
+        parameter.data.fill_(th.nan)
+    with pytest.raises(RuntimeError, match="loss nan after"):
+        model.train(1, 8)
+
+
+def test_buffer_of_other_observations(tmp_path: pathlib.Path) -> None:
+    make("CartPole-v1", prioritized_replay=True).save_replay_buffer(tmp_path / "buffer")
+    model = make("MountainCar-v0", prioritized_replay=True)
+    with pytest.raises(ValueError, match=r"has the observation_space Box.*the model Box"):
+        model.load_replay_buffer(tmp_path / "buffer")
