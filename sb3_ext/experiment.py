@@ -2,11 +2,13 @@
 
 import copy
 import functools
+import inspect
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
 from rl_zoo3.exp_manager import ExperimentManager
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -95,18 +97,29 @@ class CheckedExperimentManager(ExperimentManager):
             # A copy, because the trials of a search may create environments at the same time.
             manager = copy.copy(self)
             log = not (eval_env or no_log)
-            native = functools.partial(manager._native_envs, eval_env=eval_env, log=log)
+            stacking: dict[str, int] = {}
+            frame_stack = cast("int | None", self.frame_stack)
+            if frame_stack is not None and self._stacks_frames():
+                stacking, manager.frame_stack = {"stack_num": frame_stack}, None
+            native = functools.partial(manager._native_envs, eval_env=eval_env, log=log, stacking=stacking)
             manager.vec_env_class = native  # type: ignore[assignment]
         env: VecEnv = super(CheckedExperimentManager, manager).create_envs(n_envs, eval_env, no_log)
         return env
 
-    def _native_envs(self, env_fns: list[Any], eval_env: bool, log: bool) -> GymnasiumVecEnv:
+    def _stacks_frames(self) -> bool:
+        """Tell whether the vectorised form stacks frames itself, as Atari's do with ``stack_num``."""
+        creator: Any = gym.spec(self.env_name.gym_id).vector_entry_point
+        if isinstance(creator, str):
+            creator = load_env_creator(creator)
+        return "stack_num" in inspect.signature(creator).parameters
+
+    def _native_envs(self, env_fns: list[Any], eval_env: bool, log: bool, stacking: dict[str, int]) -> GymnasiumVecEnv:
         """Stand in for the class of vectorised environments, with one function to make each."""
         env = gym.make_vec(
             self.env_name.gym_id,
             num_envs=len(env_fns),
             vectorization_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
-            **(self.eval_env_kwargs if eval_env else self.env_kwargs),
+            **{**(self.eval_env_kwargs if eval_env else self.env_kwargs), **stacking},
         )
         filename = os.path.join(self.save_path, "0") if log else None
         return GymnasiumVecEnv(env, tuple(self.monitor_kwargs.get("info_keywords", ())), filename)

@@ -1,0 +1,295 @@
+"""Ms. Pac-Man in the form for learning, one game or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from ale_py.env import AtariEnv
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.wrappers.ms_pacman import (
+    CROP,
+    MS_PACMAN,
+    SCREEN,
+    STRIDE,
+    FrameReduction,
+    Frames,
+    MsPacmanAtariWrapper,
+    check_steps,
+)
+
+MAX_FRAMES = 108_000
+
+BoolArray = npt.NDArray[np.bool_]
+Step = tuple[Frames, npt.NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
+
+
+# A function, as older versions of Gymnasium make no wrapper classes. By "AtariEnv" in its name RL Zoo3 knows the game.
+def MsPacmanAtariEnv(
+    *,
+    noop_max: int = 30,
+    frame_skip: int = 4,
+    terminal_on_life_loss: bool = True,
+    clip_reward: bool = True,
+    crop: Sequence[int] = CROP,
+    stride: int = STRIDE,
+    masked_color: Sequence[int] | None = MS_PACMAN,
+    normalize: bool = False,
+    repeat_action_probability: float = 0.0,
+    full_action_space: bool = False,
+    max_num_frames_per_episode: int = MAX_FRAMES,
+    render_mode: Literal["human", "rgb_array"] | None = None,
+) -> gym.Env[npt.NDArray[Any], Any]:
+    """
+    Make ``MsPacmanPreprocessed-v0``: Ms. Pac-Man with all usual Atari steps.
+
+    Observations are ``uint8`` 88x80x1, see :class:`~sb3_ext.wrappers.MsPacmanPreprocessing`; stack four of them. There
+    are nine actions: no-op, up, right, left, down and the four diagonals. Episodes end with a life and rewards are
+    clipped, for training; evaluate with ``terminal_on_life_loss=False, clip_reward=False``.
+
+    ::
+
+        gym.make("sb3_ext:MsPacmanPreprocessed-v0", terminal_on_life_loss=False, clip_reward=False)
+
+    :param noop_max: see :class:`~sb3_ext.wrappers.MsPacmanAtariWrapper`, as are those up to ``normalize``
+    :param frame_skip: frames per action
+    :param terminal_on_life_loss: end episodes with every lost life
+    :param clip_reward: replace rewards by their sign
+    :param crop: rows kept
+    :param stride: step between the pixels kept
+    :param masked_color: colour painted black
+    :param normalize: the tutorial's float frames
+    :param repeat_action_probability: with which probability a frame repeats the action before, instead of the new one
+    :param full_action_space: all 18 actions
+    :param max_num_frames_per_episode: frames after which a game is truncated
+    :param render_mode: ``"human"``, ``"rgb_array"`` or ``None``
+    :return: the environment
+    :raises ValueError: if an argument is out of its range
+    """
+    env = AtariEnv(
+        "ms_pacman",
+        frameskip=1,
+        repeat_action_probability=repeat_action_probability,
+        full_action_space=full_action_space,
+        max_num_frames_per_episode=max_num_frames_per_episode,
+        render_mode=render_mode,
+    )
+    return MsPacmanAtariWrapper(
+        env, noop_max, frame_skip, terminal_on_life_loss, clip_reward, crop, stride, masked_color, normalize
+    )
+
+
+class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
+    """
+    ``num_envs`` games of ``MsPacmanPreprocessed-v0`` on the vectorised emulator, frames stacked.
+
+    Observations are ``uint8`` (n, stack_num, 88, 80), the oldest frame first and zeros where an episode has had no
+    frame yet: what SB3 makes of ``VecFrameStack`` and ``VecTransposeImage``. SB3 sees images, channels first, and
+    copies nothing to transpose them.
+
+    ::
+
+        env = GymnasiumVecEnv(gym.make_vec("sb3_ext:MsPacmanPreprocessed-v0", num_envs=8))
+        model = DQN("CnnPolicy", env, buffer_size=100_000)
+
+    ``info`` holds arrays (n,): the emulator's ``lives``, ``frame_number`` and ``episode_frame_number``, and ``score``,
+    the points since the game began, neither clipped nor cut at lost lives.
+
+    The same actions from the same state of the game give the same frames and rewards as with the single environment,
+    bit by bit. What differs:
+
+    1. The number of no-ops comes from the emulator's random numbers: 0 to ``noop_max``, the single one draws 1 to
+       ``noop_max``. The same seed begins other games.
+    2. After a lost life the single environment plays a no-op to begin the next episode. So does this one if its next
+       step begins the episode (``NEXT_STEP``); a ``reset_mask`` and ``SAME_STEP`` begin it with the very frame that
+       ended the last one. ``GymnasiumVecEnv`` does the former.
+    3. ``reset()`` without ``reset_mask``, and with any seed, begins new games, also after a lost life.
+    4. The last frame of a game (not of a life) may differ, as both then keep parts of older frames.
+    5. ``max_num_frames_per_episode`` does not count the no-ops.
+
+    :param num_envs: number of games, >= 1
+    :param stack_num: number of frames in an observation, >= 1; with more than one, stack no frames on top
+    :param noop_max: at most this many no-ops when a game begins
+    :param frame_skip: frames per action, of the last two of which the larger colours are kept; 1 for no skipping
+    :param terminal_on_life_loss: end episodes with every lost life; the next one continues the game
+    :param clip_reward: replace rewards by their sign
+    :param crop: see :class:`~sb3_ext.wrappers.MsPacmanPreprocessing`, as are the next two
+    :param stride: step between the pixels kept
+    :param masked_color: colour painted black
+    :param repeat_action_probability: with which probability a frame repeats the action before, instead of the new one
+    :param full_action_space: all 18 actions
+    :param max_num_frames_per_episode: frames after which a game is truncated
+    :param num_threads: threads of the emulator, 0 for as many as there are cores
+    :param render_mode: only ``None``
+    :param autoreset_mode: ``SAME_STEP``: the last step of an episode already returns the first observation of the next
+        one, and ``info`` the last one as ``final_obs`` and ``final_info``. ``NEXT_STEP`` (Gymnasium's default): the
+        step after the last one begins the next episode, whatever its action. ``DISABLED``: ``reset`` must be called
+        with a ``reset_mask``
+    :raises ValueError: if an argument is out of its range
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        stack_num: int = 4,
+        noop_max: int = 30,
+        frame_skip: int = 4,
+        terminal_on_life_loss: bool = True,
+        clip_reward: bool = True,
+        crop: Sequence[int] = CROP,
+        stride: int = STRIDE,
+        masked_color: Sequence[int] | None = MS_PACMAN,
+        repeat_action_probability: float = 0.0,
+        full_action_space: bool = False,
+        max_num_frames_per_episode: int = MAX_FRAMES,
+        num_threads: int = 0,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        owner = type(self).__name__
+        modes = [mode.value for mode in AutoresetMode]
+        mode = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        check_hyperparameters(
+            owner,
+            {"num_envs": num_envs, "stack_num": stack_num, "render_mode": render_mode, "autoreset_mode": mode},
+            {
+                "num_envs": (is_integer(num_envs, 1), "an integer >= 1"),
+                "stack_num": (is_integer(stack_num, 1), "an integer >= 1"),
+                "render_mode": (render_mode is None, "None, and render a single environment"),
+                "autoreset_mode": (mode in modes, f"one of {', '.join(modes)}"),
+            },
+        )
+        check_steps(owner, noop_max, frame_skip, terminal_on_life_loss, clip_reward)
+        self._reduce = FrameReduction(owner, crop, stride, masked_color)
+        self.autoreset_mode = AutoresetMode(mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.num_envs = num_envs
+        self._clip_reward = clip_reward
+        self._max_frames = max_num_frames_per_episode
+        self._emulator = AtariVectorEnv(
+            "ms_pacman",
+            num_envs,
+            num_threads=num_threads,
+            max_num_frames_per_episode=max_num_frames_per_episode,
+            repeat_action_probability=repeat_action_probability,
+            full_action_space=full_action_space,
+            img_height=SCREEN[0],
+            img_width=SCREEN[1],
+            grayscale=False,
+            stack_num=1,
+            frameskip=frame_skip,
+            maxpool=frame_skip > 1,
+            # It draws less than this many.
+            noop_max=noop_max + 1 if noop_max else 0,
+            # Its own episodes of one life begin new games, so it only says when a life is lost.
+            episodic_life=False,
+            life_loss_info=terminal_on_life_loss,
+            reward_clipping=False,
+            use_fire_reset=False,
+        )
+        self.single_action_space = self._emulator.single_action_space
+        self.single_observation_space = spaces.Box(0, 255, (stack_num, *self._reduce.shape), np.uint8)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._stacks: Frames = np.zeros((num_envs, stack_num, *self._reduce.shape), np.uint8)
+        self._scores = np.zeros(num_envs)
+        self._first_frames = np.zeros(num_envs, np.int64)
+        self._finished: BoolArray = np.zeros(num_envs, np.bool_)
+        self._life_lost: BoolArray = np.zeros(num_envs, np.bool_)
+        self._infos: dict[str, Any] | None = None
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Frames, dict[str, Any]]:
+        """
+        Begin new episodes.
+
+        :param seed: of the emulators, below 2^31: game i gets ``seed + i``, or ``seed[i]``
+        :param options: ``reset_mask``, shape (n,), tells which games are meant, by default all. With it and without a
+            seed, one that has just lost a life goes on
+        :return: observations and infos of all games
+        :raises RuntimeError: if the first reset has a mask
+        :raises ValueError: if the mask or the seeds have another shape
+        """
+        mask = (options or {}).get("reset_mask")
+        chosen: BoolArray = np.ones(self.num_envs, np.bool_) if mask is None else np.asarray(mask)
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
+            raise ValueError(f"reset_mask must be {self.num_envs} truth values, got {mask!r}")
+        if self._infos is None and not chosen.all():
+            raise RuntimeError("call reset() without reset_mask first")
+        seeds = seed if seed is None or isinstance(seed, int) else np.asarray(seed)
+        continued = chosen & self._life_lost if mask is not None and seed is None else np.zeros_like(chosen)
+        return self._begin(chosen, chosen & ~continued, seeds)
+
+    def _begin(
+        self, episodes: BoolArray, games: BoolArray, seeds: int | npt.NDArray[Any] | None = None
+    ) -> tuple[Frames, dict[str, Any]]:
+        """Begin episodes, of which some begin new games."""
+        stacks = self._stacks.copy()
+        stacks[episodes, :-1] = 0
+        if games.any():
+            screens, self._infos = self._emulator.reset(seed=seeds, options={"reset_mask": games})
+            stacks[games, -1] = self._reduce(screens[games, 0])
+            self._note_new_games(games)
+        self._stacks = stacks
+        self._finished = self._finished & ~episodes
+        self._life_lost = self._life_lost & ~episodes
+        return stacks.copy(), self._info()
+
+    def step(self, actions: npt.NDArray[Any]) -> Step:
+        """
+        Play ``frame_skip`` frames in every game.
+
+        :param actions: shape (n,), from 0 to 8
+        :return: observations (n, stack_num, 88, 80), rewards (n,), terminated (n,), truncated (n,), info (see the
+            class)
+        :raises RuntimeError: if the games have not begun, or with ``DISABLED`` some have ended
+        """
+        if self._infos is None:
+            raise RuntimeError("call reset() before step()")
+        begun = self._finished
+        some_begin = bool(begun.any())
+        if some_begin:
+            if self.autoreset_mode is AutoresetMode.DISABLED:
+                raise RuntimeError("episodes have ended: call reset(options={'reset_mask': ...}) before step()")
+            actions = np.where(begun, 0, actions)
+        screens, points, terminated, truncated, self._infos = self._emulator.step(actions)
+        if some_begin:
+            self._note_new_games(begun & ~self._life_lost)
+        self._scores += points
+        rewards = (np.sign(points) if self._clip_reward else points).astype(np.float64)
+        stacks = np.empty_like(self._stacks)
+        stacks[:, :-1] = self._stacks[:, 1:]
+        stacks[:, -1] = self._reduce(screens[:, 0])
+        if some_begin:
+            stacks[begun, :-1] = 0
+            rewards[begun] = 0
+        self._stacks = stacks
+        self._finished = np.logical_or(terminated, truncated)
+        out_of_time = self._infos["episode_frame_number"] - self._first_frames >= self._max_frames
+        self._life_lost = terminated & (self._infos["lives"] > 0) & ~out_of_time
+        observations, info = stacks.copy(), self._info()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._finished.any():
+            finished = self._finished
+            final = {"final_obs": observations, "_final_obs": finished, "final_info": info, "_final_info": finished}
+            observations, info = self._begin(finished, finished & ~self._life_lost)
+            info |= final
+        return observations, rewards, terminated, truncated, info
+
+    def _note_new_games(self, games: BoolArray) -> None:
+        assert self._infos is not None
+        self._scores[games] = 0.0
+        self._first_frames[games] = self._infos["episode_frame_number"][games]
+
+    def _info(self) -> dict[str, Any]:
+        assert self._infos is not None
+        return {**self._infos, "score": self._scores.copy()}
