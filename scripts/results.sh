@@ -29,6 +29,15 @@ CartPole-v1_ppo_penalty|ppo_penalty|CartPole-v1|10000|100|
 Acrobot-v1_reinforce|reinforce|Acrobot-v1|10000|100|
 AdSpend-v0_reinforce|reinforce|AdSpend-v0|2500|1|
 MountainCar-v0_q_learning|q_learning|MountainCar-v0|50000|500|
+CartPole-v0_reinforce|reinforce|CartPole-v0|10000|100|--tensorboard-log results-logs/CartPole-v0_reinforce/tensorboard
+CartPole-v1_reinforce_angle|reinforce|CartPole-v1|10000|100|--conf-file hyperparams/tutorials/reinforce_angle.yml --tensorboard-log results-logs/CartPole-v1_reinforce_angle/tensorboard
+CartPole-v1_reinforce_penalty|reinforce|CartPole-v1|10000|100|--conf-file hyperparams/tutorials/reinforce_penalty.yml --tensorboard-log results-logs/CartPole-v1_reinforce_penalty/tensorboard
+CartPole-v1_ars|ars|CartPole-v1|5000|100|
+CartPole-v1_trpo|trpo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartPole-v1_trpo/tensorboard
+CartPole-v1_ppo|ppo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartPole-v1_ppo/tensorboard
+CartPole-v1_dqn|dqn|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole-v1_dqn/tensorboard
+CartPole-v1_a2c|a2c|CartPole-v1|25000|100|--tensorboard-log results-logs/CartPole-v1_a2c/tensorboard
+MountainCar-v0_dqn|dqn|MountainCar-v0|10000|100|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
 Pendulum-v1|ddpg_ext|Pendulum-v1|1000|500|
 Pendulum-v1_sb3|ddpg|Pendulum-v1|1000|500|-params learning_rate:'lin_0.001' learning_starts:1000 batch_size:128 policy_kwargs:dict(net_arch=[64,64])
 ROWS
