@@ -174,6 +174,9 @@ def check_environment(args: argparse.Namespace) -> None:
         except ImportError as error:
             raise UserError(f"cannot import the environment package {package!r}: {error}") from error
     if env_id not in gymnasium.registry:
+        # Those that the zoo knows, Atari's among them
+        importlib.import_module("rl_zoo3.import_envs")
+    if env_id not in gymnasium.registry:
         raise UserError(
             f"unknown environment {env_id!r}.{did_you_mean(env_id, gymnasium.registry)}"
             " Environments of another package need --gym-packages PACKAGE."

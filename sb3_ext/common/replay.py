@@ -22,9 +22,11 @@ class FollowingReplay(OffPolicyAlgorithm):
 
     def _resolve_replay_buffer(self) -> tuple[type[ReplayBuffer], dict[str, Any]]:
         """Choose the class and the arguments of the buffer."""
-        return resolve_replay_buffer(
-            self.replay_buffer_class, self.replay_buffer_kwargs, self.n_steps, self.gamma, self.optimize_memory_usage
-        )
+        n_steps, kwargs = self.n_steps, self.replay_buffer_kwargs
+        if self.buffer_size == 1:
+            # The zoo loads agents in this way to play with them; one transition holds no sum of rewards
+            n_steps, kwargs = 1, {name: value for name, value in kwargs.items() if name != "n_steps"}
+        return resolve_replay_buffer(self.replay_buffer_class, kwargs, n_steps, self.gamma, self.optimize_memory_usage)
 
     def _setup_model(self) -> None:
         # SB3 would store the class it selects as if the user had chosen it, and warn about n_steps for a given class

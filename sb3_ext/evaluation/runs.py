@@ -15,7 +15,8 @@ import yaml
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecTransposeImage
 
 from sb3_ext.errors import UserError, mistakes_explained
 
@@ -105,6 +106,9 @@ class Run:
             ) from error
         for kind in ("observation", "action"):
             wanted, found = (getattr(owner, f"{kind}_space") for owner in (model, env))
+            if is_image_space(found) and is_image_space(wanted) and is_image_space_channels_first(wanted):
+                # SB3 trains with the channels in front, and `predict` moves them there
+                found = found if is_image_space_channels_first(found) else VecTransposeImage.transpose_space(found)
             if type(wanted) is not type(found) or wanted.shape != found.shape:
                 raise UserError(
                     f"{str(self.model_path)!r} was trained with {kind}s {_kind_and_shape(wanted)}, but "
