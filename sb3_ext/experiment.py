@@ -100,6 +100,12 @@ class CheckedExperimentManager(ExperimentManager):
             stacking: dict[str, int] = {}
             frame_stack = cast("int | None", self.frame_stack)
             if frame_stack is not None and self._stacks_frames():
+                for kwargs in (self.env_kwargs, self.eval_env_kwargs):
+                    if kwargs.get("stack_num", frame_stack) != frame_stack:
+                        raise UserError(
+                            f"--vec-env native: frame_stack={frame_stack} of the hyperparameters contradicts stack_num="
+                            f"{kwargs['stack_num']} of the environment: set the former with -params frame_stack:..."
+                        )
                 stacking, manager.frame_stack = {"stack_num": frame_stack}, None
             native = functools.partial(manager._native_envs, eval_env=eval_env, log=log, stacking=stacking)
             manager.vec_env_class = native  # type: ignore[assignment]

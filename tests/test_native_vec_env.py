@@ -105,6 +105,15 @@ class TestErrors:
         assert "gravitation" in error_line(*train("--env-kwargs", "gravitation:9.8"), code=1)
         assert not (workdir / "logs").exists()
 
+    def test_two_numbers_of_stacked_frames(
+        self, workdir: Path, train: Callable[..., list[str]], error_line: ErrorLine
+    ) -> None:
+        arguments = train("--env", "MsPacmanPreprocessed-v0", "--env-kwargs", "stack_num:2")
+        (workdir / "own.yml").write_text((CONF % ", frame_stack: 4").replace("default", "atari"))
+        line = error_line(*arguments, code=2)
+        assert "frame_stack=4" in line and "stack_num=2" in line
+        assert not (workdir / "logs").exists()
+
     def test_typing_mistake(self, train: Callable[..., list[str]], error_line: ErrorLine) -> None:
         assert "Did you mean 'native'?" in error_line(*train("--vec-env", "nativ"), code=2)
 

@@ -169,7 +169,10 @@ class PrioritizedSampling(TransitionReplayBuffer):
             raise IndexError(f"update_priorities needs the indices of stored transitions, integers in [0, {stored}).")
         largest = float(errors.max())
         if not math.isfinite(largest):
-            raise RuntimeError("update_priorities got TD errors that are NaN or infinite: the network has diverged.")
+            raise RuntimeError(
+                "update_priorities got TD errors that are NaN or infinite: the network has diverged, or observations "
+                "or rewards are not finite."
+            )
         self._largest_priority = max(self._largest_priority, (largest + self.epsilon) ** self.alpha)
         errors += self.epsilon
         self._priorities.update(places, errors**self.alpha)

@@ -5,16 +5,24 @@ import io
 import pathlib
 from typing import Any, cast
 
+import numpy as np
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.type_aliases import MaybeCallback, TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
 
+from sb3_ext.common.frame_replay import FrameReplayBuffer
+from sb3_ext.common.prioritized_replay import PrioritizedSampling
 from sb3_ext.common.transition_replay import TransitionReplayBuffer
 
 
 class FollowingReplay(OffPolicyAlgorithm):
     """
     Mixin for off-policy algorithms: their replay buffer follows their ``n_steps`` and ``gamma``, also after loading.
+
+    Where ``learn()`` resets the environments, the episodes under way end in the replay buffer as at a time limit. SB3
+    sums n-step returns across such resets.
 
     Put it before the base class: ``class DDPG(FollowingReplay, OffPolicyAlgorithm)``. The arguments of the user stay in
     ``replay_buffer_class``, ``replay_buffer_kwargs`` and ``n_steps``.
@@ -37,6 +45,19 @@ class FollowingReplay(OffPolicyAlgorithm):
             super()._setup_model()
         finally:
             vars(self).update(given)
+        self._check_frame_stack()
+
+    def _check_frame_stack(self) -> None:
+        """Refuse at once what ``FrameReplayBuffer`` would notice at the first transition."""
+        stacked = unwrap_vec_wrapper(self.env, VecFrameStack) if self.env is not None else None
+        if not isinstance(self.replay_buffer, FrameReplayBuffer) or not isinstance(stacked, VecFrameStack):
+            return
+        frames = stacked.stacked_obs.n_stack
+        if self.replay_buffer.n_stack != frames:
+            raise ValueError(
+                f"FrameReplayBuffer: n_stack={self.replay_buffer.n_stack} is not valid, as the environment stacks "
+                f"{frames} frames; pass replay_buffer_kwargs=dict(n_stack={frames})."
+            )
 
     def _convert_train_freq(self) -> None:
         """Refuse what would only fail in the middle of ``learn()``."""
@@ -49,6 +70,31 @@ class FollowingReplay(OffPolicyAlgorithm):
                 f"{name}: train_freq in episodes needs one environment, not {self.n_envs}; count in 'step'."
             )
 
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        buffer = self.replay_buffer
+        if buffer is not None and buffer.buffer_size < self.n_steps:
+            raise ValueError(
+                f"{type(self).__name__}: buffer_size={self.buffer_size} is not valid; to learn with "
+                f"n_steps={self.n_steps} pass an integer >= n_steps * n_envs = {self.n_steps * self.n_envs}."
+            )
+        if reset_num_timesteps or self._last_obs is None:
+            self._end_stored_episodes()
+        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _end_stored_episodes(self) -> None:
+        """Mark the newest transitions as cut short, except with shared observations, where SB3 ends them itself."""
+        buffer = self.replay_buffer
+        if buffer is not None and buffer.size() > 0 and not buffer.optimize_memory_usage:
+            newest = (buffer.pos - 1) % buffer.buffer_size
+            buffer.timeouts[newest] = np.maximum(buffer.timeouts[newest], 1 - buffer.dones[newest])
+
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
         Load a replay buffer; its ``n_steps`` and ``gamma`` become those of the model.
@@ -57,14 +103,22 @@ class FollowingReplay(OffPolicyAlgorithm):
 
         :param path: file written by ``save_replay_buffer``
         :param truncate_last_traj: see ``OffPolicyAlgorithm.load_replay_buffer``
-        :raises ValueError: if the buffer does not fit the model's spaces, number of environments or ``n_steps``
+        :raises ValueError: if the buffer does not fit the model's spaces, number of environments or ``n_steps``, or
+            only one of them has prioritized replay
+        :raises AssertionError: from SB3, if the file holds no replay buffer
         """
         previous = self.replay_buffer
-        super().load_replay_buffer(path, truncate_last_traj)
-        assert self.replay_buffer is not None
         try:
+            super().load_replay_buffer(path, truncate_last_traj)
+            assert self.replay_buffer is not None
             adopt_replay_buffer(self.replay_buffer, self)
-        except ValueError:
+            if isinstance(self.replay_buffer, PrioritizedSampling) != isinstance(previous, PrioritizedSampling):
+                raise ValueError(
+                    f"The replay buffer is a {type(self.replay_buffer).__name__}, that of the model a "
+                    f"{type(previous).__name__}: load the model with the prioritized replay it was saved with, or "
+                    "start from an empty one."
+                )
+        except Exception:
             self.replay_buffer = previous
             raise
 
@@ -87,9 +141,15 @@ def resolve_replay_buffer(
     :param gamma: discount factor
     :param optimize_memory_usage: whether SB3's ``ReplayBuffer`` shall store each observation once
     :return: the class and a fresh dictionary of arguments
-    :raises ValueError: if the buffer has no n-step returns though ``n_steps > 1``,
+    :raises ValueError: if the class is no replay buffer, has no n-step returns though ``n_steps > 1``,
         or ``replay_buffer_kwargs`` contradicts ``n_steps`` or ``gamma``
     """
+    if replay_buffer_class is not None and not (
+        isinstance(replay_buffer_class, type) and issubclass(replay_buffer_class, ReplayBuffer)
+    ):
+        raise ValueError(
+            f"replay_buffer_class={replay_buffer_class!r} is not valid; pass None or a subclass of SB3's ReplayBuffer."
+        )
     if replay_buffer_class is None:
         replay_buffer_class = ReplayBuffer if optimize_memory_usage else TransitionReplayBuffer
     kwargs = dict(replay_buffer_kwargs)
@@ -114,8 +174,8 @@ def adopt_replay_buffer(replay_buffer: ReplayBuffer, algorithm: OffPolicyAlgorit
 
     :param replay_buffer: the buffer read; its ``n_steps`` and ``gamma`` are updated if it has them
     :param algorithm: the algorithm that will use it
-    :raises ValueError: if the buffer was filled with another number of environments or from other spaces, or has no
-        n-step returns
+    :raises ValueError: if the buffer was filled with another number of environments or from other spaces, has no
+        n-step returns, or no room for one
     """
     for name in ("observation_space", "action_space"):
         stored, expected = getattr(replay_buffer, name), getattr(algorithm, name)
@@ -127,6 +187,11 @@ def adopt_replay_buffer(replay_buffer: ReplayBuffer, algorithm: OffPolicyAlgorit
         raise ValueError(
             f"The replay buffer holds transitions of {replay_buffer.n_envs} environments but the model has "
             f"{algorithm.n_envs}; load the model with an env of {replay_buffer.n_envs} environments."
+        )
+    if replay_buffer.buffer_size < algorithm.n_steps:
+        raise ValueError(
+            f"The replay buffer has room for {replay_buffer.buffer_size} transitions of each environment, fewer than "
+            f"n_steps={algorithm.n_steps}; load the model with smaller n_steps, or start from an empty buffer."
         )
     if isinstance(replay_buffer, NStepReplayBuffer) or hasattr(replay_buffer, "n_steps"):
         vars(replay_buffer).update(n_steps=algorithm.n_steps, gamma=algorithm.gamma)

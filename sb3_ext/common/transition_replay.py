@@ -57,6 +57,7 @@ class TransitionReplayBuffer(ReplayBuffer):
         n_steps: int = 1,
         gamma: float = 0.99,
     ) -> None:
+        needed = n_steps * n_envs if is_integer(n_steps, 1) else n_envs
         check_hyperparameters(
             type(self).__name__,
             locals(),
@@ -68,8 +69,8 @@ class TransitionReplayBuffer(ReplayBuffer):
                     "False; FrameReplayBuffer stores each frame of an image once",
                 ),
                 "buffer_size": (
-                    is_integer(buffer_size, 1) and max(buffer_size // n_envs, 1) >= n_steps,
-                    f"an integer >= n_steps * n_envs = {n_steps * n_envs}",
+                    is_integer(buffer_size, 1) and max(buffer_size // n_envs, 1) * n_envs >= needed,
+                    f"an integer >= n_steps * n_envs = {needed}",
                 ),
             },
         )

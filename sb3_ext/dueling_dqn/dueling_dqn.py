@@ -18,9 +18,11 @@ from stable_baselines3.dqn.dqn import DQN
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch.nn import functional as F
 
+from sb3_ext.common.frame_replay import FrameReplayBuffer
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
 from sb3_ext.common.prioritized_replay import PrioritizedReplayBufferSamples, PrioritizedSampling, prioritize
 from sb3_ext.common.replay import FollowingReplay
+from sb3_ext.common.transition_replay import TransitionReplayBuffer
 from sb3_ext.common.updates import gradient_step, soft_update
 from sb3_ext.dueling_dqn.exploration import EXPLORATION_DECAYS, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import CnnPolicy, DuelingPolicy, MlpPolicy, MultiInputPolicy
@@ -70,7 +72,7 @@ class DuelingDQN(FollowingReplay, DQN):
         :class:`~sb3_ext.common.frame_replay.FrameReplayBuffer` stores each frame of stacked images once. A buffer that
         takes ``n_steps`` and ``gamma`` always receives those of the algorithm
     :param replay_buffer_kwargs: keyword arguments of the replay buffer, e.g. ``alpha``, ``beta`` and ``epsilon`` of
-        :class:`~sb3_ext.common.prioritized_replay.PrioritizedReplayBuffer`
+        :class:`~sb3_ext.common.prioritized_replay.PrioritizedReplayBuffer`, which our other buffers leave aside
     :param optimize_memory_usage: store each observation once, see SB3's ``ReplayBuffer``; neither with
         ``n_steps > 1`` nor with prioritized replay
     :param n_steps: rewards summed before bootstrapping, at least 1
@@ -176,6 +178,7 @@ class DuelingDQN(FollowingReplay, DQN):
 
     def _check_hyperparameters(self) -> None:
         """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
+        ours = issubclass(self.policy_class, DuelingPolicy)
         check_hyperparameters(
             type(self).__name__,
             vars(self),
@@ -206,9 +209,13 @@ class DuelingDQN(FollowingReplay, DQN):
                     "replay_buffer_class=FrameReplayBuffer",
                 ),
                 "dueling": (
-                    not self.dueling or issubclass(self.policy_class, DuelingPolicy),
-                    f"False, or a policy derived from DuelingPolicy, not {self.policy_class.__name__}",
+                    isinstance(self.dueling, bool) and (ours or not self.dueling),
+                    "True or False"
+                    if ours
+                    else f"False, or a policy derived from DuelingPolicy, not {self.policy_class.__name__}",
                 ),
+                "double_q": (isinstance(self.double_q, bool), "True or False"),
+                "prioritized_replay": (isinstance(self.prioritized_replay, bool), "True or False"),
             },
         )
 
@@ -217,7 +224,12 @@ class DuelingDQN(FollowingReplay, DQN):
 
     def _resolve_replay_buffer(self) -> tuple[type[ReplayBuffer], dict[str, Any]]:
         replay_buffer_class, kwargs = super()._resolve_replay_buffer()
-        return prioritize(replay_buffer_class) if self.prioritized_replay else replay_buffer_class, kwargs
+        if self.prioritized_replay:
+            return prioritize(replay_buffer_class), kwargs
+        if replay_buffer_class in (TransitionReplayBuffer, FrameReplayBuffer):
+            # a switch may be turned off, by a search too, without a change of the other arguments
+            kwargs = {name: value for name, value in kwargs.items() if name not in ("alpha", "beta", "epsilon")}
+        return replay_buffer_class, kwargs
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()

@@ -3,6 +3,8 @@
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import LinearSchedule
 
+from sb3_ext.common.hyperparameters import is_real
+
 EXPLORATION_DECAYS = ("linear", "exponential")
 
 
@@ -36,7 +38,7 @@ def make_exploration_schedule(decay: str | Schedule, start: float, end: float, e
     :raises ValueError: if an exponential decay starts or ends at 0, or a given function leaves [0, 1]
     """
     if callable(decay):
-        if not all(0 <= decay(progress) <= 1 for progress in (1.0, 0.5, 0.0)):
+        if not all(is_real(decay(progress), 0, 1) for progress in (1.0, 0.5, 0.0)):
             raise ValueError("exploration_decay must return a probability in [0, 1] for a progress in [0, 1].")
         return decay
     if decay == "linear":

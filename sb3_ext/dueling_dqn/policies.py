@@ -49,6 +49,10 @@ class Convolutions(BaseFeaturesExtractor):
         height, width, channels = observation_space.shape
         if self.channels_first:
             channels, height, width = observation_space.shape
+        if not layers or not all(len(layer) == 3 and all(is_integer(size, 1) for size in layer) for layer in layers):
+            raise ValueError(
+                f"Convolutions: layers={layers!r} is not valid; pass (filters, kernel size, stride) of each, all >= 1."
+            )
         modules: list[nn.Module] = []
         for filters, kernel, stride in layers:
             modules += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]

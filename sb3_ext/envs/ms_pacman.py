@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real
 from sb3_ext.wrappers.ms_pacman import (
     CROP,
     MS_PACMAN,
@@ -74,6 +74,7 @@ def MsPacmanAtariEnv(
     :return: the environment
     :raises ValueError: if an argument is out of its range
     """
+    _check_emulator("MsPacmanAtariEnv", repeat_action_probability, full_action_space, max_num_frames_per_episode)
     env = AtariEnv(
         "ms_pacman",
         frameskip=1,
@@ -156,14 +157,16 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
         owner = type(self).__name__
+        _check_emulator(owner, repeat_action_probability, full_action_space, max_num_frames_per_episode)
         modes = [mode.value for mode in AutoresetMode]
         mode = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
         check_hyperparameters(
             owner,
-            {"num_envs": num_envs, "stack_num": stack_num, "render_mode": render_mode, "autoreset_mode": mode},
+            {**locals(), "autoreset_mode": mode},
             {
                 "num_envs": (is_integer(num_envs, 1), "an integer >= 1"),
                 "stack_num": (is_integer(stack_num, 1), "an integer >= 1"),
+                "num_threads": (is_integer(num_threads, 0), "an integer >= 0"),
                 "render_mode": (render_mode is None, "None, and render a single environment"),
                 "autoreset_mode": (mode in modes, f"one of {', '.join(modes)}"),
             },
@@ -196,7 +199,8 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
             reward_clipping=False,
             use_fire_reset=False,
         )
-        self.single_action_space = self._emulator.single_action_space
+        self._n_actions = 18 if full_action_space else 9
+        self.single_action_space = spaces.Discrete(self._n_actions)
         self.single_observation_space = spaces.Box(0, 255, (stack_num, *self._reduce.shape), np.uint8)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -218,7 +222,7 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
             seed, one that has just lost a life goes on
         :return: observations and infos of all games
         :raises RuntimeError: if the first reset has a mask
-        :raises ValueError: if the mask or the seeds have another shape
+        :raises ValueError: if the mask or the seeds have another shape, or a seed is out of its range
         """
         mask = (options or {}).get("reset_mask")
         chosen: BoolArray = np.ones(self.num_envs, np.bool_) if mask is None else np.asarray(mask)
@@ -226,18 +230,29 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
             raise ValueError(f"reset_mask must be {self.num_envs} truth values, got {mask!r}")
         if self._infos is None and not chosen.all():
             raise RuntimeError("call reset() without reset_mask first")
-        seeds = seed if seed is None or isinstance(seed, int) else np.asarray(seed)
+        seeds = None if seed is None else self._seeds(seed)
         continued = chosen & self._life_lost if mask is not None and seed is None else np.zeros_like(chosen)
         return self._begin(chosen, chosen & ~continued, seeds)
 
+    def _seeds(self, seed: int | Sequence[int]) -> npt.NDArray[np.int64]:
+        """List the seed of each game, shape (n,)."""
+        seeds = np.asarray(seed)
+        if seeds.ndim == 0:
+            seeds = seeds + np.arange(self.num_envs)
+        if seeds.shape != (self.num_envs,) or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() >= 2**31:
+            raise ValueError(f"seed={seed!r} is not valid; pass one or {self.num_envs} integers >= 0 and below 2^31.")
+        return seeds.astype(np.int64)
+
     def _begin(
-        self, episodes: BoolArray, games: BoolArray, seeds: int | npt.NDArray[Any] | None = None
+        self, episodes: BoolArray, games: BoolArray, seeds: npt.NDArray[np.int64] | None = None
     ) -> tuple[Frames, dict[str, Any]]:
         """Begin episodes, of which some begin new games."""
         stacks = self._stacks.copy()
         stacks[episodes, :-1] = 0
         if games.any():
-            screens, self._infos = self._emulator.reset(seed=seeds, options={"reset_mask": games})
+            screens, self._infos = self._emulator.reset(
+                seed=None if seeds is None else seeds[games], options={"reset_mask": games}
+            )
             stacks[games, -1] = self._reduce(screens[games, 0])
             self._note_new_games(games)
         self._stacks = stacks
@@ -249,13 +264,17 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         """
         Play ``frame_skip`` frames in every game.
 
-        :param actions: shape (n,), from 0 to 8
+        :param actions: shape (n,), from 0 to 8, or 17 with ``full_action_space``
         :return: observations (n, stack_num, 88, 80), rewards (n,), terminated (n,), truncated (n,), info (see the
             class)
+        :raises ValueError: if an action is out of its range
         :raises RuntimeError: if the games have not begun, or with ``DISABLED`` some have ended
         """
         if self._infos is None:
             raise RuntimeError("call reset() before step()")
+        # The emulator reads beyond its table for any other action.
+        if not 0 <= actions.min() <= actions.max() < self._n_actions:
+            raise ValueError(f"actions={actions} are not valid; pass integers from 0 to {self._n_actions - 1}.")
         begun = self._finished
         some_begin = bool(begun.any())
         if some_begin:
@@ -293,3 +312,20 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
     def _info(self) -> dict[str, Any]:
         assert self._infos is not None
         return {**self._infos, "score": self._scores.copy()}
+
+
+def _check_emulator(owner: str, repeat_action_probability: float, full_action_space: bool, max_frames: int) -> None:
+    """Check what the emulator takes as it is."""
+    check_hyperparameters(
+        owner,
+        {
+            "repeat_action_probability": repeat_action_probability,
+            "full_action_space": full_action_space,
+            "max_num_frames_per_episode": max_frames,
+        },
+        {
+            "repeat_action_probability": (is_real(repeat_action_probability, 0, 1), "a number in [0, 1]"),
+            "full_action_space": (isinstance(full_action_space, (bool, np.bool_)), "True or False"),
+            "max_num_frames_per_episode": (is_integer(max_frames, 1), "an integer >= 1"),
+        },
+    )

@@ -205,6 +205,7 @@ def test_dqn_learns_the_same_with_it() -> None:
     [
         ({"n_steps": 0}, "n_steps=0"),
         ({"n_steps": 2.0}, "n_steps=2.0"),
+        ({"n_steps": None}, "n_steps=None"),
         ({"gamma": 1.1}, "gamma=1.1"),
         ({"gamma": float("nan")}, "gamma=nan"),
         ({"optimize_memory_usage": True}, "FrameReplayBuffer"),

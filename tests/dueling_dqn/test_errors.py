@@ -9,10 +9,13 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv, IdentityEnv, IdentityEnvBox
+from stable_baselines3.common.save_util import save_to_pkl
+from stable_baselines3.common.vec_env import VecFrameStack
 from stable_baselines3.dqn import MlpPolicy as PlainPolicy
 from stable_baselines3.her import HerReplayBuffer
 
 from sb3_ext import DuelingDQN
+from sb3_ext.common.frame_replay import FrameReplayBuffer
 from sb3_ext.dueling_dqn import Convolutions
 
 
@@ -39,6 +42,12 @@ BAD: list[tuple[str, Any]] = [
     ("exploration_final_eps", -0.1),
     ("exploration_decay", "cosine"),
     ("exploration_decay", lambda progress: 2 * progress),
+    ("exploration_decay", lambda progress: "half"),
+    ("dueling", "no"),
+    ("double_q", 0),
+    ("prioritized_replay", "no"),
+    ("replay_buffer_class", "FrameReplayBuffer"),
+    ("replay_buffer_class", int),
     ("max_grad_norm", 0.0),
     ("loss", "mae"),
     ("loss", ["mse"]),
@@ -99,6 +108,9 @@ def test_bad_net_arch(net_arch: Any) -> None:
 def test_images_must_be_images() -> None:
     with pytest.raises(ValueError, match="three-dimensional image"):
         make("CartPole-v1", "CnnPolicy", policy_kwargs={})
+    for layers in ([], [(8, 5)], [(8, 5, 0)], [(-8, 5, 1)]):
+        with pytest.raises(ValueError, match=r"layers=.* is not valid"):
+            make(FakeImageEnv(2, 36, 36), "CnnPolicy", policy_kwargs={"features_extractor_kwargs": {"layers": layers}})
     with pytest.raises(ValueError, match="do not fit into an image"):
         make(FakeImageEnv(2, 20, 20), "CnnPolicy", policy_kwargs={})
     with pytest.raises(ValueError, match="normalize_images=False"):
@@ -119,3 +131,41 @@ def test_buffer_of_other_observations(tmp_path: pathlib.Path) -> None:
     model = make("MountainCar-v0", prioritized_replay=True)
     with pytest.raises(ValueError, match=r"has the observation_space Box.*the model Box"):
         model.load_replay_buffer(tmp_path / "buffer")
+
+
+def test_frames_are_those_the_environment_stacks() -> None:
+    def stacked(channels: int) -> VecFrameStack:
+        return VecFrameStack(make_vec_env(lambda: FakeImageEnv(2, 36, 36, n_channels=channels)), 4)
+
+    options: dict[str, Any] = {"policy": "CnnPolicy", "policy_kwargs": {}, "replay_buffer_class": FrameReplayBuffer}
+    for channels, kwargs in ((1, {"n_stack": 2}), (3, {})):
+        with pytest.raises(ValueError, match=r"the environment stacks 4 frames; pass .*n_stack=4"):
+            make(stacked(channels), replay_buffer_kwargs=kwargs, **options)
+    make(stacked(3), replay_buffer_kwargs={"n_stack": 4}, **options)
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_buffer_of_the_other_kind_of_replay(prioritized: bool, tmp_path: pathlib.Path) -> None:
+    make(prioritized_replay=prioritized).save_replay_buffer(tmp_path / "buffer")
+    model = make(prioritized_replay=not prioritized)
+    own = model.replay_buffer
+    with pytest.raises(ValueError, match="with the prioritized replay it was saved with"):
+        model.load_replay_buffer(tmp_path / "buffer")
+    assert model.replay_buffer is own
+
+
+def test_buffer_without_room_for_a_return(tmp_path: pathlib.Path) -> None:
+    make(buffer_size=4).save_replay_buffer(tmp_path / "buffer")
+    with pytest.raises(ValueError, match=r"room for 4 transitions .* fewer than n_steps=5"):
+        make(n_steps=5).load_replay_buffer(tmp_path / "buffer")
+    with pytest.raises(ValueError, match=r"buffer_size=1 is not valid; to learn with n_steps=3"):
+        make(buffer_size=1, n_steps=3).learn(10)
+
+
+def test_file_without_a_buffer(tmp_path: pathlib.Path) -> None:
+    save_to_pkl(tmp_path / "no_buffer", {"observations": 1})
+    model = make()
+    own = model.replay_buffer
+    with pytest.raises(AssertionError, match="must inherit from ReplayBuffer"):
+        model.load_replay_buffer(tmp_path / "no_buffer")
+    assert model.replay_buffer is own

@@ -230,6 +230,17 @@ def test_prioritized_replay_chooses_the_buffer(given: Any, expected: Any) -> Non
     assert type(model.replay_buffer) is expected and model.replay_buffer_class is given
 
 
+@pytest.mark.parametrize("replay_buffer_class", [None, FrameReplayBuffer])
+def test_prioritized_replay_is_turned_off_alone(replay_buffer_class: Any) -> None:
+    """A search turns it off under the arguments that a hyperparameter file gives."""
+    env = VecFrameStack(make_vec_env(lambda: FakeImageEnv(2, 36, 36, n_channels=1)), 4)
+    options = {"replay_buffer_class": replay_buffer_class, "replay_buffer_kwargs": {"alpha": 0.5, "beta": 0.4}}
+    model = make(env, "CnnPolicy", policy_kwargs={}, prioritized_replay=False, **options)
+    assert not isinstance(model.replay_buffer, PrioritizedReplayBuffer | PrioritizedFrameReplayBuffer)
+    with pytest.raises(TypeError, match="alfa"):
+        make(replay_buffer_kwargs={"alfa": 0.5})
+
+
 def test_replay_buffer_follows_n_steps_and_gamma_at_load(tmp_path: pathlib.Path) -> None:
     model = make(n_steps=3, gamma=0.9, prioritized_replay=True).learn(30)
     for changes, expected in (({"gamma": 0.5}, (3, 0.5)), ({"n_steps": 5}, (5, 0.9)), ({"n_steps": 1}, (1, 0.9))):
@@ -240,3 +251,49 @@ def test_replay_buffer_follows_n_steps_and_gamma_at_load(tmp_path: pathlib.Path)
 def test_number_of_environments_may_change_at_load(tmp_path: pathlib.Path) -> None:
     model = make(identity_vec_env(4), prioritized_replay=True).learn(60)
     assert save_and_load(model, tmp_path, identity_vec_env(1)).learn(60).num_timesteps == 60
+
+
+class Counter(IdentityEnv[int]):
+    """Rewards count the steps since the last reset."""
+
+    def reset(self, **kwargs: Any) -> Any:
+        self.steps = 0
+        return super().reset(**kwargs)
+
+    def step(self, action: Any) -> Any:
+        observation, _, *rest = super().step(action)
+        self.steps += 1
+        return observation, float(self.steps), *rest
+
+
+@pytest.mark.parametrize("handled", [True, False])
+@pytest.mark.parametrize("replay_buffer_class", [None, NStepReplayBuffer, PrioritizedReplayBuffer])
+def test_no_return_runs_on_where_learn_resets(replay_buffer_class: Any, handled: bool, tmp_path: pathlib.Path) -> None:
+    """Episodes have four steps, each run six of them: the second episode is cut after two."""
+    env = make_vec_env(lambda: Counter(dim=2, ep_length=4), n_envs=2)
+    kwargs: dict[str, Any] = {
+        "n_steps": 3,
+        "gamma": 1.0,
+        "learning_starts": 100,
+        "replay_buffer_class": replay_buffer_class,
+        "replay_buffer_kwargs": {"handle_timeout_termination": handled},
+    }
+    model = make(env, train_freq=1, **kwargs).learn(12)
+    model.save_replay_buffer(tmp_path / "buffer")
+    loaded = save_and_load(model, tmp_path, env)
+    loaded.load_replay_buffer(tmp_path / "buffer")
+    for again, reset in ((model, True), (loaded, False)):
+        again.learn(8, reset_num_timesteps=reset)
+        assert again.replay_buffer is not None and again.replay_buffer.pos == 10
+        sample = again.replay_buffer._get_samples(np.arange(10))
+        assert sample.rewards[:, 0].tolist() == [6, 9, 7, 4, 3, 2, 6, 9, 7, 4]
+        # the episodes themselves end at a time limit
+        assert sample.dones[:, 0].tolist() == ([0] * 10 if handled else [0, 1, 1, 1, 0, 0, 0, 1, 1, 1])
+
+
+def test_returns_run_on_where_learn_does_not_reset() -> None:
+    env = make_vec_env(lambda: Counter(dim=2, ep_length=4))
+    model = make(env, train_freq=1, n_steps=3, gamma=1.0, learning_starts=100).learn(6)
+    model.learn(2, reset_num_timesteps=False)
+    assert model.replay_buffer is not None
+    assert model.replay_buffer._get_samples(np.arange(8)).rewards[:, 0].tolist() == [6, 9, 7, 4, 6, 9, 7, 4]

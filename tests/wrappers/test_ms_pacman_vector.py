@@ -141,6 +141,11 @@ class TestReset:
         frames = [env.reset(seed=seed)[1]["episode_frame_number"].tolist() for seed in (5, 5, 6, [6, 7])]
         assert frames[0] == frames[1] and frames[0][1] == frames[2][0] and frames[2] == frames[3]
         assert frames[0][0] != frames[0][1]
+        mask = np.array([False, True])
+        for seed in (5, [6, 6], np.int64(5)):
+            env.reset(seed=0)
+            _, infos = env.reset(seed=seed, options={"reset_mask": mask})
+            assert infos["episode_frame_number"][1] == frames[0][1]
 
     def test_time_limit(self) -> None:
         env = MsPacmanVectorEnv(2, noop_max=0, max_num_frames_per_episode=20)
@@ -184,6 +189,10 @@ class TestErrors:
             ({"noop_max": -1}, "noop_max=-1"),
             ({"frame_skip": 0}, "frame_skip=0"),
             ({"crop": (10, 5)}, "crop=(10, 5)"),
+            ({"num_threads": -1}, "num_threads=-1"),
+            ({"repeat_action_probability": 2}, "repeat_action_probability=2"),
+            ({"full_action_space": "no"}, "full_action_space='no'"),
+            ({"max_num_frames_per_episode": 0}, "max_num_frames_per_episode=0"),
             ({"render_mode": "human"}, "render a single environment"),
             ({"autoreset_mode": "sometimes"}, "NextStep, SameStep, Disabled"),
         ],
@@ -203,6 +212,18 @@ class TestErrors:
         env.step(np.zeros(2, int))
         with pytest.raises(RuntimeError, match="reset_mask"):
             env.step(np.zeros(2, int))
+
+    @pytest.mark.parametrize("chosen", [[0, 9], [-1, 0]])
+    def test_actions(self, chosen: list[int]) -> None:
+        env = MsPacmanVectorEnv(2)
+        env.reset()
+        with pytest.raises(ValueError, match="integers from 0 to 8"):
+            env.step(np.array(chosen))
+
+    @pytest.mark.parametrize("seed", [-1, 2**31 - 1, [1, 2, 3], [1, None], 1.5])
+    def test_seeds(self, seed: Any) -> None:
+        with pytest.raises(ValueError, match="one or 2 integers >= 0"):
+            MsPacmanVectorEnv(2).reset(seed=seed)
 
     @pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones(2), [1, 0]])
     def test_mask(self, mask: Any) -> None:
