@@ -23,7 +23,7 @@ AdSpendShock-v0_td3|td3|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-env
 AdSpendShock-v0_tqc|tqc|AdSpendShock-v0|10000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendUncertain-v0_ppo_lstm|ppo_lstm|AdSpendUncertain-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendShock-v0|ddpg_ext|AdSpendShock-v0|5000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
-CartPole-v1_reinforce|reinforce|CartPole-v1|2500|100|
+CartPole-v1_reinforce|reinforce|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole-v1_reinforce/tensorboard
 CartPole-v1_genetic|genetic|CartPole-v1|100000|100|
 CartPole-v1_ppo_penalty|ppo_penalty|CartPole-v1|10000|100|
 Acrobot-v1_reinforce|reinforce|Acrobot-v1|10000|100|
