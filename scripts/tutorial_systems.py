@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 import itertools
 import os
 import sys
@@ -139,6 +140,7 @@ def main() -> int:
     parser.add_argument("-P", "--progress", action="store_true", help="show a progress bar")
     args = parser.parse_args()
     register()
+    importlib.import_module("rl_zoo3.import_envs")  # Atari's ids
     try:
         chapters = read_systems(args.docs / "tutorial_systems.yml")
         trainings = read_trainings(ROOT / "scripts" / "results.sh")

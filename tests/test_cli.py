@@ -294,7 +294,7 @@ class TestWrongInput:
             ([*TRAIN, "-params", "policy_kwargs:dict(net_arch=[-3])"], "negative"),
             ([*TRAIN, "-params", "policy_kwargs:dict(activation_fn='relu')"], "str"),
             ([*TRAIN, "-params", "buffer_size:10**15"], "allocate"),
-            ([*TRAIN, "-params", "n_steps:3", "replay_buffer_class:3"], "int"),
+            ([*TRAIN, "-params", "n_steps:3", "replay_buffer_class:3"], "replay_buffer_class=3"),
             ([*TRAIN, "-params", "policy_kwargs:'dict(net_arch=[64)'"], "not a valid Python expression"),
             ([*TRAIN, "-params", "policy_kwargs:'dict(net_arch=wide)'"], "name 'wide' is not defined"),
             ([*TRAIN, "--env-kwargs", "no_such_option:1"], "no_such_option"),

@@ -1,6 +1,7 @@
 """Genetic search learns."""
 
 import pytest
+from algorithm_battery import seeded
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -10,7 +11,8 @@ from sb3_ext.genetic import GeneticSearch
 
 @pytest.mark.parametrize(("box", "policy"), [(False, "LinearPolicy"), (True, "MlpPolicy")])
 def test_learns_the_identity_task(box: bool, policy: str) -> None:
-    env = make_vec_env(lambda: IdentityEnvBox(eps=0.2, ep_length=10) if box else IdentityEnv(5, ep_length=10), n_envs=5)
+    make = (lambda: IdentityEnvBox(eps=0.2, ep_length=10)) if box else (lambda: IdentityEnv(5, ep_length=10))
+    env = seeded(make_vec_env(make, n_envs=5))
     kwargs = {"net_arch": [8]} if policy == "MlpPolicy" else {}
     model = GeneticSearch(policy, env, 20, 4, mutation_std=0.3, n_eval_episodes=2, policy_kwargs=kwargs, seed=0)
     untrained, _ = evaluate_policy(model, env, n_eval_episodes=10)

@@ -292,7 +292,8 @@ class _Polytope:
         """The budget spread alike over periods and channels, as far as the bounds allow."""
         plan = np.clip(self.budget / self.low.size, self.low, self.cap)
         above = (plan - self.low).sum()
-        return np.asarray(self.low + (plan - self.low) * min(1.0, (self.budget - self.low.sum()) / max(above, 1e-300)))
+        share = min(1.0, (self.budget - self.low.sum()) / max(above, 1e-300))
+        return np.minimum(self.low + (plan - self.low) * share, self.cap)
 
     def starts(self, relaxed: FloatArray, efficient: FloatArray, pulses: Sequence[FloatArray]) -> Iterator[FloatArray]:
         """Plans to search from: center, relaxed, pulses, and bursts of each channel at its most efficient spend."""

@@ -230,6 +230,13 @@ def test_s_shaped_markets_are_bounded(problem: dict[str, Any], seed: int) -> Non
     assert plan.value >= value_of(problem, np.broadcast_to(problem["low"], even.shape)) - 1e-9 * scale
 
 
+def test_an_even_plan_of_all_that_may_be_spent_keeps_the_caps() -> None:
+    low, cap = np.array([24.4, 44.908]), np.array([61.0, 112.27042094])
+    for scale in np.random.default_rng(0).uniform(0.1, 10, 200):
+        even = _Polytope(scale * low, scale * cap, 1.3 * scale * cap.sum(), 1).even()
+        assert np.all(even <= scale * cap)
+
+
 def test_pulsing_beats_even_spend_on_robyns_facebook_curve() -> None:
     """26 weeks at the historical mean earn about 122 920; the same money in five weeks nearly ten times as much."""
     market = Market((replace(FACEBOOK, historical_mean=0.0),), period_days=7.0, tail_periods=4)
