@@ -293,7 +293,7 @@ class _Polytope:
         plan = np.clip(self.budget / self.low.size, self.low, self.cap)
         above = (plan - self.low).sum()
         share = min(1.0, (self.budget - self.low.sum()) / max(above, 1e-300))
-        return np.minimum(self.low + (plan - self.low) * share, self.cap)
+        return np.asarray(np.minimum(self.low + (plan - self.low) * share, self.cap))
 
     def starts(self, relaxed: FloatArray, efficient: FloatArray, pulses: Sequence[FloatArray]) -> Iterator[FloatArray]:
         """Plans to search from: center, relaxed, pulses, and bursts of each channel at its most efficient spend."""
