@@ -67,7 +67,8 @@ class Replanner:
     :param periods: Length of a whole campaign.
     :param low: Smallest spend per channel and period, shape (N,), money.
     :param cap: Largest spend per channel and period, shape (N,), money.
-    :param tolerance: Gap to stop at, relative to what the rest of the campaign can still earn.
+    :param tolerance: Gap to stop at, relative to what the rest of the campaign can still earn over the smallest spends,
+        or over spending nothing if that is less: smallest spends may earn much of it, or lose money.
     """
 
     def __init__(
@@ -107,12 +108,12 @@ class Replanner:
         objective = _Objective(self._market, rest, self._demand[rest.period :])
         spare = rest.budget - self._low.sum() * objective.shape[2]
         plans = np.broadcast_to(low, objective.shape).copy()
-        idle = objective.value(plans)
+        idle = np.stack([objective.value(plans), objective.value(np.zeros_like(plans))])
         finished = _frank_wolfe_gap(plans - low, width, spare, objective.gradient(plans)) <= 0.0
         rows = np.flatnonzero(~finished)
         if not rows.size:
             return plans, finished
-        objective, spare, idle = objective.of(rows), spare[rows], idle[rows]
+        objective, spare, idle = objective.of(rows), spare[rows], idle[:, rows]
         share = np.minimum(0.5, 0.5 * spare / (width.sum() * objective.shape[2]))
         above = share[:, None, None] * np.broadcast_to(width, objective.shape)
         gap = _frank_wolfe_gap(above, width, spare, objective.gradient(low + above))
@@ -121,14 +122,14 @@ class Replanner:
             spend = low + iterate.above
             gradient = objective.gradient(spend)
             gap = _frank_wolfe_gap(iterate.above, width, spare, gradient)
-            worth = np.maximum(np.abs(objective.value(spend) - idle), _LEAST_WORTH * spare)
+            worth = np.maximum(np.abs(objective.value(spend) - idle).min(axis=0), _LEAST_WORTH * spare)
             done = gap <= self._tolerance * worth
             plans[rows[done]] = spend[done]
             finished[rows[done]] = True
             keep = np.flatnonzero(~done & np.isfinite(gap))
             if not keep.size:
                 break
-            rows, objective, spare, idle = rows[keep], objective.of(keep), spare[keep], idle[keep]
+            rows, objective, spare, idle = rows[keep], objective.of(keep), spare[keep], idle[:, keep]
             iterate = iterate.of(keep)
             iterate = iterate.step(gradient[keep], objective.curvature(low + iterate.above), width, spare)
         return plans, finished
