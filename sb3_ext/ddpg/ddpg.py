@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
@@ -21,6 +22,8 @@ from stable_baselines3.common.type_aliases import (
 from stable_baselines3.common.utils import FloatSchedule, get_parameters_by_name, update_learning_rate
 from torch.nn import functional as F
 
+from sb3_ext.common.acting import make_acting
+from sb3_ext.common.compiled import COMPILE_MODES, make_update
 from sb3_ext.common.hyperparameters import (
     check_hyperparameters,
     is_float_box,
@@ -30,7 +33,7 @@ from sb3_ext.common.hyperparameters import (
     make_schedule,
 )
 from sb3_ext.common.replay import FollowingReplay
-from sb3_ext.common.updates import gradient_step, soft_update
+from sb3_ext.common.updates import make_gradient_step, soft_update
 from sb3_ext.ddpg.policies import Actor, CnnPolicy, Critic, DDPGPolicy, MlpPolicy, MultiInputPolicy
 
 SelfDDPG = TypeVar("SelfDDPG", bound="DDPG")
@@ -86,6 +89,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
     :param critic_weight_decay: ``weight_decay`` of the critic's optimizer, at least 0 (with Adam the paper's L2 term in
         the gradient); 0 leaves what ``policy_kwargs["optimizer_kwargs"]`` says. The actor is never affected
     :param max_grad_norm: largest gradient norm of each network, above 0; ``None`` for no clipping
+    :param compile: whether to compile the whole update, see :class:`sb3_ext.common.compiled.CompiledUpdate`
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not a ``Box`` with finite bounds
     """
@@ -131,6 +135,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         critic_loss: str = "mse",
         critic_weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
+        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -162,6 +167,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         self.critic_loss = critic_loss
         self.critic_weight_decay = critic_weight_decay
         self.max_grad_norm = max_grad_norm
+        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -189,6 +195,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
                     self.action_noise is None or isinstance(self.action_noise, ActionNoise),
                     "None or an ActionNoise such as NormalActionNoise",
                 ),
+                "compile": (self.compile in COMPILE_MODES, "False, True or 'reduce-overhead'"),
                 "optimize_memory_usage": (
                     not (self.optimize_memory_usage and is_integer(self.n_steps, 2)),
                     f"False, or n_steps=1 instead of {self.n_steps}",
@@ -216,6 +223,9 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
             )
         self._critic_loss_fn = CRITIC_LOSSES[self.critic_loss]
         self._set_critic_optimizer(progress_remaining=1.0)
+        self._descend_critic = make_gradient_step(self.critic.optimizer, self.max_grad_norm)
+        self._descend_actor = make_gradient_step(self.actor.optimizer, self.max_grad_norm)
+        self._run_update = make_update(self._update, [self._descend_critic, self._descend_actor], self.compile)
 
     def _create_aliases(self) -> None:
         self.actor, self.actor_target = self.policy.actor, self.policy.actor_target
@@ -254,7 +264,21 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         noise = self.action_noise
         if isinstance(noise, VectorizedActionNoise) and self.env is not None and noise.n_envs != self.env.num_envs:
             self.action_noise = noise.base_noise
+        plain = type(self.policy)._predict is DDPGPolicy._predict and type(self.actor) is Actor
+        self._act = make_acting(self.actor, self.actor.mu, self.policy._predict, plain)
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Explore: return the actions for the environment, and the same scaled to [-1, 1] for the replay buffer."""
+        if self.num_timesteps < learning_starts:
+            return super()._sample_action(learning_starts, action_noise, n_envs)
+        assert self._last_obs is not None and isinstance(self.action_space, spaces.Box)
+        scaled = self._act(self._last_obs).reshape(-1, *self.action_space.shape)
+        if action_noise is not None:
+            scaled = np.clip(scaled + action_noise(), -1, 1)
+        return self.policy.unscale_action(scaled), scaled
 
     def train(self, gradient_steps: int, batch_size: int = 256) -> None:
         """
@@ -270,15 +294,18 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         self._update_learning_rate(self.actor.optimizer)
         self.logger.record("train/critic_learning_rate", self._set_critic_optimizer(self._current_progress_remaining))
 
+        self._descend_critic.refresh()
+        self._descend_actor.refresh()
+
         losses = []
         for _ in range(gradient_steps):
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
             # n-step buffers give gamma ** (steps really summed) per transition
-            losses.append(self._update(batch, self.gamma if batch.discounts is None else batch.discounts))
+            losses.append(self._run_update(batch, self.gamma if batch.discounts is None else batch.discounts))
         self._n_updates += gradient_steps
 
         # One transfer from the device for the whole call
-        critic_loss, actor_loss = th.stack([th.stack(pair) for pair in losses]).mean(dim=0).tolist()
+        critic_loss, actor_loss = (losses[0] if gradient_steps == 1 else th.stack(losses).mean(dim=0)).tolist()
         if not np.isfinite(critic_loss + actor_loss):
             raise RuntimeError(
                 f"DDPG: critic loss {critic_loss}, actor loss {actor_loss} after {self._n_updates} updates. Check the "
@@ -288,24 +315,22 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         self.logger.record("train/actor_loss", actor_loss)
         self.logger.record("train/critic_loss", critic_loss)
 
-    def _update(
-        self, batch: ReplayBufferSamples | DictReplayBufferSamples, discounts: float | th.Tensor
-    ) -> tuple[th.Tensor, th.Tensor]:
-        """Do one update of every network; return the detached losses of critic and actor."""
+    def _update(self, batch: ReplayBufferSamples | DictReplayBufferSamples, discounts: float | th.Tensor) -> th.Tensor:
+        """Do one update of every network; return the losses of critic and actor, shape (2,), detached."""
         with th.no_grad():
             next_actions = self.actor_target(batch.next_observations)
             next_q = self.critic_target(batch.next_observations, next_actions)
             target_q = batch.rewards + discounts * (1 - batch.dones) * next_q
 
         critic_loss = self._critic_loss_fn(self.critic(batch.observations, batch.actions), target_q)
-        gradient_step(self.critic.optimizer, critic_loss, self.max_grad_norm)
+        self._descend_critic(critic_loss)
 
         actor_loss = -self.critic(batch.observations, self.actor(batch.observations)).mean()
-        gradient_step(self.actor.optimizer, actor_loss, self.max_grad_norm)
+        self._descend_actor(actor_loss)
 
         soft_update(self._target_parameters, self._parameters, self.tau)
         soft_update(self._target_statistics, self._statistics, 1.0)
-        return critic_loss.detach(), actor_loss.detach()
+        return th.stack([critic_loss.detach(), actor_loss.detach()])
 
     def learn(
         self: SelfDDPG,
@@ -329,7 +354,17 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
     def _excluded_save_params(self) -> list[str]:
         networks = ["actor", "actor_target", "critic", "critic_target"]
         tensors = ["_parameters", "_target_parameters", "_statistics", "_target_statistics"]
-        return [*super()._excluded_save_params(), *networks, *tensors, "critic_lr_schedule", "_critic_loss_fn"]
+        return [
+            *super()._excluded_save_params(),
+            *networks,
+            *tensors,
+            "critic_lr_schedule",
+            "_critic_loss_fn",
+            "_descend_critic",
+            "_descend_actor",
+            "_run_update",
+            "_act",
+        ]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "actor.optimizer", "critic.optimizer"], []

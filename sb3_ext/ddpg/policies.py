@@ -3,6 +3,7 @@
 import math
 from typing import Any, ClassVar
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import BaseModel, BasePolicy
@@ -18,7 +19,9 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
+from sb3_ext.common.acting import FloatArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
+from sb3_ext.common.modes import TrainingSwitch
 from sb3_ext.common.updates import lean_optimizer_kwargs
 
 
@@ -28,6 +31,14 @@ class CenteredSigmoid(nn.Module):
     def forward(self, x: th.Tensor) -> th.Tensor:
         """Squash ``x`` of any shape into (-1, 1)."""
         return 2.0 * th.sigmoid(x) - 1.0
+
+    def forward_numpy(self, x: FloatArray) -> FloatArray:
+        """The same in NumPy."""
+        return np.tanh(0.5 * x)
+
+    def parts(self) -> list[nn.Module]:
+        """No further modules."""
+        return []
 
 
 SQUASHERS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": CenteredSigmoid}
@@ -244,6 +255,7 @@ class DDPGPolicy(BasePolicy):
         self.critic_target.load_state_dict(self.critic.state_dict())
         self.actor_target.set_training_mode(False)
         self.critic_target.set_training_mode(False)
+        self._switch = TrainingSwitch(self.actor, self.critic)
         for network in (self.actor, self.critic):
             network.optimizer = self.optimizer_class(
                 network.parameters(),
@@ -272,8 +284,7 @@ class DDPGPolicy(BasePolicy):
 
         :param mode: true for training, false for evaluation
         """
-        self.actor.set_training_mode(mode)
-        self.critic.set_training_mode(mode)
+        self._switch(mode)
         self.training = mode
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

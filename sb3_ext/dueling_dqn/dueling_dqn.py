@@ -1,11 +1,14 @@
 """Deep Q-learning with the improvements that were found after SB3's DQN, each a switch."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import (
     DictReplayBufferSamples,
@@ -15,15 +18,17 @@ from stable_baselines3.common.type_aliases import (
     Schedule,
 )
 from stable_baselines3.dqn.dqn import DQN
-from stable_baselines3.dqn.policies import DQNPolicy
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch.nn import functional as F
 
+from sb3_ext.common.acting import make_acting
+from sb3_ext.common.compiled import COMPILE_MODES, make_update
 from sb3_ext.common.frame_replay import FrameReplayBuffer
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
 from sb3_ext.common.prioritized_replay import PrioritizedReplayBufferSamples, PrioritizedSampling, prioritize
 from sb3_ext.common.replay import FollowingReplay
 from sb3_ext.common.transition_replay import TransitionReplayBuffer
-from sb3_ext.common.updates import gradient_step, soft_update
+from sb3_ext.common.updates import make_gradient_step, soft_update
 from sb3_ext.dueling_dqn.exploration import EXPLORATION_DECAYS, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import CnnPolicy, DuelingPolicy, MlpPolicy, MultiInputPolicy
 
@@ -94,6 +99,7 @@ class DuelingDQN(FollowingReplay, DQN):
     :param loss: ``"huber"`` (threshold 1) or ``"mse"``
     :param exploration_decay: ``"linear"``, ``"exponential"``, or a function from the remaining progress (1 to 0) to the
         probability of a random action, which takes the place of the three numbers above
+    :param compile: whether to compile the whole update, see :class:`sb3_ext.common.compiled.CompiledUpdate`
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not ``Discrete``
     """
@@ -138,6 +144,7 @@ class DuelingDQN(FollowingReplay, DQN):
         prioritized_replay: bool = False,
         loss: str = "huber",
         exploration_decay: str | Schedule = "linear",
+        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -172,6 +179,7 @@ class DuelingDQN(FollowingReplay, DQN):
         self.prioritized_replay = prioritized_replay
         self.loss = loss
         self.exploration_decay = exploration_decay
+        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -203,6 +211,7 @@ class DuelingDQN(FollowingReplay, DQN):
                     "None or a finite number > 0",
                 ),
                 "loss": (self.loss in list(LOSSES), "'huber' or 'mse'"),
+                "compile": (self.compile in COMPILE_MODES, "False, True or 'reduce-overhead'"),
                 "optimize_memory_usage": (
                     not self.optimize_memory_usage or (self.n_steps == 1 and not self.prioritized_replay),
                     "False with n_steps > 1 or prioritized replay; for images there is "
@@ -247,6 +256,8 @@ class DuelingDQN(FollowingReplay, DQN):
             self.exploration_fraction,
         )
         self._loss_fn = LOSSES[self.loss]
+        self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
+        self._run_update = make_update(self._update, [self._descend], self.compile)
 
     def _create_aliases(self) -> None:
         super()._create_aliases()
@@ -278,17 +289,18 @@ class DuelingDQN(FollowingReplay, DQN):
         self._update_learning_rate(self.policy.optimizer)
         if isinstance(replay_buffer, PrioritizedSampling):
             replay_buffer.set_progress(self._current_progress_remaining)
+        self._descend.refresh()
 
         losses = []
         for _ in range(gradient_steps):
             batch: Samples = replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            loss, td_errors = self._update(batch)
+            loss, td_errors = self._run_update(batch)
             losses.append(loss)
             if isinstance(batch, PrioritizedReplayBufferSamples):
                 replay_buffer.update_priorities(batch.indices, td_errors)
         self._n_updates += gradient_steps
 
-        mean_loss = th.stack(losses).mean().item()
+        mean_loss = (losses[0] if gradient_steps == 1 else th.stack(losses).mean()).item()
         if not np.isfinite(mean_loss):
             raise RuntimeError(
                 f"{type(self).__name__}: loss {mean_loss} after {self._n_updates} updates. Check the environment for "
@@ -315,7 +327,7 @@ class DuelingDQN(FollowingReplay, DQN):
             loss = (batch.weights * self._loss_fn(current_q, target_q, reduction="none")).mean()
         else:
             loss = self._loss_fn(current_q, target_q)
-        gradient_step(self.policy.optimizer, loss, self.max_grad_norm)
+        self._descend(loss)
         return loss.detach(), target_q - current_q.detach()
 
     def predict(
@@ -338,12 +350,30 @@ class DuelingDQN(FollowingReplay, DQN):
             return self.policy.predict(observation, state, episode_start, deterministic)
         vectorized = self.policy.is_vectorized_observation(observation)
         first = next(iter(observation.values())) if isinstance(observation, dict) else observation
-        explore = np.random.rand(len(first) if vectorized else 1) < self.exploration_rate
-        actions = np.array([self.action_space.sample() if random else 0 for random in explore])
-        if not explore.all():
-            greedy, state = self.policy.predict(observation, state, episode_start, deterministic)
-            actions = np.where(explore, actions, greedy)
+        actions = self._explore(len(first) if vectorized else 1, lambda: self.policy.predict(observation)[0])
         return actions if vectorized else actions.squeeze(axis=0), state
+
+    def _explore(self, n_envs: int, greedy: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Draw for each environment whether its action is random; return the actions, shape (n_envs,)."""
+        explore = np.random.rand(n_envs) < self.exploration_rate
+        if not explore.any():
+            return np.atleast_1d(greedy())
+        actions = np.array([self.action_space.sample() if random else 0 for random in explore])
+        return actions if explore.all() else np.where(explore, actions, greedy())
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Explore: return the actions for the environment, and the same for the replay buffer."""
+        if self.num_timesteps < learning_starts:
+            return super()._sample_action(learning_starts, action_noise, n_envs)
+        actions = self._explore(n_envs, lambda: self._act(self._last_obs).argmax(axis=1))  # type: ignore[arg-type]
+        return actions, actions
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        plain = type(self.policy)._predict is DQNPolicy._predict and type(self.q_net) is QNetwork
+        self._act = make_acting(self.q_net, self.q_net.q_net, self.q_net, plain)
+        return super()._setup_learn(*args, **kwargs)
 
     def learn(
         self: SelfDuelingDQN,
@@ -366,4 +396,12 @@ class DuelingDQN(FollowingReplay, DQN):
 
     def _excluded_save_params(self) -> list[str]:
         tensors = ["_parameters", "_target_parameters", "batch_norm_stats", "batch_norm_stats_target"]
-        return [*super()._excluded_save_params(), *tensors, "exploration_schedule", "_loss_fn"]
+        return [
+            *super()._excluded_save_params(),
+            *tensors,
+            "exploration_schedule",
+            "_loss_fn",
+            "_descend",
+            "_run_update",
+            "_act",
+        ]

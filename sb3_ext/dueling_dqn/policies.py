@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
@@ -12,7 +13,9 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
+from sb3_ext.common.acting import FloatArray, forward_numpy
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.common.modes import TrainingSwitch
 from sb3_ext.common.updates import lean_optimizer_kwargs
 
 NATURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
@@ -106,6 +109,19 @@ class DuelingHead(nn.Module):
         q_values: th.Tensor = value + advantage - advantage.mean(dim=1, keepdim=True)
         return q_values
 
+    def forward_numpy(self, x: FloatArray) -> FloatArray:
+        """The same in NumPy, to act."""
+        to_value = to_advantage = forward_numpy(self.shared, x)
+        if self.streams is not None:
+            to_value, to_advantage = np.split(forward_numpy(self.streams, to_value), 2, axis=1)
+        value, advantage = forward_numpy(self.value, to_value), forward_numpy(self.advantage, to_advantage)
+        q_values: FloatArray = value + advantage - advantage.mean(axis=1, keepdims=True)
+        return q_values
+
+    def parts(self) -> list[nn.Module]:
+        """Return the modules behind ``forward_numpy``."""
+        return list(self.children())
+
 
 def _scale_gradient(x: th.Tensor, scale: float) -> th.Tensor:
     """Leave the value as it is, and multiply the gradient by ``scale``."""
@@ -170,6 +186,19 @@ class DuelingPolicy(DQNPolicy):
             optimizer_class,
             lean_optimizer_kwargs(optimizer_class, optimizer_kwargs or {}),
         )
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        self._switch = TrainingSwitch(self.q_net)
+
+    def set_training_mode(self, mode: bool) -> None:
+        """
+        Switch batch normalisation and dropout of the network; the target always stays in evaluation mode.
+
+        :param mode: true for training, false for evaluation
+        """
+        self._switch(mode)
+        self.training = mode
 
     def make_q_net(self) -> QNetwork:
         """Build a network from observations to Q-values."""

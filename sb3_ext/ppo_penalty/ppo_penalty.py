@@ -15,7 +15,7 @@ from stable_baselines3.ppo import PPO
 from torch.nn import functional as F
 
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive
-from sb3_ext.common.updates import gradient_step
+from sb3_ext.common.updates import make_gradient_step
 
 SelfPPOPenalty = TypeVar("SelfPPOPenalty", bound="PPOPenalty")
 
@@ -146,6 +146,7 @@ class PPOPenalty(PPO):
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
         ).to(self.device)
         self._old_policy.set_training_mode(False)
+        self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
 
     def train(self) -> None:
         """
@@ -166,7 +167,7 @@ class PPOPenalty(PPO):
                         f"PPOPenalty: loss {loss.item()} after {self._n_updates} epochs. Check the environment for "
                         "non-finite observations and rewards, then lower learning_rate."
                     )
-                gradient_step(self.policy.optimizer, loss, self.max_grad_norm)
+                self._descend(loss)
             self._n_updates += 1
 
         kl = self._rollout_kl()
@@ -237,7 +238,7 @@ class PPOPenalty(PPO):
         )
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_old_policy"]
+        return [*super()._excluded_save_params(), "_old_policy", "_descend"]
 
 
 def mean_kl(old: Distribution, new: Distribution) -> th.Tensor:

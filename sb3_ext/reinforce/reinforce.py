@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from sb3_ext.common.episodes import EpisodeBatch, FloatArray, normalize
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
-from sb3_ext.common.updates import gradient_step
+from sb3_ext.common.updates import make_gradient_step
 
 SelfREINFORCE = TypeVar("SelfREINFORCE", bound="REINFORCE")
 
@@ -177,6 +177,7 @@ class REINFORCE(OnPolicyAlgorithm):
     def _setup_model(self) -> None:
         self._check_hyperparameters()
         super()._setup_model()
+        self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
         """The last batch goes beyond ``total_timesteps``, where schedules would turn negative."""
@@ -293,7 +294,7 @@ class REINFORCE(OnPolicyAlgorithm):
                 f"REINFORCE: loss {loss.item()} after {self._n_updates} updates. Check the environment for non-finite "
                 "observations and rewards, then lower learning_rate or the reward scale."
             )
-        gradient_step(self.policy.optimizer, loss, self.max_grad_norm)
+        self._descend(loss)
 
         self._n_updates += 1
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -331,4 +332,4 @@ class REINFORCE(OnPolicyAlgorithm):
         )
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "episodes"]
+        return [*super()._excluded_save_params(), "episodes", "_descend"]

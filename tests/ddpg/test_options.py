@@ -152,8 +152,8 @@ def test_vec_normalize_feeds_normalised_batches(n_envs: int, monkeypatch: pytest
     env = VecNormalize(make_vec_env(lambda: IdentityEnvBox(5, 9, ep_length=10), n_envs=n_envs))
     model = make(env).learn(60)
     seen: list[th.Tensor] = []
-    update = model._update
-    monkeypatch.setattr(model, "_update", lambda b, d: seen.append(b.observations) or update(b, d))
+    update = model._run_update
+    monkeypatch.setattr(model, "_run_update", lambda b, d: seen.append(b.observations) or update(b, d))
     model.train(1, 256)
     assert model.replay_buffer is not None and model.replay_buffer.observations[:20].min() >= 5
     assert abs(seen[0].mean()) < 0.5

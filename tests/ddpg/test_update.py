@@ -146,9 +146,9 @@ def test_n_step_returns_reach_the_update(monkeypatch: pytest.MonkeyPatch) -> Non
     model = make(CountingEnv(5, terminal=True), n_steps=3, gamma=0.5, learning_starts=5)
     model.learn(5)
     seen: list[tuple[ReplayBufferSamples, th.Tensor]] = []
-    update = model._update
+    update = model._run_update
     monkeypatch.setattr(
-        model, "_update", lambda batch, discounts: seen.append((batch, discounts)) or update(batch, discounts)
+        model, "_run_update", lambda batch, discounts: seen.append((batch, discounts)) or update(batch, discounts)
     )
     model.train(1, 200)
     batch, discounts = seen[0]

@@ -159,8 +159,8 @@ def test_vec_normalize_feeds_normalised_batches(prioritized: bool, monkeypatch: 
     env = VecNormalize(make_vec_env("MountainCar-v0", n_envs=2))
     model = make(env, prioritized_replay=prioritized).learn(60)
     seen: list[Any] = []
-    update = model._update
-    monkeypatch.setattr(model, "_update", lambda batch: seen.append(batch) or update(batch))
+    update = model._run_update
+    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append(batch) or update(batch))
     model.train(1, 256)
     assert model.replay_buffer is not None and model.replay_buffer.observations[:30, :, 1].std() < 0.01
     assert 0.3 < seen[0].observations[:, 1].std() < 3

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from sb3_ext import DuelingDQN
 from sb3_ext.common.prioritized_replay import PrioritizedReplayBufferSamples
+from sb3_ext.common.updates import GradientStep
 from sb3_ext.dueling_dqn.exploration import ExponentialSchedule, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import Convolutions, DuelingHead
 
@@ -35,7 +36,7 @@ class Table(nn.Module):
 def with_tables(online: list[list[float]], target: list[list[float]], **kwargs: Any) -> DuelingDQN:
     model = DuelingDQN("MlpPolicy", "CartPole-v1", learning_rate=0.5, device="cpu", **kwargs)
     model.q_net, model.q_net_target = Table(online), Table(target)  # type: ignore[assignment]
-    model.policy.optimizer = th.optim.SGD(model.q_net.parameters(), lr=0.5)
+    model._descend = GradientStep(th.optim.SGD(model.q_net.parameters(), lr=0.5), model.max_grad_norm)
     return model
 
 
@@ -100,8 +101,8 @@ def test_train_hands_td_errors_to_the_replay_buffer(monkeypatch: pytest.MonkeyPa
     model = DuelingDQN("MlpPolicy", "CartPole-v1", learning_starts=20, prioritized_replay=True, seed=0, device="cpu")
     model.learn(60)
     seen: list[Any] = []
-    update = model._update
-    monkeypatch.setattr(model, "_update", lambda batch: seen.append((batch, update(batch))) or seen[-1][1])
+    update = model._run_update
+    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append((batch, update(batch))) or seen[-1][1])
     model.train(1, 16)
     ((drawn, (_, errors)),) = seen
     buffer: Any = model.replay_buffer

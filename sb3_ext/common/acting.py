@@ -1,0 +1,101 @@
+"""Acting on a few observations without the cost of PyTorch's operations, which is that of hundreds of them."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.policies import BaseModel
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.utils import obs_as_tensor
+from torch import nn
+
+FloatArray: TypeAlias = npt.NDArray[Any]
+
+SMALL_BATCH = 16
+"""Observations up to which NumPy is faster than PyTorch."""
+
+
+@runtime_checkable
+class HasNumpyForward(Protocol):
+    """A module that says itself what it computes from NumPy arrays, and which modules it calls for that."""
+
+    def forward_numpy(self, x: FloatArray) -> FloatArray:
+        """Return what ``forward`` returns, from the same parameters."""
+
+    def parts(self) -> list[nn.Module]:
+        """Return the modules that ``forward_numpy`` hands to :func:`forward_numpy`."""
+
+
+def forward_numpy(module: nn.Module, x: FloatArray) -> FloatArray:
+    """
+    Compute in NumPy what a plain network computes, from the same memory, so that it is never out of date.
+
+    :param module: a network for which :func:`is_plain` holds
+    :param x: input, shape (batch, features)
+    :return: output, shape (batch, ...), equal to PyTorch's up to rounding
+    """
+    y: FloatArray = x.reshape(len(x), -1)
+    if isinstance(module, nn.Linear):
+        y = y @ module.weight.detach().numpy().T
+        if module.bias is not None:
+            y += module.bias.detach().numpy()
+    elif isinstance(module, nn.ReLU):
+        y = np.maximum(y, np.float32(0.0))
+    elif isinstance(module, nn.Tanh):
+        y = np.tanh(y)
+    elif isinstance(module, nn.Sequential):
+        for layer in module:
+            y = forward_numpy(layer, y)
+    elif isinstance(module, HasNumpyForward):
+        y = module.forward_numpy(y)
+    return y
+
+
+def is_plain(module: nn.Module) -> bool:
+    """
+    Tell whether :func:`forward_numpy` can stand in for a network.
+
+    :param module: the network
+    :return: whether it is made of linear layers in float32 on the CPU, ReLU, tanh, our own heads and nothing else
+    """
+    if module._forward_hooks or module._forward_pre_hooks:
+        return False
+    if type(module) is nn.Linear:
+        return all(p.device.type == "cpu" and p.dtype == th.float32 for p in module.parameters())
+    if type(module) is nn.Sequential:
+        return all(map(is_plain, module))
+    if isinstance(module, HasNumpyForward):
+        return all(map(is_plain, module.parts()))
+    return type(module) in (nn.ReLU, nn.Tanh, nn.Flatten, FlattenExtractor)
+
+
+def make_acting(
+    network: BaseModel, head: nn.Module, forward: Callable[[Any], th.Tensor], plain: bool
+) -> Callable[[npt.NDArray[Any] | dict[str, npt.NDArray[Any]]], npt.NDArray[Any]]:
+    """
+    Build what answers to observations as the environments give them, while training collects them.
+
+    :param network: actor or Q-network, with a features extractor
+    :param head: the layers behind the features extractor
+    :param forward: the answer of the policy to a tensor, or a dictionary of them, with observations
+    :param plain: whether that is nothing but features extractor and head
+    :return: from observations, shape (n_envs, ...), to the output of the network, shape (n_envs, ...); in NumPy where
+        the network allows it, then equal to ``forward`` up to rounding
+    """
+    features_extractor: Any
+    features_extractor, space = network.features_extractor, network.observation_space
+    vector = isinstance(space, spaces.Box) and not is_image_space(space)
+    in_numpy = plain and vector and is_plain(features_extractor) and is_plain(head)
+
+    def act(observations: npt.NDArray[Any] | dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        if in_numpy and len(observations) <= SMALL_BATCH:
+            assert isinstance(observations, np.ndarray)
+            return forward_numpy(head, forward_numpy(features_extractor, observations.astype(np.float32, copy=False)))
+        with th.no_grad():
+            return forward(obs_as_tensor(observations, network.device)).numpy(force=True)
+
+    return act
