@@ -1,7 +1,7 @@
 """Acting on a few observations without the cost of PyTorch's operations, which is that of hundreds of them."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,17 @@ SMALL_BATCH = 16
 """Observations up to which NumPy is faster than PyTorch."""
 
 
-@runtime_checkable
-class HasNumpyForward(Protocol):
-    """A module that says itself what it computes from NumPy arrays, and which modules it calls for that."""
+class NumpyModule(nn.Module):
+    """A module that can say what it computes in NumPy too."""
 
     def forward_numpy(self, x: FloatArray) -> FloatArray:
-        """Return what ``forward`` returns, from the same parameters."""
+        """
+        Compute what ``forward`` computes, from the same parameters.
 
-    def parts(self) -> list[nn.Module]:
-        """Return the modules that ``forward_numpy`` hands to :func:`forward_numpy`."""
+        :param x: input, shape (batch, features)
+        :return: output, shape (batch, ...)
+        """
+        raise NotImplementedError
 
 
 def forward_numpy(module: nn.Module, x: FloatArray) -> FloatArray:
@@ -38,20 +40,23 @@ def forward_numpy(module: nn.Module, x: FloatArray) -> FloatArray:
     :param x: input, shape (batch, features)
     :return: output, shape (batch, ...), equal to PyTorch's up to rounding
     """
-    y: FloatArray = x.reshape(len(x), -1)
+    y = x
     if isinstance(module, nn.Linear):
-        y = y @ module.weight.detach().numpy().T
-        if module.bias is not None:
-            y += module.bias.detach().numpy()
+        parameters = module._parameters  # past nn.Module.__getattr__, which takes as long as the product
+        y = x @ parameters["weight"].detach().numpy().T  # type: ignore[union-attr]
+        if parameters["bias"] is not None:
+            y += parameters["bias"].detach().numpy()
     elif isinstance(module, nn.ReLU):
-        y = np.maximum(y, np.float32(0.0))
+        y = np.maximum(x, np.float32(0.0))
     elif isinstance(module, nn.Tanh):
-        y = np.tanh(y)
+        y = np.tanh(x)
     elif isinstance(module, nn.Sequential):
-        for layer in module:
+        for layer in module._modules.values():
             y = forward_numpy(layer, y)
-    elif isinstance(module, HasNumpyForward):
-        y = module.forward_numpy(y)
+    elif isinstance(module, NumpyModule):
+        y = module.forward_numpy(x)
+    elif x.ndim > 2:
+        y = x.reshape(len(x), -1)
     return y
 
 
@@ -68,8 +73,8 @@ def is_plain(module: nn.Module) -> bool:
         return all(p.device.type == "cpu" and p.dtype == th.float32 for p in module.parameters())
     if type(module) is nn.Sequential:
         return all(map(is_plain, module))
-    if isinstance(module, HasNumpyForward):
-        return all(map(is_plain, module.parts()))
+    if isinstance(module, NumpyModule):
+        return all(map(is_plain, module.children()))
     return type(module) in (nn.ReLU, nn.Tanh, nn.Flatten, FlattenExtractor)
 
 

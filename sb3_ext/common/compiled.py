@@ -57,7 +57,7 @@ class CompiledUpdate(Generic[Inputs, Output]):
                 return self._run(*args, **kwargs)
         except _CANNOT_COMPILE as error:
             # Nothing has run yet: the graph is complete before its first operation
-            reason = str(error).strip().splitlines()[0]
+            reason = " ".join(str(error).split("\n")[:2]).strip()
             warnings.warn(
                 f"compile={self.mode!r}: the update cannot be compiled ({reason}), going on without.", stacklevel=2
             )

@@ -55,7 +55,10 @@ class GradientStep:
         if self.max_grad_norm is None:
             return gradients
         # as torch.nn.utils.clip_grad_norm_, which wants them in the parameters
-        norm = th.linalg.vector_norm(th.stack(th._foreach_norm(gradients)))
+        if th.compiler.is_compiling():
+            norm = th.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+        else:
+            norm = th.linalg.vector_norm(th.stack(th._foreach_norm(gradients)))
         return tuple(th._foreach_mul(gradients, (self.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)))
 
 

@@ -19,13 +19,13 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
-from sb3_ext.common.acting import FloatArray
+from sb3_ext.common.acting import FloatArray, NumpyModule
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
 from sb3_ext.common.modes import TrainingSwitch
 from sb3_ext.common.updates import lean_optimizer_kwargs
 
 
-class CenteredSigmoid(nn.Module):
+class CenteredSigmoid(NumpyModule):
     """``2 sigmoid(x) - 1 = tanh(x / 2)``: the bounds of tanh, half its slope at zero, slower saturation."""
 
     def forward(self, x: th.Tensor) -> th.Tensor:
@@ -35,10 +35,6 @@ class CenteredSigmoid(nn.Module):
     def forward_numpy(self, x: FloatArray) -> FloatArray:
         """The same in NumPy."""
         return np.tanh(0.5 * x)
-
-    def parts(self) -> list[nn.Module]:
-        """No further modules."""
-        return []
 
 
 SQUASHERS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": CenteredSigmoid}

@@ -13,7 +13,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
-from sb3_ext.common.acting import FloatArray, forward_numpy
+from sb3_ext.common.acting import FloatArray, NumpyModule, forward_numpy
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
 from sb3_ext.common.modes import TrainingSwitch
 from sb3_ext.common.updates import lean_optimizer_kwargs
@@ -71,7 +71,7 @@ class Convolutions(BaseFeaturesExtractor):
         return features
 
 
-class DuelingHead(nn.Module):
+class DuelingHead(NumpyModule):
     """
     Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a'), equation 9 of https://arxiv.org/abs/1511.06581.
 
@@ -113,14 +113,11 @@ class DuelingHead(nn.Module):
         """The same in NumPy, to act."""
         to_value = to_advantage = forward_numpy(self.shared, x)
         if self.streams is not None:
-            to_value, to_advantage = np.split(forward_numpy(self.streams, to_value), 2, axis=1)
+            hidden = forward_numpy(self.streams, to_value)
+            to_value, to_advantage = hidden[:, : hidden.shape[1] // 2], hidden[:, hidden.shape[1] // 2 :]
         value, advantage = forward_numpy(self.value, to_value), forward_numpy(self.advantage, to_advantage)
-        q_values: FloatArray = value + advantage - advantage.mean(axis=1, keepdims=True)
+        q_values: FloatArray = value + advantage - np.add.reduce(advantage, axis=1, keepdims=True) / advantage.shape[1]
         return q_values
-
-    def parts(self) -> list[nn.Module]:
-        """Return the modules behind ``forward_numpy``."""
-        return list(self.children())
 
 
 def _scale_gradient(x: th.Tensor, scale: float) -> th.Tensor:
