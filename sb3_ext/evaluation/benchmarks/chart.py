@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import statistics
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from sb3_ext.common.charts import ACCENT, INK, MUTED, new_figure, style_axes
 from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.benchmarks.groups import Result, advantage
 
-_INCHES = 0.26  # a bar
+_INCHES = 0.27  # a bar
+_AROUND = 2.6  # what title and axis take, in bars
 
 
 class Bar(NamedTuple):
@@ -20,6 +22,7 @@ class Bar(NamedTuple):
 
     panel: str
     label: str
+    reference: str
     ratios: list[float]
     """One per repeat, above 1 for what is better."""
     aim: float | None = None
@@ -36,7 +39,7 @@ class Bar(NamedTuple):
         """
         if result.ratios is None:
             return None
-        return cls(panel, f"{result.name}\nto {result.reference}", [advantage(unit, ratio) for ratio in result.ratios])
+        return cls(panel, result.name, result.reference or "", [advantage(unit, ratio) for ratio in result.ratios])
 
 
 def write_chart(bars: Sequence[Bar], path: str | os.PathLike[str]) -> None:
@@ -47,9 +50,13 @@ def write_chart(bars: Sequence[Bar], path: str | os.PathLike[str]) -> None:
     :param path: PNG file, written whole or not at all
     """
     panels = [(title, list(found)) for title, found in itertools.groupby(bars, lambda bar: bar.panel)]
-    heights = [len(found) + 1.6 for _, found in panels] or [1.6]
-    figure = new_figure(9.0, 2 * _INCHES * sum(heights))
-    all_axes = figure.subplots(max(len(panels), 1), squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    heights = [len(found) + _AROUND for _, found in panels] or [_AROUND]
+    figure = new_figure(10.0, _INCHES * sum(heights))
+    all_axes = figure.subplots(
+        max(len(panels), 1),
+        squeeze=False,
+        gridspec_kw={"height_ratios": [height - _AROUND + 0.8 for height in heights]},
+    )[:, 0]
     for axes, (title, found) in zip(all_axes, panels, strict=False):
         medians = [statistics.median(bar.ratios) for bar in found]
         whiskers = [
@@ -59,15 +66,18 @@ def write_chart(bars: Sequence[Bar], path: str | os.PathLike[str]) -> None:
         rows = range(len(found))
         axes.barh(rows, medians, height=0.62, color=ACCENT, xerr=whiskers, ecolor=INK, capsize=2)
         for row, bar, median in zip(rows, found, medians, strict=True):
-            axes.text(max(bar.ratios), row, f"  {median:.2f}", va="center", fontsize=8.5, color=INK)
+            worth = f"  {median:.2f} x {bar.reference}"
+            axes.text(max(bar.ratios), row, worth, va="center", fontsize=8, color=MUTED)
             if bar.aim is not None:
                 axes.plot([bar.aim, bar.aim], [row - 0.42, row + 0.42], color="#c44e52", linewidth=2)
         axes.axvline(1.0, color=MUTED, linewidth=1, linestyle="--")
-        style_axes(axes, title)
+        style_axes(axes, textwrap.fill(title, 100))
+        axes.title.set_fontsize(9)
         axes.grid(visible=False)
         axes.set_yticks(rows, [bar.label for bar in found])
         axes.set_ylim(len(found) - 0.4, -0.6)
-        axes.margins(x=0.12)
+        # room for what stands at the ends of the bars
+        axes.set_xlim(0.0, 1.45 * max(1.0, *(max(*bar.ratios, bar.aim or 0.0) for bar in found)))
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary)

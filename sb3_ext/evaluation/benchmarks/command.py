@@ -82,7 +82,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="\n".join(["sections:", *lines]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--sections", nargs="+", default=[], metavar="NAME", help="what to measure (default: everything)")
+    parser.add_argument(
+        "--sections", nargs="+", default=[], metavar="NAME", help="what to measure (default: everything)"
+    )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="values of each measurement (default: 5)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works: figures mean nothing")
     parser.add_argument("--output", metavar="FILE", help="CSV file for every value, and a PNG of the same name")

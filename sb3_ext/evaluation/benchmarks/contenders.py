@@ -83,7 +83,9 @@ class Contender:
         before = self.model.num_timesteps
         start = time.perf_counter()
         self.model.learn(steps, reset_num_timesteps=False)
-        return (self.model.num_timesteps - before) / (time.perf_counter() - start)
+        taken = time.perf_counter() - start
+        steps = self.model.num_timesteps - before  # of an on-policy algorithm, whole batches
+        return steps / taken
 
 
 def fill_replay_buffer(buffer: Any) -> None:

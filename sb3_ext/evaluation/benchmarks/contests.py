@@ -60,8 +60,9 @@ def enter(
             contender = Rival(python, algorithm=algorithm, **build, **arguments)
             warm_up(contender)
         else:
-            if not arguments.keys() <= inspect.signature(pkgutil.resolve_name(algorithm)).parameters.keys():
-                yield Missing(name, f"{algorithm} does not take {', '.join(arguments)}")
+            unknown = arguments.keys() - inspect.signature(pkgutil.resolve_name(algorithm)).parameters.keys()
+            if unknown:
+                yield Missing(name, f"{algorithm} does not take {', '.join(unknown)}")
                 continue
             contender = Contender(algorithm, **build, **arguments)
             try:

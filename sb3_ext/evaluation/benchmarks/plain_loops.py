@@ -1,7 +1,8 @@
 """
 DDPG and DQN as one plain PyTorch loop each, in the manner of CleanRL: no classes around them, no callbacks, no logging.
 
-Each is a generator that yields after every environment step, so that it can be stopped and resumed.
+Each is a generator that yields after every environment step, so that it can be stopped and resumed: the return of the
+episode if one has ended, else None.
 """
 
 import copy
@@ -18,6 +19,8 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from torch import nn
 from torch.nn import functional as F
 
+Observation = npt.NDArray[Any]
+
 
 def ddpg_loop(
     env_id: str,
@@ -29,7 +32,7 @@ def ddpg_loop(
     learning_rate: float = 1e-3,
     gamma: float = 0.99,
     tau: float = 0.005,
-) -> Iterator[None]:
+) -> Iterator[float | None]:
     """
     Train by DDPG without end: one environment, an update per step.
 
@@ -42,7 +45,7 @@ def ddpg_loop(
     :param learning_rate: that of both networks
     :param gamma: discount factor
     :param tau: share of the networks mixed into the targets at each update
-    :return: yields after every step
+    :return: yields after every step, the return of an episode that has ended
     """
     envs = _make_env(env_id)
     space: Any = envs.single_action_space
@@ -64,7 +67,7 @@ def ddpg_loop(
                 scaled = actor(th.as_tensor(obs))
                 scaled = (scaled + noise * th.randn_like(scaled)).clamp(-1.0, 1.0)
                 action = (low + 0.5 * (scaled + 1.0) * (high - low)).numpy()
-        obs = _step(envs, buffer, obs, action)
+        obs, episode_return = _step(envs, buffer, obs, action)
         if step >= learning_starts:
             data = buffer.sample(batch_size)
             with th.no_grad():
@@ -85,7 +88,7 @@ def ddpg_loop(
             for network, target_network in ((actor, actor_target), (critic, critic_target)):
                 for parameter, slow in zip(network.parameters(), target_network.parameters(), strict=True):
                     slow.data.copy_(tau * parameter.data + (1 - tau) * slow.data)
-        yield
+        yield episode_return
 
 
 def dqn_loop(
@@ -99,7 +102,7 @@ def dqn_loop(
     learning_rate: float = 1e-4,
     gamma: float = 0.99,
     epsilon: float = 0.05,
-) -> Iterator[None]:
+) -> Iterator[float | None]:
     """
     Train by DQN without end: one environment, a constant exploration rate.
 
@@ -113,13 +116,11 @@ def dqn_loop(
     :param learning_rate: learning rate
     :param gamma: discount factor
     :param epsilon: probability of a random action
-    :return: yields after every step
+    :return: yields after every step, the return of an episode that has ended
     """
     envs = _make_env(env_id)
     space: Any = envs.single_action_space
-    q_network = nn.Sequential(
-        *_layers(int(np.prod(envs.single_observation_space.shape or ())), hidden, int(space.n))
-    )
+    q_network = nn.Sequential(*_layers(int(np.prod(envs.single_observation_space.shape or ())), hidden, int(space.n)))
     target_network = copy.deepcopy(q_network)
     optimizer = th.optim.Adam(q_network.parameters(), lr=learning_rate)
     buffer = _make_buffer(envs, buffer_size)
@@ -131,7 +132,7 @@ def dqn_loop(
         else:
             with th.no_grad():
                 action = q_network(th.as_tensor(obs)).argmax(1).numpy()
-        obs = _step(envs, buffer, obs, action)
+        obs, episode_return = _step(envs, buffer, obs, action)
         if step >= learning_starts and step % train_freq == 0:
             data = buffer.sample(batch_size)
             with th.no_grad():
@@ -144,7 +145,7 @@ def dqn_loop(
             optimizer.step()
         if step % target_update_interval == 0:
             target_network.load_state_dict(q_network.state_dict())
-        yield
+        yield episode_return
 
 
 def _make_env(env_id: str) -> SyncVectorEnv:
@@ -165,13 +166,13 @@ def _make_buffer(envs: SyncVectorEnv, size: int) -> ReplayBuffer:
     return ReplayBuffer(size, *spaces, "cpu", handle_timeout_termination=False)
 
 
-def _step(envs: SyncVectorEnv, buffer: ReplayBuffer, obs: npt.NDArray[Any], action: npt.NDArray[Any]) -> Any:
-    """Step, store the transition, and return the next observation."""
+def _step(
+    envs: SyncVectorEnv, buffer: ReplayBuffer, obs: Observation, action: npt.NDArray[Any]
+) -> tuple[Observation, float | None]:
+    """Step and store the transition."""
     next_obs, reward, terminated, truncated, infos = envs.step(action)
-    last_obs = next_obs
-    if (terminated | truncated).any():
-        last_obs = next_obs.copy()
-        for index in np.flatnonzero(terminated | truncated):
-            last_obs[index] = infos["final_obs"][index]
+    last_obs, episode_return = next_obs, None
+    if terminated[0] or truncated[0]:
+        last_obs, episode_return = np.stack(infos["final_obs"]), float(infos["final_info"]["episode"]["r"][0])
     buffer.add(obs, last_obs, action, reward, terminated, [{}])
-    return next_obs
+    return next_obs, episode_return

@@ -34,6 +34,7 @@ class Rival:
     """
 
     def __init__(self, python: str, **build: Any) -> None:
+        self._python = python
         self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             [python, str(SCRIPT)],
@@ -69,7 +70,7 @@ class Rival:
             said = self._errors.read().strip().splitlines()
             answer = {"error": said[-1] if said else f"the process ended with code {self._process.returncode}"}
         if "error" in answer:
-            raise UserError(f"{self._process.args[0]}: {method}: {answer['error']}", exit_code=1)  # type: ignore[index]
+            raise UserError(f"{self._python}: {method}: {answer['error']}", exit_code=1)
         return answer["value"]
 
 

@@ -76,7 +76,7 @@ def _off_policy(contestants: Sequence[Contestant], steps: int, build: dict[str, 
     return cases
 
 
-def _plain(name: str, loop: Iterator[None], steps: int, reference: str) -> Case:
+def _plain(name: str, loop: Iterator[float | None], steps: int, reference: str) -> Case:
     def measure() -> float:
         start = time.perf_counter()
         for _ in range(steps):

@@ -71,8 +71,6 @@ def _updating(setting: Setting, size: int, updates: int) -> Sequence[Case | Miss
             continue
         name, contender = entry
         for per_call, called in zip(PER_CALL, ("", f", {PER_CALL[1]} a call"), strict=True):
-            measure = functools.partial(
-                contender.updates_per_second, updates // per_call, per_call, setting.batch_size
-            )
+            measure = functools.partial(contender.updates_per_second, updates // per_call, per_call, setting.batch_size)
             cases.append(Case(name + called, measure, None if name == upstream else upstream + called))
     return cases
