@@ -67,12 +67,12 @@ def write_chart(bars: Sequence[Bar], path: str | os.PathLike[str]) -> None:
         axes.barh(rows, medians, height=0.62, color=ACCENT, xerr=whiskers, ecolor=INK, capsize=2)
         for row, bar, median in zip(rows, found, medians, strict=True):
             worth = f"  {median:.2f} x {bar.reference}"
-            axes.text(max(bar.ratios), row, worth, va="center", fontsize=8, color=MUTED)
+            axes.text(max(*bar.ratios, bar.aim or 0.0), row, worth, va="center", fontsize=8, color=MUTED)
             if bar.aim is not None:
                 axes.plot([bar.aim, bar.aim], [row - 0.42, row + 0.42], color="#c44e52", linewidth=2)
         axes.axvline(1.0, color=MUTED, linewidth=1, linestyle="--")
-        style_axes(axes, textwrap.fill(title, 100))
-        axes.title.set_fontsize(9)
+        style_axes(axes)
+        axes.set_title(textwrap.fill(title, 88), loc="left", fontsize=8.5, fontweight="bold", color=INK)
         axes.grid(visible=False)
         axes.set_yticks(rows, [bar.label for bar in found])
         axes.set_ylim(len(found) - 0.4, -0.6)

@@ -1,8 +1,6 @@
 """Algorithms that enter a contest with the same task."""
 
-import inspect
 import os
-import pkgutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -60,10 +58,6 @@ def enter(
             contender = Rival(python, algorithm=algorithm, **build, **arguments)
             warm_up(contender)
         else:
-            unknown = arguments.keys() - inspect.signature(pkgutil.resolve_name(algorithm)).parameters.keys()
-            if unknown:
-                yield Missing(name, f"{algorithm} does not take {', '.join(unknown)}")
-                continue
             contender = Contender(algorithm, **build, **arguments)
             try:
                 with warnings.catch_warnings():

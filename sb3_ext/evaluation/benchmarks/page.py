@@ -207,4 +207,4 @@ def _runs(lines: Sequence[Line]) -> list[dict[str, Any]]:
 def _bar(aim: Aim) -> Bar:
     unit = "" if aim.at_most else "/s"
     ratios = [advantage(unit, ratio) for ratio in aim.ratios]
-    return Bar(aim.title, f"{aim.what}: {aim.setting}"[:60], aim.to, ratios, advantage(unit, aim.bound))
+    return Bar(aim.title, aim.what, aim.to, ratios, advantage(unit, aim.bound))

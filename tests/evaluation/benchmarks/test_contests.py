@@ -68,12 +68,10 @@ def test_what_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatch) -> No
 
     entrants = [
         Contestant("sbx", "sbx:DDPG", {}),
-        Contestant("unknown", "sb3_ext:DDPG", {"wings": 2}),
         Contestant("uncompiled", "sb3_ext:DDPG", {}),
     ]
-    sbx, unknown, uncompiled = enter(entrants, warm_up, **SMALL)
+    sbx, uncompiled = enter(entrants, warm_up, **SMALL)
     assert isinstance(sbx, Missing) and "--sbx-python" in sbx.reason
-    assert unknown == Missing("unknown", "sb3_ext:DDPG does not take wings")
     assert isinstance(uncompiled, Missing) and "no compiler" in uncompiled.reason
 
 
