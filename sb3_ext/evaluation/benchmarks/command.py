@@ -33,8 +33,8 @@ THREADS = 1
 """Of NumPy, and of PyTorch unless a group says otherwise."""
 
 _DESCRIPTION = f"""\
-Measure speed and memory beside what others offer, on {THREADS} thread unless said. All sections take about ten minutes
-on two cores, half of them for `updates`; nothing else should run meanwhile.
+Measure speed and memory beside what others offer, on {THREADS} thread unless said. All sections take about twelve minutes
+on two cores, five of them for `updates`; nothing else should run meanwhile.
 
 What is compared is measured in turns, so that a slow moment of the machine hits all alike. Shown are medians over the
 repeats; a ratio is taken within a repeat, value over value. With --output every value goes to a CSV, with a bar chart
@@ -86,7 +86,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--sections", nargs="+", default=[], metavar="NAME", help="what to measure (default: everything)"
     )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="values of each measurement (default: 5)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works: figures mean nothing")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes, to see that it works: figures mean nothing, nothing is compiled",
+    )
     parser.add_argument("--output", metavar="FILE", help="CSV file for every value, and a PNG of the same name")
     parser.add_argument(
         "--sbx-python",

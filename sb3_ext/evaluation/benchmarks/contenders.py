@@ -96,7 +96,10 @@ def fill_replay_buffer(buffer: Any) -> None:
     """
     rng = np.random.default_rng(0)
     for table in (buffer.observations, buffer.next_observations):
-        table[...] = rng.integers(0, 256, table.shape) if table.dtype == np.uint8 else rng.normal(size=table.shape)
+        if table.dtype == np.uint8:
+            table[...] = rng.integers(0, 256, table.shape, np.uint8)
+        else:
+            table[...] = rng.normal(size=table.shape)
     if isinstance(buffer.action_space, spaces.Discrete):
         buffer.actions[...] = rng.integers(0, buffer.action_space.n, buffer.actions.shape)
     else:

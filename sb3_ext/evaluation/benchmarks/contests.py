@@ -37,6 +37,16 @@ DQN = (
 """``DuelingDQN as DQN`` has neither dueling head nor double Q-learning, so it computes what SB3's DQN computes."""
 
 
+def eager(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """
+    Leave out those that take half a minute to compile.
+
+    :param contestants: the algorithms
+    :return: the others
+    """
+    return [contestant for contestant in contestants if "compile" not in contestant.arguments]
+
+
 def enter(
     contestants: Sequence[Contestant], warm_up: Callable[[Contender | Rival], Any], **build: Any
 ) -> Iterator[tuple[str, Contender | Rival] | Missing]:

@@ -8,7 +8,7 @@ from stable_baselines3.common.envs import FakeImageEnv
 from stable_baselines3.common.torch_layers import NatureCNN
 
 from sb3_ext.evaluation.benchmarks.contenders import Contender
-from sb3_ext.evaluation.benchmarks.contests import Contestant, enter
+from sb3_ext.evaluation.benchmarks.contests import Contestant, eager, enter
 from sb3_ext.evaluation.benchmarks.groups import Case, Group, Missing
 from sb3_ext.evaluation.benchmarks.rivals import Rival
 
@@ -35,13 +35,13 @@ def groups(quick: bool) -> list[Group]:
     :param quick: whether only to see that it works
     :return: gradient updates per second, on one and on two threads
     """
-    updates, slices = (1, 1) if quick else (4, 3)
+    size, updates, slices = (BATCH, 1, 1) if quick else (BUFFER, 4, 3)
     return [
         Group(
             "image_updates_per_second",
             "updates/s",
             f"Nature's convolutions, 4x84x84 bytes, batch {BATCH}",
-            functools.partial(_updating, CONTESTANTS[:2] if quick else CONTESTANTS, updates),
+            functools.partial(_updating, eager(CONTESTANTS) if quick else CONTESTANTS, size, updates),
             slices,
             threads=threads,
         )
@@ -49,7 +49,7 @@ def groups(quick: bool) -> list[Group]:
     ]
 
 
-def _updating(contestants: Sequence[Contestant], updates: int) -> Sequence[Case | Missing]:
+def _updating(contestants: Sequence[Contestant], size: int, updates: int) -> Sequence[Case | Missing]:
     def fill(contender: Contender | Rival) -> None:
         contender.fill()
         contender.updates_per_second(1, 1, BATCH)
@@ -57,7 +57,7 @@ def _updating(contestants: Sequence[Contestant], updates: int) -> Sequence[Case 
     env = functools.partial(FakeImageEnv, n_channels=4, channel_first=True)
     upstream = contestants[0].name
     cases: list[Case | Missing] = []
-    for entry in enter(contestants, fill, env=env, policy="CnnPolicy", buffer_size=BUFFER):
+    for entry in enter(contestants, fill, env=env, policy="CnnPolicy", buffer_size=size):
         if isinstance(entry, Missing):
             cases.append(entry)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sb3_ext.evaluation.benchmarks.contenders import Contender
-from sb3_ext.evaluation.benchmarks.contests import DDPG, DQN, Contestant, enter
+from sb3_ext.evaluation.benchmarks.contests import DDPG, DQN, Contestant, eager, enter
 from sb3_ext.evaluation.benchmarks.groups import Case, Group, Missing
 from sb3_ext.evaluation.benchmarks.plain_loops import ddpg_loop, dqn_loop
 
@@ -24,39 +24,40 @@ def groups(quick: bool) -> list[Group]:
     :param quick: whether only to see that it works
     :return: steps per second of ``learn``
     """
-    steps, batches_of_steps, slices = (20, 100, 1) if quick else (300, 8_000, 3)
+    steps, on_policy_steps, slices = (20, 100, 1) if quick else (300, 8_000, 3)
+    ddpg, dqn = (eager(DDPG), eager(DQN)) if quick else (DDPG, DQN)
     size = f"{HIDDEN[0]}-{HIDDEN[1]}, batch {COMMON['batch_size']}"
     found = [
         Group(
             "training_steps_per_second",
             "steps/s",
             f"Pendulum-v1, DDPG {size}, an update per step",
-            functools.partial(_ddpg, steps),
+            functools.partial(_ddpg, ddpg, steps),
             slices,
         )
     ]
     for train_freq in (1, 4):
         how_often = "per step" if train_freq == 1 else f"every {train_freq} steps"
         setting = f"CartPole-v1, DQN {size}, an update {how_often}"
-        prepare = functools.partial(_dqn, steps * train_freq, train_freq)
+        prepare = functools.partial(_dqn, dqn, steps * train_freq, train_freq)
         if not quick or train_freq == 1:
             found.append(Group("training_steps_per_second", "steps/s", setting, prepare, slices))
-    setting = f"CartPole-v1, {N_ENVS} environments, a fresh agent learns for {batches_of_steps} steps"
-    prepare = functools.partial(_on_policy, batches_of_steps)
+    setting = f"CartPole-v1, {N_ENVS} environments, a fresh agent learns for {on_policy_steps} steps"
+    prepare = functools.partial(_on_policy, on_policy_steps)
     return [*found, Group("training_steps_per_second", "steps/s", setting, prepare, slices)]
 
 
-def _ddpg(steps: int) -> Sequence[Case | Missing]:
+def _ddpg(contestants: Sequence[Contestant], steps: int) -> Sequence[Case | Missing]:
     build = {"env": "Pendulum-v1", "noise": NOISE, "train_freq": 1, "gradient_steps": 1}
     loop = ddpg_loop("Pendulum-v1", HIDDEN, noise=NOISE, **COMMON)
-    return [*_off_policy(DDPG, steps, build), _plain("plain PyTorch loop", loop, steps, DDPG[0].name)]
+    return [*_off_policy(contestants, steps, build), _plain("plain PyTorch loop", loop, steps, contestants[0].name)]
 
 
-def _dqn(steps: int, train_freq: int) -> Sequence[Case | Missing]:
+def _dqn(contestants: Sequence[Contestant], steps: int, train_freq: int) -> Sequence[Case | Missing]:
     frequencies = {"train_freq": train_freq, "target_update_interval": TARGET_UPDATES}
     loop = dqn_loop("CartPole-v1", HIDDEN, **frequencies, **COMMON)
-    cases = _off_policy(DQN, steps, {"env": "CartPole-v1", "gradient_steps": 1, **frequencies})
-    return [*cases, _plain("plain PyTorch loop", loop, steps, DQN[0].name)]
+    cases = _off_policy(contestants, steps, {"env": "CartPole-v1", "gradient_steps": 1, **frequencies})
+    return [*cases, _plain("plain PyTorch loop", loop, steps, contestants[0].name)]
 
 
 def _off_policy(contestants: Sequence[Contestant], steps: int, build: dict[str, Any]) -> list[Case | Missing]:

@@ -78,11 +78,17 @@ def test_what_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatch) -> No
 class TestRival:
     """A process of this Python with SB3's own algorithms stands for one with sbx."""
 
-    def test_measures_in_its_own_process(self) -> None:
+    def test_measures_and_ends_in_its_own_process(self) -> None:
         rival = Rival(sys.executable, algorithm="stable_baselines3:DDPG", learning_starts=5, noise=0.1, **SMALL)
+        process = rival._process
         assert rival.steps_per_second(10) > 0
         rival.fill()
         assert rival.updates_per_second(2, 5, 4) > 0
+        with pytest.raises(UserError, match="steps_per_second: TypeError"):
+            rival.steps_per_second(None)  # type: ignore[arg-type]
+        assert process.poll() is None
+        del rival
+        assert process.poll() is not None
 
     def test_is_chosen_for_sbx(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(SBX_VARIABLE, sys.executable)
@@ -92,20 +98,9 @@ class TestRival:
         assert (name, rival) == ("sbx DQN", "rival")
         assert built == [(sys.executable, {"algorithm": "sbx:DQN", "env": "CartPole-v1"})]
 
-    def test_mistakes_come_back_in_one_line(self) -> None:
-        with pytest.raises(UserError, match="build: ModuleNotFoundError: No module named 'nowhere'"):
-            Rival(sys.executable, algorithm="nowhere:DDPG", env="Pendulum-v1")
-
     def test_a_process_that_dies_is_an_error(self) -> None:
         with pytest.raises(UserError, match="the process ended with code"):
             Rival("/bin/false", algorithm="sbx:DDPG", env="Pendulum-v1")
-
-    def test_ends_with_its_object(self) -> None:
-        rival = Rival(sys.executable, algorithm="stable_baselines3:DDPG", **SMALL)
-        process = rival._process
-        assert process.poll() is None
-        del rival
-        assert process.poll() is not None
 
 
 class TestPlainLoops:
