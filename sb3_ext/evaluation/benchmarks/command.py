@@ -33,8 +33,8 @@ THREADS = 1
 """Of NumPy, and of PyTorch unless a group says otherwise."""
 
 _DESCRIPTION = f"""\
-Measure speed and memory beside what others offer, on {THREADS} thread unless said. All sections take about twelve minutes
-on two cores, five of them for `updates`; nothing else should run meanwhile.
+Measure speed and memory beside what others offer, on {THREADS} thread unless said. All sections take about twelve
+minutes on two cores, five of them for `updates`; nothing else should run meanwhile.
 
 What is compared is measured in turns, so that a slow moment of the machine hits all alike. Shown are medians over the
 repeats; a ratio is taken within a repeat, value over value. With --output every value goes to a CSV, with a bar chart
