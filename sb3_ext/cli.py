@@ -101,6 +101,11 @@ COMMANDS: dict[str, Command] = {
         ("--log-dir logs --no-hub --benchmark-dir logs/benchmark -n 10000",),
         cli_checks.check_benchmark,
     ),
+    "benchmark speed": Command(
+        "measure speed and memory beside SB3, sbx and others",
+        "sb3_ext.evaluation.benchmarks.command:main",
+        ("--sections updates training --output speed.csv",),
+    ),
     "plan": Command(
         "plan when to spend how much on which channel, from a media-mix model: a table, a CSV and a page",
         "sb3_ext.planner.command:main",
@@ -132,6 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sb3-ext {__version__}")
         return 0
     name, *rest = arguments
+    if rest and f"{name} {rest[0]}" in COMMANDS:
+        name, rest = f"{name} {rest[0]}", rest[1:]
     try:
         if name not in COMMANDS:
             raise UserError(f"unknown command {name!r}.{did_you_mean(name, COMMANDS)} Commands: {', '.join(COMMANDS)}")

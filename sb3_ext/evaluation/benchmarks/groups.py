@@ -18,6 +18,17 @@ class Case(NamedTuple):
     """The case of the same group that it is compared with."""
 
 
+def advantage(unit: str, ratio: float) -> float:
+    """
+    Turn a ratio of values into how many times better the first one is.
+
+    :param unit: unit of the values; what is counted per second should be large, times and memory small
+    :param ratio: value over value
+    :return: above 1 for what is better
+    """
+    return ratio if unit.endswith("/s") else 1 / ratio
+
+
 class Missing(NamedTuple):
     """A case that cannot be measured here."""
 
@@ -36,6 +47,10 @@ class Group(NamedTuple):
     """Builds the cases; what they hold in memory is freed when the group is done."""
     slices: int = 1
     """Turns in a repeat, whose value is their median: many for what takes microseconds."""
+    threads: int = 1
+    """Threads of PyTorch."""
+    once: bool = False
+    """Whether one repeat says it all, as for memory."""
 
 
 class Result(NamedTuple):
@@ -66,10 +81,14 @@ def measure_group(
     Measure the cases of a group in turns.
 
     :param group: the group
-    :param repeats: values to take of each case, at least 1
+    :param repeats: values to take of each case, at least 1; one for a group that is measured once
     :param advance: called after each repeat
     :return: results in the order of the cases, and the cases that cannot be measured
     """
+    import torch as th
+
+    th.set_num_threads(group.threads)
+    repeats = 1 if group.once else repeats
     prepared = group.prepare()
     cases = [case for case in prepared if isinstance(case, Case)]
     values: dict[str, list[float]] = {case.name: [] for case in cases}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.benchmarks.groups import Group, Missing, Result
+from sb3_ext.evaluation.benchmarks.records import merge_csv
 from sb3_ext.evaluation.report import versions
 
 _COMPARED = ("ale-py", "cpprb", "torchrl")
@@ -31,7 +30,8 @@ class Measured(NamedTuple):
     @property
     def caption(self) -> str:
         """What the numbers are, in one line."""
-        return f"{self.section}: {self.group.quantity} ({self.group.setting})"
+        threads = "" if self.group.threads == 1 else f", {self.group.threads} threads"
+        return f"{self.section}: {self.group.quantity} ({self.group.setting}{threads})"
 
 
 def table(measured: Measured) -> Table:
@@ -55,18 +55,39 @@ def table(measured: Measured) -> Table:
     return shown
 
 
-def write_csv(measured: Sequence[Measured], path: str | os.PathLike[str], command: str, threads: int) -> None:
+def machine(threads: int) -> dict[str, Any]:
     """
-    Write every value: one line per case and repeat.
+    Describe where figures come from.
+
+    :param threads: threads of NumPy, and of PyTorch unless a group has its own
+    :return: threads, cores, the processor, and how busy the machine is: the load of the last minute
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else ""
+    return {"threads": threads, "cores": os.cpu_count(), "cpu": names[0] if names else platform.machine(), "load": load}
+
+
+def write_csv(
+    measured: Sequence[Measured],
+    path: str | os.PathLike[str],
+    command: str,
+    machine: Mapping[str, Any],
+    more_versions: Mapping[str, str],
+) -> None:
+    """
+    Write every value: one line per case and repeat. Other sections that the file holds stay.
 
     :param measured: the groups, at least one with a result
     :param path: the file, written whole or not at all
     :param command: what measured them
-    :param threads: threads of NumPy and PyTorch
+    :param machine: see :func:`machine`
+    :param more_versions: versions of what was measured in other processes, by name
     :raises OSError: if it cannot be written
+    :raises UserError: if it exists and is no such file
     """
-    found = {**versions(), **_versions_compared(), "python": platform.python_version()}
-    machine = {"threads": threads, "cores": os.cpu_count()}
+    found = {**versions(), **_versions_compared(), **more_versions, "python": platform.python_version()}
     tail = {f"version_{name.replace('-', '_')}": number for name, number in found.items()} | {"command": command}
     records: list[dict[str, Any]] = [
         {
@@ -81,16 +102,14 @@ def write_csv(measured: Sequence[Measured], path: str | os.PathLike[str], comman
             "setting": group.setting,
             "repeats": len(result.values),
             **machine,
+            "threads": group.threads,
             **tail,
         }
         for section, group, results, _ in measured
         for result in results
         for index, value in enumerate(result.values)
     ]
-    with atomic_path(path) as temporary, Path(temporary).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    merge_csv(records, path)
 
 
 def _versions_compared() -> dict[str, str]:

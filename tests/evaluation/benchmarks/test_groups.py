@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch as th
 from rich.console import Console
 
-from sb3_ext.evaluation.benchmarks.groups import Case, Group, Missing, measure_group, microseconds
-from sb3_ext.evaluation.benchmarks.report import Measured, table, write_csv
+from sb3_ext.evaluation.benchmarks.groups import Case, Group, Missing, advantage, measure_group, microseconds
+from sb3_ext.evaluation.benchmarks.report import Measured, machine, table, write_csv
 
 
 def played_back(values: list[float], log: list[str], name: str) -> Callable[[], float]:
@@ -88,7 +89,7 @@ def test_table_and_csv_hold_what_was_measured(tmp_path: Path) -> None:
     ]
     assert measured.caption == "replay: time (2 things)"
 
-    write_csv([measured], tmp_path / "speed.csv", "the command", threads=1)
+    write_csv([measured], tmp_path / "speed.csv", "the command", machine(1), {"jax": "0.1"})
     with open(tmp_path / "speed.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     columns = ("quantity", "name", "round", "value", "unit", "ratio", "reference", "repeats", "threads", "command")
@@ -99,3 +100,33 @@ def test_table_and_csv_hold_what_was_measured(tmp_path: Path) -> None:
         ("time", "ours", "1", "6", "us", "0.1", "upstream", "2", "1", "the command"),
     ]
     assert all(row["version_torch"] and row["version_sb3_ext"] and row["section"] == "replay" for row in rows)
+    assert all(row["version_jax"] == "0.1" and row["cpu"] and int(row["cores"]) > 0 for row in rows)
+
+
+def test_threads_are_those_of_the_group() -> None:
+    seen: list[int] = []
+
+    def measure() -> float:
+        seen.append(th.get_num_threads())
+        return 1.0
+
+    threads = th.get_num_threads()
+    try:
+        for number in (2, 1):
+            group = Group("time", "us", "", lambda: [Case("a", measure)], threads=number)
+            measure_group(group, 1)
+        assert seen == [2, 1]
+        assert Measured("images", group._replace(threads=2), [], []).caption == "images: time (, 2 threads)"
+    finally:
+        th.set_num_threads(threads)
+
+
+def test_what_does_not_vary_is_measured_once() -> None:
+    group = Group("memory", "MB", "", lambda: [Case("a", played_back([5.0], [], "a"))], once=True)
+    (result,), _ = measure_group(group, 3)
+    assert result.values == [5.0]
+
+
+@pytest.mark.parametrize(("unit", "better"), [("steps/s", 4.0), ("us", 0.25), ("MB", 0.25)])
+def test_advantage(unit: str, better: float) -> None:
+    assert advantage(unit, 4.0) == better

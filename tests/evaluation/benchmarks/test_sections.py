@@ -10,7 +10,7 @@ import pytest
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from sb3_ext.common.frame_replay import FrameReplayBuffer
-from sb3_ext.evaluation.benchmarks import frames, pacman, replay
+from sb3_ext.evaluation.benchmarks import contests, frames, pacman, replay
 from sb3_ext.evaluation.benchmarks.command import SECTIONS
 from sb3_ext.evaluation.benchmarks.groups import Case, measure_group
 
@@ -36,10 +36,11 @@ def test_nothing_is_built_before_it_is_measured(name: str, monkeypatch: pytest.M
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("built too early")
 
-    for owner, attribute in ((replay, "transitions"), (frames, "play"), (pacman, "sb3_pipeline")):
+    builders = ((replay, "transitions"), (frames, "play"), (pacman, "sb3_pipeline"), (contests, "Contender"))
+    for owner, attribute in builders:
         monkeypatch.setattr(owner, attribute, refuse)
     groups = section(name).groups(quick=False)
-    assert len({(group.quantity, group.setting) for group in groups}) == len(groups)
+    assert len({(group.quantity, group.setting, group.threads) for group in groups}) == len(groups)
 
 
 def test_frames_per_transition() -> None:
