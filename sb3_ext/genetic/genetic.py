@@ -16,6 +16,7 @@ from stable_baselines3.common.policies import ActorCriticCnnPolicy, BasePolicy, 
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import FloatSchedule, safe_mean
 
+from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real, make_schedule
 from sb3_ext.genetic.evaluation import PolicyBatch, Tournament
 from sb3_ext.genetic.population import Population
@@ -71,6 +72,7 @@ class GeneticSearch(BaseAlgorithm):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the population at once (and check the arguments)
+    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: nothing is differentiated
     :raises ValueError: if an argument is out of range
     :raises AssertionError: from SB3, if the action space is not supported
     """
@@ -103,6 +105,8 @@ class GeneticSearch(BaseAlgorithm):
         seed: int | None = None,
         device: th.device | str = "cpu",
         _init_setup_model: bool = True,
+        *,
+        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -125,6 +129,7 @@ class GeneticSearch(BaseAlgorithm):
         self.n_proof_episodes = n_proof_episodes
         self.target_return = target_return
         self.max_episode_steps = max_episode_steps
+        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -158,6 +163,7 @@ class GeneticSearch(BaseAlgorithm):
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
+        warn_of_no_gain(type(self).__name__, self.compile)
         self._mutation_schedule = make_schedule("mutation_std", self.mutation_std)
         self.set_random_seed(self.seed)
         self.policy = self._make_policy()

@@ -14,6 +14,7 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.ppo import PPO
 from torch.nn import functional as F
 
+from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive
 from sb3_ext.common.updates import make_gradient_step
 
@@ -67,6 +68,7 @@ class PPOPenalty(PPO):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the networks at once (and check the arguments)
+    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: no graph can hold SB3's distributions
     :raises ValueError: if ``target_kl`` or ``initial_beta`` is out of range
     """
 
@@ -99,6 +101,8 @@ class PPOPenalty(PPO):
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
+        *,
+        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -128,6 +132,7 @@ class PPOPenalty(PPO):
         )
         self.initial_beta = initial_beta
         self.beta = initial_beta
+        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -141,6 +146,7 @@ class PPOPenalty(PPO):
                 "initial_beta": (is_positive(self.initial_beta), "a finite number > 0"),
             },
         )
+        warn_of_no_gain(type(self).__name__, self.compile)
         super()._setup_model()
         self._old_policy: ActorCriticPolicy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs

@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import LinearSchedule, safe_mean
 
+from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive, is_real, make_schedule
 from sb3_ext.q_learning.policies import MlpPolicy, QTablePolicy, TablePolicy
 
@@ -60,6 +61,7 @@ class QLearning(BaseAlgorithm):
     :param seed: seed of the pseudo-random generators
     :param device: accepted as by other algorithms; the table always is in main memory
     :param _init_setup_model: whether to build the table at once (and check the arguments)
+    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: there is no network
     :raises ValueError: if an argument is out of range, or a space is of another kind
     """
 
@@ -86,6 +88,8 @@ class QLearning(BaseAlgorithm):
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
+        *,
+        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -105,6 +109,7 @@ class QLearning(BaseAlgorithm):
         self.exploration_initial_eps = exploration_initial_eps
         self.exploration_final_eps = exploration_final_eps
         self.exploration_bonus = exploration_bonus
+        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -147,6 +152,7 @@ class QLearning(BaseAlgorithm):
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
+        warn_of_no_gain(type(self).__name__, self.compile)
         self._setup_lr_schedule()
         self._exploration_schedule = LinearSchedule(
             self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
