@@ -124,12 +124,11 @@ class Objective:
 
     def _compare(self, trial: Trial, folder: Path) -> float:
         spec = self._spec
-        queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
-        if not queued and not trial.params:
+        settings: dict[str, Any] | None = trial.user_attrs.get("settings")
+        if settings is None:
             raise Skipped("other workers have started the last trainings")
         candidate = trial.suggest_int("trial", CURRENT, 2**31 - 1)
         seed = trial.suggest_int("seed", 0, 2**32 - 1)
-        settings = {} if candidate == CURRENT else trial.user_attrs["settings"]
         save_as = None
         if spec.models_folder is not None:
             name = "current" if candidate == CURRENT else f"trial_{candidate}"

@@ -86,12 +86,12 @@ def open_storage(storage: str, max_retries: int = 3) -> BaseStorage:
 
 def shown(storage: str) -> str:
     """
-    A storage as it may be printed.
+    A storage, or a command that names it, as it may be printed.
 
-    :param storage: Path or URL.
+    :param storage: Path, URL or command.
     :return: The same without a password.
     """
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", storage)
 
 
 def retry_trial(study: Study, trial: FrozenTrial, max_retries: int) -> None:

@@ -90,13 +90,22 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
             raise UserError(
                 f"{where} is a search with {name} {attrs.get(name)!r}, not {identity[name]!r}: give another --study-name"
             )
-    study.set_user_attr(EXHAUSTED, False)
-    study.set_user_attr(_FIRST_TRIAL, len(study.get_trials(deepcopy=False)))
+    begin(study)
     if set(compared) == set(identity):
         return replace(spec, block=attrs["block"])
     for name, value in {**identity, "block": spec.block, "command": command}.items():
         study.set_user_attr(name, value)
     return spec
+
+
+def begin(study: Study) -> None:
+    """
+    Forget why workers stopped the last time: the failures before don't count any more.
+
+    :param study: The study.
+    """
+    study.set_user_attr(EXHAUSTED, False)
+    study.set_user_attr(_FIRST_TRIAL, len(study.get_trials(deepcopy=False)))
 
 
 def make_sampler(spec: TuningSpec, worker_index: int, n_trials_so_far: int, explore: bool = False) -> BaseSampler:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import hashlib
 import io
+import math
 import random
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -93,7 +94,8 @@ def train(
         env = model.get_env()
         assert env is not None
         stack.callback(env.close)
-        eval_env = manager.create_envs(min(len(evaluation_seeds), _PARALLEL_EPISODES), eval_env=True, no_log=True)
+        n_rounds = math.ceil(len(evaluation_seeds) / _PARALLEL_EPISODES)
+        eval_env = manager.create_envs(math.ceil(len(evaluation_seeds) / n_rounds), eval_env=True, no_log=True)
         stack.callback(eval_env.close)
 
         def evaluate(times: int) -> None:

@@ -1,0 +1,311 @@
+"""The files of a finished search: the best block, a report, and all trials."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sb3_ext.common.files import atomic_path
+from sb3_ext.evaluation.report import versions
+from sb3_ext.evaluation.statistics import iqm
+from sb3_ext.tuning.blocks import block_text
+from sb3_ext.tuning.comparison import Candidate
+from sb3_ext.tuning.objective import CURRENT
+from sb3_ext.tuning.spec import COMPARISON_EPISODES, TuningSpec
+from sb3_ext.tuning.storage import shown
+from sb3_ext.tuning.study import failures, states
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+Rows = list[list[str]]
+
+
+def write_results(
+    spec: TuningSpec, study: Study, found: list[Candidate], command: str, folder: Path
+) -> list[Path]:
+    """
+    Write everything that is known about a finished search.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param found: The compared candidates, the best first.
+    :param command: What the user typed.
+    :param folder: Where to write.
+    :return: The files.
+    :raises OSError: If a file cannot be written.
+    """
+    block, trials, fresh, report = (
+        folder / name for name in ("best.yml", "trials.csv", "fresh_seeds.csv", "report.md")
+    )
+    with atomic_path(block) as path:
+        path.write_text(best_block(spec, study, found, command), encoding="utf-8")
+    _write_csv(trials, trial_records(study))
+    written = [block, trials]
+    if spec.fresh_seeds:
+        _write_csv(fresh, _fresh_records(spec, found))
+        written.append(fresh)
+    pictures = _write_pictures(spec, study, found, folder)
+    with atomic_path(report) as path:
+        path.write_text(markdown(spec, study, found, command, pictures), encoding="utf-8")
+    return [*written, report, *pictures.values()]
+
+
+def best_block(spec: TuningSpec, study: Study, found: list[Candidate], command: str) -> str:
+    """
+    The best candidate as a block of a hyperparameter file, with where it comes from.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param found: The compared candidates, the best first.
+    :param command: What the user typed.
+    :return: YAML.
+    """
+    best = found[0]
+    seeds = spec.training_seeds
+    lines = [
+        f"{spec.algo} on {spec.env_id}, tuned {date.today().isoformat()}: "
+        f"{best.name} of study {spec.study_name!r} in {shown(spec.storage)}",
+        f"  {command}",
+    ]
+    if best.number == CURRENT:
+        lines.append("  No trial did better on fresh seeds than the block that the search started from: this is it.")
+    else:
+        trial = study.get_trials(deepcopy=False)[best.number]
+        lines.append(f"  search: {best.search_score:.6g}, mean of training seeds {seeds[0]} to {seeds[-1]}, last quarter of training")
+        if "fingerprints" in trial.user_attrs:
+            lines.append(f"  weights with seed {seeds[0]}: {trial.user_attrs['fingerprints'][0]} (--num-threads {spec.num_threads})")
+    if spec.fresh_seeds:
+        fresh = spec.fresh_training_seeds
+        low, high = best.interval
+        lines.append(
+            f"  fresh seeds {fresh[0]} to {fresh[-1]}: IQM {best.middle:.6g} (95 % interval {low:.6g} to {high:.6g}), worst {best.worst:.6g}"
+        )
+    lines.append("  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
+    return block_text(spec.env_id, {**spec.block, **best.settings}, lines)
+
+
+def comparison_rows(spec: TuningSpec, found: Sequence[Candidate]) -> tuple[str, list[str], Rows]:
+    """
+    The comparison as a table.
+
+    :param spec: The search.
+    :param found: The compared candidates, the best first.
+    :return: Caption, titles, and a row per candidate.
+    """
+    if not spec.fresh_seeds:
+        rows = [[candidate.name, _number(candidate.search_score)] for candidate in found if candidate.number != CURRENT]
+        return "Best trials of the search", ["", "score in the search"], rows
+    fresh = spec.fresh_training_seeds
+    caption = (
+        f"Trained again on fresh seeds {fresh[0]} to {fresh[-1]}, mean over the last quarter of training, "
+        f"{COMPARISON_EPISODES} fresh episodes an evaluation"
+    )
+    titles = ["", "IQM", "95 % interval", "worst seed", "trained agent (IQM)", "over the current block", "score in the search"]
+    current = next(candidate for candidate in found if candidate.number == CURRENT)
+    rows = []
+    for candidate in found:
+        gain = ["", ""] if candidate is current else [_number(candidate.gain_over(current)[0]), _interval(candidate.gain_over(current)[1:])]
+        finals = candidate.finals[np.isfinite(candidate.finals)]
+        failed = len(candidate.scores) - len(candidate.finished)
+        rows.append(
+            [
+                candidate.name + (f" ({failed} of {len(candidate.scores)} failed)" if failed else ""),
+                _number(candidate.middle),
+                _interval(candidate.interval),
+                _number(candidate.worst),
+                _number(float(iqm(finals)) if len(finals) else math.nan),
+                f"{gain[0]} ({gain[1]})" if gain[0] else "",
+                _number(candidate.search_score),
+            ]
+        )
+    return caption, titles, rows
+
+
+def lead(spec: TuningSpec, found: Sequence[Candidate]) -> str:
+    """
+    What came out, in one sentence.
+
+    :param spec: The search.
+    :param found: The compared candidates, the best first.
+    :return: The sentence.
+    """
+    best = found[0]
+    if not spec.fresh_seeds:
+        return f"The best is {best.name} with {_number(best.search_score)} in the search; fresh seeds would say more (--fresh-seeds)."
+    current = next(candidate for candidate in found if candidate.number == CURRENT)
+    if best is current:
+        return f"No trial did better on fresh seeds than the block that the search started from, {_number(best.middle)}."
+    gain, low, high = best.gain_over(current)
+    verdict = "" if low > 0.0 else ", which is no more than chance may do"
+    return (
+        f"The best is {best.name}: {_number(best.middle)} on fresh seeds, {_number(gain)} over the block that the search "
+        f"started from (95 % interval {_interval((low, high))}){verdict}. It is the best of {len(found)} on the same seeds,"
+        " so its own figure is a little too good."
+    )
+
+
+def trial_records(study: Study) -> list[dict[str, Any]]:
+    """
+    All trials as records of a table, unrounded.
+
+    :param study: The study.
+    :return: One record per trial, all with the same names.
+    """
+    trials = study.get_trials(deepcopy=False)
+    params = sorted({name for trial in trials for name in trial.params})
+    settings = sorted({name for trial in trials for name in trial.user_attrs.get("settings", {})})
+    for_good = {trial.number for trial in failures(study)}
+    records = []
+    for trial in trials:
+        evaluations = trial.user_attrs.get("evaluations", [])
+        if trial.state.name == "FAIL":
+            attrs = trial.user_attrs
+            reason = attrs.get("skipped") or attrs.get("failure", "its worker vanished")
+            reason += "" if trial.number in for_good or "skipped" in attrs else " (started again)"
+        else:
+            reason = ""
+        record: dict[str, Any] = {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            "score": trial.value if trial.state.name == "COMPLETE" else "",
+            "evaluations": sum(map(len, evaluations)),
+            "seconds": trial.duration.total_seconds() if trial.duration is not None else "",
+            "worker": trial.user_attrs.get("worker", ""),
+            "reason": reason,
+        }
+        record |= {f"param_{name}": trial.params.get(name, "") for name in params}
+        record |= {f"setting_{name}": trial.user_attrs.get("settings", {}).get(name, "") for name in settings}
+        records.append(record)
+    return records
+
+
+def markdown(
+    spec: TuningSpec, study: Study, found: list[Candidate], command: str, pictures: dict[str, Path]
+) -> str:
+    """
+    The report.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param found: The compared candidates, the best first.
+    :param command: What the user typed.
+    :param pictures: Files by what they show.
+    :return: Markdown.
+    """
+    by_state = states(study)
+    failed = failures(study)
+    caption, titles, rows = comparison_rows(spec, found)
+    seeds = spec.training_seeds
+    lines = [
+        f"# {spec.algo} on {spec.env_id}",
+        "",
+        lead(spec, found),
+        "",
+        f"{len(by_state['complete'])} trials finished, {len(by_state['pruned'])} were pruned, {len(failed)} failed. A trial is"
+        f" {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps (seeds {seeds[0]} to {seeds[-1]}). Its score is the"
+        " mean over them of the evaluations in the last quarter of training."
+        f" Sampler {spec.sampler}, pruner {spec.pruner}.",
+        "",
+        f"## {caption}",
+        "",
+        *_table(titles, rows),
+        "",
+        "## The best block",
+        "",
+        "```yaml",
+        best_block(spec, study, found, command).rstrip(),
+        "```",
+        "",
+        "The same training again:",
+        "",
+        "```bash",
+        train_command(spec),
+        "```",
+    ]
+    if failed:
+        reasons = [[str(trial.number), trial.user_attrs.get("failure", "its worker vanished")] for trial in failed]
+        lines += ["", "## What failed", "", *_table(["trial", "reason"], reasons)]
+    for title, path in pictures.items():
+        lines += ["", f"## {title}", "", f"![{title}]({path.name})"]
+    return "\n".join(lines) + "\n"
+
+
+def train_command(spec: TuningSpec) -> str:
+    """
+    The command that trains the best block as the first training of its trial.
+
+    :param spec: The search.
+    :return: The command.
+    """
+    more = "" if spec.vec_env == "dummy" else f" --vec-env {spec.vec_env}"
+    return (
+        f"sb3-ext train --algo {spec.algo} --env {spec.env_id} --conf-file best.yml --seed {spec.seed}"
+        f" --num-threads {spec.num_threads}{more}"
+    )
+
+
+def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:
+    """Draw what can be drawn; without matplotlib the report has no pictures."""
+    try:
+        from sb3_ext.tuning.figures import history_figure, importance_figure, learning_curves_figure
+    except ImportError:
+        return {}
+    figures = {
+        "History": ("history.png", history_figure(study)),
+        "Importance of the hyperparameters": ("importances.png", importance_figure(study)),
+        "Learning curves on fresh seeds": ("learning_curves.png", learning_curves_figure(spec, found)),
+    }
+    written = {}
+    for title, (name, figure) in figures.items():
+        if figure is not None:
+            written[title] = folder / name
+            with atomic_path(folder / name) as path:
+                figure.savefig(path, dpi=150)
+    return written
+
+
+def _fresh_records(spec: TuningSpec, found: list[Candidate]) -> list[dict[str, Any]]:
+    return [
+        {
+            "candidate": candidate.name,
+            "seed": seed,
+            "score": "" if math.isnan(score) else score,
+            "trained_agent": "" if math.isnan(final) else final,
+            **{f"evaluation_{index + 1}": "" if math.isnan(value) else value for index, value in enumerate(curve)},
+        }
+        for candidate in found
+        for seed, score, final, curve in zip(
+            spec.fresh_training_seeds, candidate.scores, candidate.finals, candidate.evaluations, strict=True
+        )
+    ]
+
+
+def _write_csv(path: Path, records: list[dict[str, Any]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(records[0]))
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def _table(titles: list[str], rows: Rows) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return [
+        "| " + " | ".join(titles) + " |",
+        "|" + "|".join([" --- ", *[" ---: "] * (len(titles) - 1)]) + "|",
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.5g}" if math.isfinite(value) else "-"
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.5g} to {ends[1]:.5g}" if all(map(math.isfinite, ends)) else "-"
