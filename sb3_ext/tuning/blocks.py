@@ -9,6 +9,9 @@ import yaml
 
 from sb3_ext.errors import UserError
 
+PROVENANCE = "Found by `sb3-ext tune` on"
+"""How the comment in front of a written block begins."""
+
 
 def block_text(env_id: str, block: dict[str, Any], provenance: Sequence[str]) -> str:
     """
@@ -27,8 +30,8 @@ def put_block(text: str, env_id: str, new_block: str) -> str:
     """
     Put a block into a hyperparameter file in place of the one of the same name, or at its end.
 
-    All other lines stay as they are, comments and anchors too. An old block that others build on (``<<: *anchor``) stays
-    under the name ``<env id>-before-tuning``.
+    All other lines stay as they are, comments and anchors too. An old block that others build on (``<<: *anchor``)
+    stays under the name ``<env id>-before-tuning``.
 
     :param text: The file.
     :param env_id: Name of the block.
@@ -56,7 +59,12 @@ def put_block(text: str, env_id: str, new_block: str) -> str:
         # Comments in front of the next block are that block's.
         while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
             end -= 1
-        changed = "".join([*lines[:start], new_block, *lines[end:]])
+        first = start
+        while first and lines[first - 1].startswith("#"):
+            first -= 1
+        # The comment of an earlier search goes with its block.
+        origins = [line for line in range(first, start) if lines[line].startswith(f"# {PROVENANCE}")]
+        changed = "".join([*lines[: min([*origins, start])], new_block, *lines[end:]])
         if not _same_others(before, changed, env_id):
             kept = lines[start].replace(env_id, f"{env_id}-before-tuning", 1)
             changed = "".join([*lines[:start], kept, *lines[start + 1 : end], "\n", new_block, *lines[end:]])

@@ -98,8 +98,7 @@ def best_trials(study: Study, top_k: int) -> list[FrozenTrial]:
     :param top_k: How many at most.
     :return: The trials.
     """
-    finished = [trial for trial in states(study)["complete"] if trial.value is not None]
-    return sorted(finished, key=lambda trial: (-(trial.value or 0.0), trial.number))[:top_k]
+    return sorted(states(study)["complete"], key=lambda trial: (-trial.values[0], trial.number))[:top_k]
 
 
 def queue_comparison(spec: TuningSpec, study: Study, comparison: Study, top_k: int) -> None:
@@ -131,18 +130,17 @@ def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) ->
     :return: The candidates, the best first.
     """
     trained = {_pair(trial): trial for trial in states(comparison)["complete"]}
-    seeds = spec.fresh_training_seeds
+    compared: dict[int, tuple[dict[str, Any], float]] = {CURRENT: ({}, np.nan)}
+    compared |= {trial.number: (trial.user_attrs["settings"], trial.values[0]) for trial in best_trials(study, top_k)}
     found = []
-    chosen = {trial.number: (trial.user_attrs["settings"], trial.value) for trial in best_trials(study, top_k)}
-    for number, (settings, search_score) in {CURRENT: ({}, np.nan), **chosen}.items():
-        runs = [trained.get((number, seed)) for seed in seeds]
-        curves = [[np.nan] * spec.n_evaluations if run is None else run.user_attrs["evaluations"] for run in runs]
-        scores = np.array([np.nan if run is None else run.value for run in runs])
-        evaluations = np.array(curves).reshape(len(seeds), spec.n_evaluations)
-        found.append(
-            Candidate(number, settings, scores, evaluations[:, -1], evaluations, float(np.nan if search_score is None else search_score))
-        )
-    return sorted(found, key=lambda candidate: (-candidate.middle, -np.nan_to_num(candidate.search_score, nan=-np.inf)))
+    for number, (settings, search_score) in compared.items():
+        runs = [trained.get((number, seed)) for seed in spec.fresh_training_seeds]
+        failed = [np.nan] * spec.n_evaluations
+        evaluations = np.array([failed if run is None else run.user_attrs["evaluations"] for run in runs])
+        evaluations = evaluations.reshape(len(runs), spec.n_evaluations)
+        scores = np.array([np.nan if run is None else run.values[0] for run in runs])
+        found.append(Candidate(number, settings, scores, evaluations[:, -1], evaluations, search_score))
+    return sorted(found, key=lambda each: (-each.middle, -np.nan_to_num(each.search_score, nan=-np.inf)))
 
 
 def _pair(trial: FrozenTrial) -> tuple[int, int]:

@@ -46,9 +46,8 @@ def history_figure(study: Study) -> Figure:
         ticks = [trial.number for trial in by_state[name]]
         if ticks:
             label = "pruned" if name == "pruned" else "failed"
-            axes.plot(
-                ticks, [0.02] * len(ticks), "|", color=color, transform=axes.get_xaxis_transform(), label=label, markersize=9
-            )
+            at_bottom = axes.get_xaxis_transform()
+            axes.plot(ticks, [0.02] * len(ticks), "|", color=color, transform=at_bottom, label=label, markersize=9)
     axes.set_xlabel("trial")
     axes.set_ylabel("score")
     axes.legend(frameon=False, fontsize=8.5, loc="lower right")
@@ -73,9 +72,10 @@ def importance_figure(study: Study) -> Figure | None:
     names = list(importances)[:_MOST_BARS][::-1]
     if not names:
         return None
-    figure = new_figure(7.6, 1.2 + 0.28 * len(names))
+    height = 1.2 + 0.28 * len(names)
+    figure = new_figure(7.6, height)
     axes = figure.add_subplot()
-    figure.subplots_adjust(left=0.28, right=0.96, top=1.0 - 0.4 / figure.get_figheight(), bottom=0.5 / figure.get_figheight())
+    figure.subplots_adjust(left=0.28, right=0.96, top=1.0 - 0.4 / height, bottom=0.5 / height)
     style_axes(axes, "Importance of the hyperparameters")
     axes.grid(visible=False)
     axes.barh(names, [importances[name] for name in names], color=ACCENT, height=0.65)

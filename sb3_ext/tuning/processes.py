@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def run_processes(
     :param on_start: Called with every worker that was started.
     :raises UserError: If workers stop with an error that is no trial's.
     """
-    context = multiprocessing.get_context()
+    context: BaseContext = multiprocessing.get_context("spawn")
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
         # Importing PyTorch and the zoo takes seconds: once for all workers.
@@ -80,11 +81,12 @@ def run_processes(
             wanted = open_slots(spec, study)
             if not workers and not wanted and not nameless:
                 return
-            for index in [index for index in range(n_workers) if index not in workers][: max(wanted + busy - len(workers), 0)]:
-                process = context.Process(target=_worker, args=(spec, index), name=f"sb3-ext-tune-{index}")
-                process.start()
-                workers[index] = (process, process_identity(process.pid))
-                on_start(process)
+            free = [index for index in range(n_workers) if index not in workers]
+            for index in free[: max(wanted + busy - len(workers), 0)]:
+                started = context.Process(target=_worker, args=(spec, index))  # type: ignore[attr-defined]
+                started.start()
+                workers[index] = (started, process_identity(started.pid))
+                on_start(started)
             wait([process.sentinel for process, _ in workers.values()], _POLL_SECONDS)
     finally:
         for process, _ in workers.values():

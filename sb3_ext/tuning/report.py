@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sb3_ext.common.files import atomic_path
-from sb3_ext.evaluation.report import versions
-from sb3_ext.evaluation.statistics import iqm
-from sb3_ext.tuning.blocks import block_text
 from sb3_ext.tuning.comparison import Candidate
-from sb3_ext.tuning.objective import CURRENT
-from sb3_ext.tuning.spec import COMPARISON_EPISODES, TuningSpec
-from sb3_ext.tuning.storage import shown
+from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import failures, states
+from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, train_command
 
 if TYPE_CHECKING:
     from optuna import Study
 
-Rows = list[list[str]]
 
-
-def write_results(
-    spec: TuningSpec, study: Study, found: list[Candidate], command: str, folder: Path
-) -> list[Path]:
+def write_results(spec: TuningSpec, study: Study, found: list[Candidate], command: str, folder: Path) -> list[Path]:
     """
     Write everything that is known about a finished search.
 
@@ -55,100 +43,6 @@ def write_results(
     with atomic_path(report) as path:
         path.write_text(markdown(spec, study, found, command, pictures), encoding="utf-8")
     return [*written, report, *pictures.values()]
-
-
-def best_block(spec: TuningSpec, study: Study, found: list[Candidate], command: str) -> str:
-    """
-    The best candidate as a block of a hyperparameter file, with where it comes from.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param found: The compared candidates, the best first.
-    :param command: What the user typed.
-    :return: YAML.
-    """
-    best = found[0]
-    seeds = spec.training_seeds
-    lines = [
-        f"{spec.algo} on {spec.env_id}, tuned {date.today().isoformat()}: "
-        f"{best.name} of study {spec.study_name!r} in {shown(spec.storage)}",
-        f"  {command}",
-    ]
-    if best.number == CURRENT:
-        lines.append("  No trial did better on fresh seeds than the block that the search started from: this is it.")
-    else:
-        trial = study.get_trials(deepcopy=False)[best.number]
-        lines.append(f"  search: {best.search_score:.6g}, mean of training seeds {seeds[0]} to {seeds[-1]}, last quarter of training")
-        if "fingerprints" in trial.user_attrs:
-            lines.append(f"  weights with seed {seeds[0]}: {trial.user_attrs['fingerprints'][0]} (--num-threads {spec.num_threads})")
-    if spec.fresh_seeds:
-        fresh = spec.fresh_training_seeds
-        low, high = best.interval
-        lines.append(
-            f"  fresh seeds {fresh[0]} to {fresh[-1]}: IQM {best.middle:.6g} (95 % interval {low:.6g} to {high:.6g}), worst {best.worst:.6g}"
-        )
-    lines.append("  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
-    return block_text(spec.env_id, {**spec.block, **best.settings}, lines)
-
-
-def comparison_rows(spec: TuningSpec, found: Sequence[Candidate]) -> tuple[str, list[str], Rows]:
-    """
-    The comparison as a table.
-
-    :param spec: The search.
-    :param found: The compared candidates, the best first.
-    :return: Caption, titles, and a row per candidate.
-    """
-    if not spec.fresh_seeds:
-        rows = [[candidate.name, _number(candidate.search_score)] for candidate in found if candidate.number != CURRENT]
-        return "Best trials of the search", ["", "score in the search"], rows
-    fresh = spec.fresh_training_seeds
-    caption = (
-        f"Trained again on fresh seeds {fresh[0]} to {fresh[-1]}, mean over the last quarter of training, "
-        f"{COMPARISON_EPISODES} fresh episodes an evaluation"
-    )
-    titles = ["", "IQM", "95 % interval", "worst seed", "trained agent (IQM)", "over the current block", "score in the search"]
-    current = next(candidate for candidate in found if candidate.number == CURRENT)
-    rows = []
-    for candidate in found:
-        gain = ["", ""] if candidate is current else [_number(candidate.gain_over(current)[0]), _interval(candidate.gain_over(current)[1:])]
-        finals = candidate.finals[np.isfinite(candidate.finals)]
-        failed = len(candidate.scores) - len(candidate.finished)
-        rows.append(
-            [
-                candidate.name + (f" ({failed} of {len(candidate.scores)} failed)" if failed else ""),
-                _number(candidate.middle),
-                _interval(candidate.interval),
-                _number(candidate.worst),
-                _number(float(iqm(finals)) if len(finals) else math.nan),
-                f"{gain[0]} ({gain[1]})" if gain[0] else "",
-                _number(candidate.search_score),
-            ]
-        )
-    return caption, titles, rows
-
-
-def lead(spec: TuningSpec, found: Sequence[Candidate]) -> str:
-    """
-    What came out, in one sentence.
-
-    :param spec: The search.
-    :param found: The compared candidates, the best first.
-    :return: The sentence.
-    """
-    best = found[0]
-    if not spec.fresh_seeds:
-        return f"The best is {best.name} with {_number(best.search_score)} in the search; fresh seeds would say more (--fresh-seeds)."
-    current = next(candidate for candidate in found if candidate.number == CURRENT)
-    if best is current:
-        return f"No trial did better on fresh seeds than the block that the search started from, {_number(best.middle)}."
-    gain, low, high = best.gain_over(current)
-    verdict = "" if low > 0.0 else ", which is no more than chance may do"
-    return (
-        f"The best is {best.name}: {_number(best.middle)} on fresh seeds, {_number(gain)} over the block that the search "
-        f"started from (95 % interval {_interval((low, high))}){verdict}. It is the best of {len(found)} on the same seeds,"
-        " so its own figure is a little too good."
-    )
 
 
 def trial_records(study: Study) -> list[dict[str, Any]]:
@@ -186,9 +80,7 @@ def trial_records(study: Study) -> list[dict[str, Any]]:
     return records
 
 
-def markdown(
-    spec: TuningSpec, study: Study, found: list[Candidate], command: str, pictures: dict[str, Path]
-) -> str:
+def markdown(spec: TuningSpec, study: Study, found: list[Candidate], command: str, pictures: dict[str, Path]) -> str:
     """
     The report.
 
@@ -208,9 +100,9 @@ def markdown(
         "",
         lead(spec, found),
         "",
-        f"{len(by_state['complete'])} trials finished, {len(by_state['pruned'])} were pruned, {len(failed)} failed. A trial is"
-        f" {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps (seeds {seeds[0]} to {seeds[-1]}). Its score is the"
-        " mean over them of the evaluations in the last quarter of training."
+        f"{len(by_state['complete'])} trials finished, {len(by_state['pruned'])} were pruned, {len(failed)} failed."
+        f" A trial is {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps, with seeds {seeds[0]} to"
+        f" {seeds[-1]}. Its score is the mean over them of the evaluations in the last quarter of training."
         f" Sampler {spec.sampler}, pruner {spec.pruner}.",
         "",
         f"## {caption}",
@@ -235,20 +127,6 @@ def markdown(
     for title, path in pictures.items():
         lines += ["", f"## {title}", "", f"![{title}]({path.name})"]
     return "\n".join(lines) + "\n"
-
-
-def train_command(spec: TuningSpec) -> str:
-    """
-    The command that trains the best block as the first training of its trial.
-
-    :param spec: The search.
-    :return: The command.
-    """
-    more = "" if spec.vec_env == "dummy" else f" --vec-env {spec.vec_env}"
-    return (
-        f"sb3-ext train --algo {spec.algo} --env {spec.env_id} --conf-file best.yml --seed {spec.seed}"
-        f" --num-threads {spec.num_threads}{more}"
-    )
 
 
 def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:
@@ -301,11 +179,3 @@ def _table(titles: list[str], rows: Rows) -> list[str]:
         "|" + "|".join([" --- ", *[" ---: "] * (len(titles) - 1)]) + "|",
         *("| " + " | ".join(row) + " |" for row in cells),
     ]
-
-
-def _number(value: float) -> str:
-    return f"{value:.5g}" if math.isfinite(value) else "-"
-
-
-def _interval(ends: tuple[float, float]) -> str:
-    return f"{ends[0]:.5g} to {ends[1]:.5g}" if all(map(math.isfinite, ends)) else "-"

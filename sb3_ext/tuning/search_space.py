@@ -12,7 +12,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sb3_ext.errors import UserError
+from sb3_ext.errors import UserError, mistakes_explained
+from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SearchSpace:
         elif spec.algo in HYPERPARAMS_SAMPLER:
             self._sampler = HYPERPARAMS_SAMPLER[spec.algo]
         else:
-            raise UserError(f"there is no search space for {spec.algo}: give one of your own with --search-space FILE.py")
+            raise UserError(f"there is no search space for {spec.algo}: give your own with --search-space FILE.py")
         with tempfile.TemporaryDirectory(prefix="sb3-ext-tune-") as folder:
             manager = make_manager(spec, {}, spec.seed, Path(folder), optimize=True)
             with contextlib.redirect_stdout(io.StringIO()):
@@ -66,6 +67,21 @@ class SearchSpace:
         if not isinstance(arguments, dict):
             raise UserError(f"the search space returned {arguments!r}: it must return a dictionary of hyperparameters")
         return arguments
+
+
+def check_search_space(spec: TuningSpec) -> None:
+    """
+    Draw a first set of hyperparameters, for nothing but its errors.
+
+    :param spec: The search.
+    :raises UserError: If it cannot be drawn from, or a YAML block cannot hold what it returns.
+    """
+    import optuna
+
+    space = SearchSpace(spec)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with mistakes_explained("cannot draw from the search space", everything=True):
+        as_settings(space.sample(optuna.create_study().ask()))
 
 
 def load_sampler(path: str) -> Sampler:

@@ -49,12 +49,12 @@ def _noise(noise: Any) -> dict[str, Any]:
 
     if noise is None:
         return {}
-    names = {NormalActionNoise: "normal", OrnsteinUhlenbeckActionNoise: "ornstein-uhlenbeck"}
+    names: dict[type, str] = {NormalActionNoise: "normal", OrnsteinUhlenbeckActionNoise: "ornstein-uhlenbeck"}
     sigma = np.atleast_1d(getattr(noise, "_sigma", math.nan))
     if type(noise) not in names or np.any(noise._mu) or len(set(sigma.tolist())) > 1:
         raise UserError(
-            f"the search space returned action_noise={noise!r}: the zoo's YAML knows normal and Ornstein-Uhlenbeck noise"
-            " with mean 0 and one standard deviation for all dimensions"
+            f"the search space returned action_noise={noise!r}: the zoo's YAML knows normal and Ornstein-Uhlenbeck"
+            " noise with mean 0 and one standard deviation for all dimensions"
         )
     return {"noise_type": names[type(noise)], "noise_std": float(sigma[0])}
 
@@ -87,10 +87,11 @@ def _expression(name: str, value: Any) -> str:
     if isinstance(value, Mapping) and all(isinstance(key, str) and key.isidentifier() for key in value):
         return f"dict({', '.join(f'{key}={_expression(name, item)}' for key, item in value.items())})"
     if isinstance(value, type):
-        if getattr(nn, value.__name__, None) is value:
-            return f"nn.{value.__name__}"
+        class_name = str(value.__name__)
+        if getattr(nn, class_name, None) is value:
+            return f"nn.{class_name}"
         import rl_zoo3.exp_manager
 
-        if getattr(rl_zoo3.exp_manager, value.__name__, None) is value:
-            return value.__name__
+        if getattr(rl_zoo3.exp_manager, class_name, None) is value:
+            return class_name
     raise UserError(f"hyperparameter {name} holds {value!r}, which the zoo cannot evaluate in a YAML block")

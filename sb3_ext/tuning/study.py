@@ -88,7 +88,8 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
     for name in compared:
         if attrs.get(name) != identity[name]:
             raise UserError(
-                f"{where} is a search with {name} {attrs.get(name)!r}, not {identity[name]!r}: give another --study-name"
+                f"{where} is a search with {name} {attrs.get(name)!r}, not {identity[name]!r}:"
+                " give another --study-name"
             )
     begin(study)
     if set(compared) == set(identity):
