@@ -147,15 +147,15 @@ class CheckedExperimentManager(ExperimentManager):
         :raises UserError: if there is no such study or trial
         """
         try:
-            params: dict[str, Any] = super().load_trial(storage, study_name, trial_id, convert)
+            study = optuna.load_study(study_name=study_name, storage=open_storage(storage))
+            trial = study.best_trial if trial_id is None else study.trials[trial_id]
         except (IndexError, KeyError) as error:
             raise UserError(f"there is no trial {trial_id} of a study {study_name!r} in {storage!r}", 1) from error
-        if not convert:
-            return params
-        study = optuna.load_study(study_name=study_name, storage=open_storage(storage))
-        trial = study.best_trial if trial_id is None else study.trials[trial_id]
-        settings: dict[str, Any] = trial.user_attrs.get("settings", params)
-        return settings
+        if convert and "settings" in trial.user_attrs:
+            settings: dict[str, Any] = trial.user_attrs["settings"]
+            return settings
+        params: dict[str, Any] = super().load_trial(storage, study_name, trial_id, convert)
+        return params
 
     def hyperparameters_optimization(self) -> None:
         """

@@ -111,7 +111,7 @@ def train(
         evaluate(spec.n_evaluations - len(evaluations))
         if save_as is not None:
             manager.save_trained_model(model)
-    return Training(evaluations, _fingerprint(model), model)
+    return Training(evaluations, fingerprint(model), model)
 
 
 def make_manager(
@@ -179,7 +179,13 @@ def _random_numbers_kept() -> Iterator[None]:
     np.random.set_state(numpy_state)
 
 
-def _fingerprint(model: BaseAlgorithm) -> str:
+def fingerprint(model: BaseAlgorithm) -> str:
+    """
+    Tell agents apart by their weights.
+
+    :param model: An agent.
+    :return: Hexadecimal digits; equal for two agents if and only if all weights are.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(model.policy.state_dict().items()):
         digest.update(name.encode())

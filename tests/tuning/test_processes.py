@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +15,6 @@ import optuna
 import pytest
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 
-from sb3_ext.errors import UserError
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import claim_study, open_study, states
