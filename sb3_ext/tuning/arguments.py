@@ -143,7 +143,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--timeout is {args.timeout:g}: give a positive number of seconds")
     for choice in (f"--pruner {args.pruner}", f"--sampler {args.sampler}"):
         if choice in ("--pruner wilcoxon", "--sampler gp") and importlib.util.find_spec("scipy") is None:
-            raise UserError(f"{choice} needs SciPy: pip install 'sb3-ext[plots]'", exit_code=1)
+            raise UserError(f"{choice} needs SciPy: pip install 'sb3-ext[tuning]'", exit_code=1)
     # The zoo's arguments of a training, which are checked in the same way
     defaults = {"n_eval_envs": 1, "log_interval": -1, "trained_agent": "", "track": False, "tensorboard_log": ""}
     zoo = argparse.Namespace(**{**vars(args), **defaults, "log_folder": args.output or "tune", "trial_id": None})
@@ -199,7 +199,7 @@ def make_spec(args: argparse.Namespace) -> TuningSpec:
         eval_episodes=args.eval_episodes,
         sampler=args.sampler,
         pruner=args.pruner,
-        search_space=args.search_space and os.path.abspath(args.search_space),
+        search_space=args.search_space,
         gym_packages=tuple(args.gym_packages),
         eval_env_kwargs=args.eval_env_kwargs,
         vec_env=args.vec_env,

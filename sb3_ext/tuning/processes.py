@@ -69,7 +69,7 @@ def run_processes(
                     continue
                 del workers[index]
                 process.join()
-                fail_trials_of(study, identity, f"its worker ended {_how(process)}", spec.max_retries)
+                fail_trials_of(study, identity, _how_it_ended(process), spec.max_retries)
                 errors += process.exitcode is not None and process.exitcode > 0
             if errors >= _MOST_ERRORS:
                 raise UserError(f"{errors} workers stopped with an error, which they printed above", exit_code=1)
@@ -108,12 +108,12 @@ def _fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float])
             fail_trial(study, trial, "its worker was killed", spec.max_retries)
 
 
-def _how(process: BaseProcess) -> str:
+def _how_it_ended(process: BaseProcess) -> str:
     code = process.exitcode
     assert code is not None
     if code < 0:
-        return f"by signal {signal.Signals(-code).name}"
-    return f"with exit code {code}"
+        return f"its worker was killed ({signal.Signals(-code).name})"
+    return f"its worker ended with exit code {code}"
 
 
 def _worker(spec: TuningSpec, index: int) -> None:

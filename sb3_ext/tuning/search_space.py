@@ -12,7 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sb3_ext.errors import UserError, mistakes_explained
+from sb3_ext.errors import UserError
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
 
@@ -80,8 +80,12 @@ def check_search_space(spec: TuningSpec) -> None:
 
     space = SearchSpace(spec)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with mistakes_explained("cannot draw from the search space", everything=True):
+    try:
         as_settings(space.sample(optuna.create_study().ask()))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"cannot draw from the search space: {type(error).__name__}: {error}") from error
 
 
 def load_sampler(path: str) -> Sampler:

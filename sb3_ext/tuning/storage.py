@@ -129,6 +129,8 @@ def _database(url: str, max_retries: int) -> BaseStorage:
     limits = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": _CONNECT_SECONDS}}
     dialect = url.partition(":")[0].partition("+")[0]
     if dialect == "sqlite":
+        if not url.partition(":///")[2] or ":memory:" in url:
+            raise UserError(f"--storage: {url!r} keeps nothing and cannot be shared: name a file, sqlite:///study.db")
         Path(url.partition(":///")[2]).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine_kwargs: dict[str, Any] = {"connect_args": limits[dialect]} if dialect in limits else {}
     return optuna.storages.RDBStorage(

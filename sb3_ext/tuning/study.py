@@ -130,11 +130,7 @@ def make_sampler(spec: TuningSpec, worker_index: int, n_trials_so_far: int, expl
     if spec.sampler == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=N_STARTUP_TRIALS)
     return optuna.samplers.TPESampler(
-        seed=seed,
-        n_startup_trials=N_STARTUP_TRIALS,
-        multivariate=True,
-        constant_liar=True,
-        warn_independent_sampling=False,
+        seed=seed, n_startup_trials=N_STARTUP_TRIALS, multivariate=True, constant_liar=True
     )
 
 

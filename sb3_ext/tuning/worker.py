@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import warnings
 
 from sb3_ext.tuning.spec import TuningSpec
 
-_MOST_SKIPPED = 100
+_MOST_SKIPPED = 50
 
 
 def run_worker(spec: TuningSpec, worker_index: int, owner: str | None = None) -> None:
@@ -42,7 +43,12 @@ def run_worker(spec: TuningSpec, worker_index: int, owner: str | None = None) ->
     while open_slots(spec, study) > 0:
         trials = study.get_trials(deepcopy=False)
         study.sampler = make_sampler(spec, worker_index, len(trials), explore=skipped > 0)
-        study.optimize(objective, n_trials=1, catch=(Exception,), gc_after_trial=True)
-        skipped = skipped + 1 if objective.skipped else 0
+        study.optimize(objective, n_trials=1, catch=(Exception,))
+        if not objective.skipped:
+            skipped = 0
+            # Environments and models refer to each other in circles.
+            gc.collect()
+            continue
+        skipped += 1
         if skipped == _MOST_SKIPPED:
             study.set_user_attr(EXHAUSTED, True)

@@ -64,3 +64,9 @@ def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:
     path.write_text("no journal\n{}\n")
     with pytest.raises(UserError, match=r"cannot open .*study\.log"):
         open_storage(str(path))
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(UserError, match="name a file"):
+        open_storage(url)
