@@ -4,9 +4,9 @@ Measure `sb3-ext tune`: trials per minute with one and with several worker proce
     python scripts/benchmark_tuning.py workers --output docs/results/tuning
     python scripts/benchmark_tuning.py kills --output docs/results/tuning
 
-`workers` alternates between one worker and four, one thread each: DDPG on Pendulum-v1, all trials with the same settings but
-for the learning rate, so that they take the same time. `kills` sends SIGKILL to a random worker of a running search, at
-random moments, twenty times, and counts what was lost. Nothing else should run on the machine.
+`workers` alternates between one worker and four, one thread each: DDPG on Pendulum-v1, all trials with the same
+settings but for the learning rate, so that they take the same time. `kills` sends SIGKILL to a random worker of a
+running search, at random moments, twenty times, and counts what was lost. Nothing else should run on the machine.
 """
 
 import argparse
@@ -43,10 +43,11 @@ def sample_params(trial, n_actions, n_envs, additional_args):
 def command(folder: Path, n_workers: int, n_trials: int, n_timesteps: int) -> list[str]:
     (folder / "conf.yml").write_text(CONF.format(n_timesteps=n_timesteps))
     (folder / "space.py").write_text(SPACE)
-    tune = "-m sb3_ext tune --algo ddpg_ext --env Pendulum-v1 --conf-file conf.yml --search-space space.py --storage study.log"
-    search = "--study-name study --pruner none --seeds-per-trial 1 --n-evaluations 4 --eval-episodes 2 --fresh-seeds 0"
+    tune = "-m sb3_ext tune --algo ddpg_ext --env Pendulum-v1 --conf-file conf.yml --search-space space.py"
+    search = "--storage study.log --study-name study --pruner none --seeds-per-trial 1"
+    measured = "--n-evaluations 4 --eval-episodes 2 --fresh-seeds 0"
     size = f"--num-threads 1 --n-workers {n_workers} --n-trials {n_trials}"
-    return [sys.executable, *tune.split(), *search.split(), *size.split()]
+    return [sys.executable, *tune.split(), *search.split(), *measured.split(), *size.split()]
 
 
 def load(folder: Path) -> optuna.Study:
@@ -88,7 +89,7 @@ def measure_workers(n_rounds: int, n_trials: int, n_timesteps: int) -> list[dict
     return records
 
 
-def measure_kills(n_kills: int, n_trials: int, n_timesteps: int) -> list[dict[str, Any]]:
+def measure_kills(n_kills: int, n_trials: int, n_timesteps: int, pause: float) -> list[dict[str, Any]]:
     rng = random.Random(0)
     records: list[dict[str, Any]] = []
     seen: dict[int, float] = {}
@@ -97,7 +98,7 @@ def measure_kills(n_kills: int, n_trials: int, n_timesteps: int) -> list[dict[st
         process = subprocess.Popen(command(folder, 2, n_trials, n_timesteps), cwd=folder)
         start = time.monotonic()
         while process.poll() is None:
-            time.sleep(rng.uniform(0.3, 3.0))
+            time.sleep(rng.uniform(0.0, 2.0 * pause))
             try:
                 study = load(folder)
             except KeyError:
@@ -115,10 +116,10 @@ def measure_kills(n_kills: int, n_trials: int, n_timesteps: int) -> list[dict[st
             records.append({"kill": len(records) + 1, "seconds": time.monotonic() - start, "trial": trial.number})
             print(records[-1], flush=True)
         study = load(folder)
-    states = [trial.state.name for trial in study.get_trials()]
-    after = {trial.number: trial.values[0] for trial in finished(study)}
+        states = [trial.state.name for trial in study.get_trials()]
+        after = {trial.number: trial.values[0] for trial in finished(study)}
+        parameters = len({tuple(trial.params.values()) for trial in finished(study)})
     lost = sum(after.get(number) != value for number, value in seen.items())
-    parameters = len({tuple(trial.params.values()) for trial in finished(study)})
     summary = {
         "exit_code": process.returncode,
         "target": n_trials,
@@ -138,12 +139,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3, help="workers: how often each number of workers is measured")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--pause", type=float, default=3.0, help="kills: mean seconds between two")
     parser.add_argument("--steps", type=int, default=3000, help="steps of a training")
     args = parser.parse_args()
     if args.section == "workers":
         records = measure_workers(args.rounds, args.trials, args.steps)
     else:
-        records = measure_kills(args.kills, args.trials, args.steps)
+        records = measure_kills(args.kills, args.trials, args.steps, args.pause)
     path = Path(args.output) / f"{args.section}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -8,11 +8,16 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from optuna.storages.journal import JournalFileSymlinkLock
 
 from sb3_ext.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -22,36 +27,57 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 150
 _CONNECT_SECONDS = 10
-# Held for milliseconds, unless its owner was killed.
-_LOCK_GRACE_SECONDS = 10
 
 
-class RepairingLock(JournalFileSymlinkLock):
+class JournalLock(JournalFileSymlinkLock):
     """
-    The lock of a journal file, which also removes what a writer left unfinished that was killed.
+    Optuna's lock of a journal, made safe for writers that are killed at any moment.
 
-    Otherwise the next record would join the torn line, and nobody could read the journal any more.
+    Optuna's alone is a symbolic link that outlives its owner; those who wait for it may, after a while, remove each
+    other's. Here they first queue for a lock that the system releases when its owner dies, so that a link of ours which
+    is found then is nobody's. Programs that only know Optuna's lock are still waited for. Besides, a line that a writer
+    left unfinished is cut off: the next record would join it, and nobody could read the journal any more.
 
     :param filepath: The journal.
     """
 
     def __init__(self, filepath: str) -> None:
-        super().__init__(filepath, _LOCK_GRACE_SECONDS)
+        # The same file by another name, by which our links are known
+        super().__init__(os.path.join(os.path.dirname(filepath), ".", os.path.basename(filepath)))
+        self._lock_file = f"{filepath}.lock"
+        self._journal: BinaryIO | None = None
 
     def acquire(self) -> bool:
         """
-        Wait for the lock, then cut an incomplete last line off the journal.
+        Wait for the lock.
 
         :return: True.
         """
+        self._journal = open(self._lock_target_file, "rb+")
+        if fcntl is not None:
+            fcntl.flock(self._journal, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):
+                if os.readlink(self._lock_file) == self._lock_target_file:
+                    os.unlink(self._lock_file)
         acquired = super().acquire()
-        with open(self._lock_target_file, "rb+") as journal:
-            size = end = journal.seek(0, os.SEEK_END)
-            while end and (journal.seek(end - 1), journal.read(1))[1] != b"\n":
-                end -= 1
-            if end < size:
-                journal.truncate(end)
+        _cut_unfinished_line(self._journal)
         return acquired
+
+    def release(self) -> None:
+        """Give the lock back."""
+        assert self._journal is not None
+        try:
+            super().release()
+        finally:
+            self._journal.close()
+
+
+def _cut_unfinished_line(journal: BinaryIO) -> None:
+    size = end = journal.seek(0, os.SEEK_END)
+    while end and (journal.seek(end - 1), journal.read(1))[1] != b"\n":
+        end -= 1
+    if end < size:
+        journal.truncate(end)
 
 
 def open_storage(storage: str, max_retries: int = 3) -> BaseStorage:
@@ -80,7 +106,7 @@ def open_storage(storage: str, max_retries: int = 3) -> BaseStorage:
                 " postgresql://user:password@host/database or grpc://host:port"
             )
         Path(storage).absolute().parent.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal.JournalFileBackend(storage, RepairingLock(storage))
+        backend = optuna.storages.journal.JournalFileBackend(storage, JournalLock(storage))
         return optuna.storages.JournalStorage(backend)
 
 

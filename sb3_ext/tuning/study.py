@@ -212,12 +212,14 @@ def always_fails(spec: TuningSpec, study: Study) -> bool:
     :return: Whether to start no more trials.
     """
     first = int(study.user_attrs.get(_FIRST_TRIAL, 0))
-    failed = sum(trial.number >= first for trial in failures(study))
-    if failed < _MOST_FAILURES:
+    failed = [trial for trial in failures(study) if trial.number >= first]
+    # A worker may be killed for reasons that are not its trial's.
+    errors = sum("traceback" in trial.user_attrs for trial in failed)
+    if errors < _MOST_FAILURES and len(failed) < 2 * _MOST_FAILURES:
         return False
     trials = states(study)
     succeeded = sum(trial.number >= first for trial in (*trials["complete"], *trials["pruned"]))
-    return not succeeded or failed > max(spec.n_trials, 4 * succeeded)
+    return not succeeded or len(failed) > max(spec.n_trials, 4 * succeeded)
 
 
 def process_identity(pid: int | None = None) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import optuna
@@ -12,22 +15,43 @@ from sb3_ext.errors import UserError
 from sb3_ext.tuning.storage import open_storage, shown
 
 
-def test_a_torn_journal_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sb3_ext.tuning.storage._LOCK_GRACE_SECONDS", 3)
+def test_what_a_killed_writer_leaves_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "study.log"
     study = optuna.create_study(storage=open_storage(str(path)), study_name="s")
     study.tell(study.ask(), 1.0)
     whole = path.read_bytes()
-    with path.open("ab") as file:
-        file.write(b'{"op_code": 4, "worker_id"')
-    # It was killed while it held the lock.
-    os.symlink(path, f"{path}.lock")
-    os.utime(f"{path}.lock", (0, 0), follow_symlinks=False)
+    # A writer that holds the lock, has written half a line, and is killed
+    writing = "import os, sys; from sb3_ext.tuning.storage import JournalLock; JournalLock(sys.argv[1]).acquire();"
+    writing += "open(sys.argv[1], 'a').write('half a li'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", writing, str(path)], check=False)
+    assert Path(f"{path}.lock").is_symlink()
+    assert path.read_bytes() == whole + b"half a li"
+    start = time.monotonic()
     again = optuna.load_study(study_name="s", storage=open_storage(str(path)))
     again.tell(again.ask(), 2.0)
+    # Optuna alone would have waited for half a minute.
+    assert time.monotonic() - start < 20.0
     assert [trial.value for trial in study.trials] == [1.0, 2.0]
     assert path.read_bytes().startswith(whole)
     assert not Path(f"{path}.lock").is_symlink()
+
+
+def test_writers_take_turns_with_those_of_optuna(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    ours = optuna.create_study(storage=open_storage(str(path)), study_name="s")
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    theirs = optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(backend))
+
+    def write(study: optuna.Study) -> None:
+        for _ in range(20):
+            study.tell(study.ask(), 1.0)
+
+    threads = [threading.Thread(target=write, args=(study,)) for study in (ours, theirs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [trial.state.name for trial in ours.get_trials()] == ["COMPLETE"] * 40
 
 
 @pytest.mark.parametrize("name", ["folder/study.log", "sqlite:///{}/folder/study.db"])

@@ -233,7 +233,7 @@ class TestDeadWorkers:
 
 class TestClaim:
     def test_a_study_goes_on_with_the_block_it_began_with(self, make_spec: MakeSpec) -> None:
-        spec, study = began(make_spec(n_trials=1))
+        spec, _ = began(make_spec(n_trials=1))
         run_worker(spec, 0)
         later, _ = began(make_spec(block={**spec.block, "gamma": 0.5}))
         assert later.block == spec.block
