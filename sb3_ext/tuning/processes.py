@@ -21,6 +21,7 @@ from sb3_ext.tuning.study import (
     fail_trial,
     fail_trials_of,
     open_slots,
+    others_running,
     process_identity,
     states,
 )
@@ -78,8 +79,9 @@ def run_processes(
             watch(study)
             names = {identity for _, identity in workers.values()}
             busy = sum(trial.user_attrs.get("worker") in names for trial in states(study)["running"])
+            idle = not workers and not nameless and not others_running(study)
             wanted = open_slots(spec, study)
-            if not workers and not wanted and not nameless:
+            if idle and not wanted:
                 return
             free = [index for index in range(n_workers) if index not in workers]
             for index in free[: max(wanted + busy - len(workers), 0)]:

@@ -269,6 +269,23 @@ def fail_trials_of(study: Study, worker: str, reason: str, max_retries: int) -> 
     return sum(fail_trial(study, trial, reason, max_retries) for trial in running)
 
 
+def others_running(study: Study) -> bool:
+    """
+    Tell whether workers elsewhere run trials of a database, and fail the trials of those that show no heartbeat.
+
+    :param study: The study.
+    :return: Whether to wait for them: each will finish or, after a while, be queued again. False for storages without
+        heartbeats, where nobody could tell.
+    """
+    import optuna
+    from optuna.storages._heartbeat import is_heartbeat_enabled
+
+    if not is_heartbeat_enabled(study._storage):
+        return False
+    optuna.storages.fail_stale_trials(study)
+    return bool(states(study)["running"])
+
+
 def fail_trial(study: Study, trial: FrozenTrial, reason: str, max_retries: int) -> int:
     """
     Fail a running trial whose worker is no more, and queue it again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -82,6 +83,23 @@ def test_killed_workers_lose_no_trial(make_spec: MakeSpec) -> None:
     spec = make_spec(n_trials=8, max_retries=20)
     study, killer = run_killing(spec, n_kills=3)
     check_whole(study, killer, 8)
+
+
+def test_a_silent_worker_elsewhere_is_replaced(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec(n_trials=1, storage=f"sqlite:///{tmp_path}/study.db")
+    study = open_study(spec)
+    spec = claim_study(spec, study, "test")
+    lost = study.ask()
+    lost.set_user_attr("worker", "another-host:1:1")
+    storage = study._storage
+    assert isinstance(storage, optuna.storages._CachedStorage)
+    storage.record_heartbeat(lost._trial_id)
+    connection = sqlite3.connect(tmp_path / "study.db")
+    connection.execute("UPDATE trial_heartbeats SET heartbeat = datetime('now', '-1 hour')")
+    connection.commit()
+    connection.close()
+    run_processes(spec, study, 1, lambda _: None)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
 
 
 @pytest.mark.slow
