@@ -11,7 +11,7 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import failures, states
-from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, train_command
+from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, seeds_text, train_command
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -94,15 +94,14 @@ def markdown(spec: TuningSpec, study: Study, found: list[Candidate], command: st
     by_state = states(study)
     failed = failures(study)
     caption, titles, rows = comparison_rows(spec, found)
-    seeds = spec.training_seeds
     lines = [
         f"# {spec.algo} on {spec.env_id}",
         "",
         lead(spec, found),
         "",
         f"{len(by_state['complete'])} trials finished, {len(by_state['pruned'])} were pruned, {len(failed)} failed."
-        f" A trial is {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps, with seeds {seeds[0]} to"
-        f" {seeds[-1]}. Its score is the mean over them of the evaluations in the last quarter of training."
+        f" A trial trains {spec.n_timesteps:,} steps with {seeds_text(spec.training_seeds)}."
+        " Its score is the mean over them of the evaluations in the last quarter of training."
         f" Sampler {spec.sampler}, pruner {spec.pruner}.",
         "",
         f"## {caption}",

@@ -39,18 +39,17 @@ def best_block(spec: TuningSpec, study: Study, found: Sequence[Candidate], comma
     if best.number == CURRENT:
         lines.append("  No trial did better on fresh seeds than the block that the search started from: this is it.")
     else:
-        first, last = spec.training_seeds[0], spec.training_seeds[-1]
+        seeds = spec.training_seeds
         lines.append(
-            f"  search: {best.search_score:.6g} with seeds {first} to {last}, mean over the last quarter of training"
+            f"  search: {best.search_score:.6g} with {seeds_text(seeds)}, mean over the last quarter of training"
         )
         fingerprint = study.get_trials(deepcopy=False)[best.number].user_attrs["fingerprints"][0]
-        lines.append(f"  weights with seed {first}: {fingerprint} (--num-threads {spec.num_threads})")
+        lines.append(f"  weights with seed {seeds[0]}: {fingerprint} (--num-threads {spec.num_threads})")
     if spec.fresh_seeds:
-        first, last = spec.fresh_training_seeds[0], spec.fresh_training_seeds[-1]
         low, high = best.interval
         lines.append(
-            f"  fresh seeds {first} to {last}: IQM {best.middle:.6g} (95 % interval {low:.6g} to {high:.6g}),"
-            f" worst {best.worst:.6g}"
+            f"  fresh {seeds_text(spec.fresh_training_seeds)}: IQM {best.middle:.6g} (95 % interval {low:.6g} to"
+            f" {high:.6g}), worst {best.worst:.6g}"
         )
     lines.append("  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
     return block_text(spec.env_id, {**spec.block, **best.settings}, lines)
@@ -67,9 +66,8 @@ def comparison_rows(spec: TuningSpec, found: Sequence[Candidate]) -> tuple[str, 
     if not spec.fresh_seeds:
         rows = [[each.name, number_text(each.search_score)] for each in found if each.number != CURRENT]
         return "Best trials of the search", ["", "score in the search"], rows
-    first, last = spec.fresh_training_seeds[0], spec.fresh_training_seeds[-1]
     caption = (
-        f"Trained again on fresh seeds {first} to {last}, mean over the last quarter of training, "
+        f"Trained again with fresh {seeds_text(spec.fresh_training_seeds)}, mean over the last quarter of training, "
         f"{COMPARISON_EPISODES} fresh episodes an evaluation"
     )
     titles = ["", "IQM", "95 % interval", "worst seed", "trained agent", "gain", "score in the search"]
@@ -130,6 +128,16 @@ def train_command(spec: TuningSpec) -> str:
         f"sb3-ext train --algo {spec.algo} --env {spec.env_id} --conf-file best.yml --seed {spec.seed}"
         f" --num-threads {spec.num_threads}{more}"
     )
+
+
+def seeds_text(seeds: range) -> str:
+    """
+    Name seeds.
+
+    :param seeds: At least one.
+    :return: E.g. ``"seeds 0 to 2"``.
+    """
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def number_text(value: float) -> str:
