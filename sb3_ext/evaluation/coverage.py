@@ -75,7 +75,7 @@ SUITES: Mapping[str, tuple[Quantiles, ...]] = {
     "normal, log-normal, failing seeds": (
         stats.norm(0.5, 0.15).ppf,
         lambda shares: stats.lognorm(1.0).ppf(shares) / 4.0,
-        lambda shares: _mixture(0.2)(shares) / 120.0,
+        lambda shares: DISTRIBUTIONS["20 % of the seeds fail"](shares) / 120.0,
     ),
 }
 PAIRS: Mapping[str, tuple[Quantiles, Quantiles]] = {
