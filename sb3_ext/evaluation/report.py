@@ -14,21 +14,11 @@ import numpy as np
 from rich.table import Table
 
 from sb3_ext.common.files import atomic_path
+from sb3_ext.evaluation.agents import Agent
 from sb3_ext.evaluation.measure import Measurement, References
-from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference
 
 _PACKAGES = ("sb3-ext", "stable-baselines3", "sb3-contrib", "rl-zoo3", "gymnasium", "torch", "numpy")
-
-
-@dataclass(frozen=True)
-class Agent:
-    """A trained agent and what it achieved."""
-
-    run: Run
-    steps: int
-    """Steps it was trained for."""
-    measured: Measurement
 
 
 @dataclass(frozen=True)
