@@ -17,8 +17,8 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.ceilings import CEILINGS
 from sb3_ext.evaluation.compare import Played
 from sb3_ext.evaluation.scores import Comparison, is_unknown, write_records, write_scores
+from sb3_ext.evaluation.statistics import INTERVAL
 from sb3_ext.evaluation.summaries import (
-    INTERVAL,
     Improvement,
     Summary,
     aggregates,

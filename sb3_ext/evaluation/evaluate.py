@@ -18,7 +18,7 @@ from sb3_ext.evaluation.agents import PARALLEL_EPISODES, evaluate_runs
 from sb3_ext.evaluation.compare import Planned, compare
 from sb3_ext.evaluation.comparison_report import terminal_tables, write_comparison
 from sb3_ext.evaluation.measure import Measurement, ad_spend_env, measure, references
-from sb3_ext.evaluation.report import Evaluation, terminal_table, write_csv, write_episodes_csv, write_markdown
+from sb3_ext.evaluation.report import Evaluation, markdown, terminal_table, write_csv, write_episodes_csv
 from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.settings import (
     Setting,
@@ -99,8 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 written = write_comparison(comparison, played, folder, warn)
     else:
         evaluation, campaign = _evaluate(args, settings[0], [plan.run for plan in planned], seeds, command)
-        console.print(terminal_table(evaluation), highlight=False)
-        for sentence in (evaluation.certificate, evaluation.lead):
+        results = evaluation.results
+        console.print(terminal_table(results), highlight=False)
+        for sentence in (results.certificate, results.lead):
             if sentence:
                 console.print(sentence, highlight=False)
         if folder is not None:
@@ -264,7 +265,8 @@ def _write(evaluation: Evaluation, campaign: AdSpendEnv | None, folder: Path) ->
     from sb3_ext.evaluation.figures import learning_curve_figure, spend_plan_figure
 
     table, raw = folder / "results.md", folder / "results.csv"
-    write_markdown(evaluation, table)
+    with atomic_path(table) as path:
+        path.write_text(markdown(evaluation.results), encoding="utf-8")
     write_csv(evaluation, raw)
     written = [table, raw]
     if len(evaluation.seeds) > 1:

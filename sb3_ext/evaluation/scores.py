@@ -16,9 +16,8 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.errors import UserError
 from sb3_ext.evaluation.agents import Agent
 from sb3_ext.evaluation.curves import read_clock, read_evaluations
+from sb3_ext.evaluation.results import VERSION
 from sb3_ext.evaluation.waiting import Waiting, steps_to_threshold
-
-_VERSION = "version_"
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ def write_scores(comparison: Comparison, path: Path) -> None:
     :param path: The file, written whole or not at all.
     :raises OSError: If it cannot be written.
     """
-    versions = {f"{_VERSION}{name.replace('-', '_')}": number for name, number in comparison.versions.items()}
+    versions = {f"{VERSION}{name.replace('-', '_')}": number for name, number in comparison.versions.items()}
     write_records([{**asdict(run), **versions} for run in comparison.runs], path)
 
 
@@ -216,12 +215,10 @@ def read_scores(path: Path) -> Comparison:
             RunScore(**{field.name: _read(line[field.name], types[field.name]) for field in fields(RunScore)})
             for line in lines
         ]
-        versions = {name: number for name, number in lines[0].items() if name.startswith(_VERSION)}
+        versions = {name: number for name, number in lines[0].items() if name.startswith(VERSION)}
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise UserError(f"{path} holds no results of a comparison ({type(error).__name__}: {error})", 1) from error
-    return Comparison(
-        runs, {name.removeprefix(_VERSION).replace("_", "-"): number for name, number in versions.items()}
-    )
+    return Comparison(runs, {name.removeprefix(VERSION).replace("_", "-"): number for name, number in versions.items()})
 
 
 def write_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -41,7 +41,7 @@ def chosen_settings(args: argparse.Namespace) -> list[Setting]:
         name, _, path = (part.strip() for part in text.partition("="))
         if not name or not path:
             raise UserError(f"--group: {text!r} names no folder: give NAME=FOLDER, e.g. double=logs/double")
-        if any(Path(path) in map(Path, paths) for paths in groups.values()):
+        if any(Path(path).resolve() == Path(other).resolve() for paths in groups.values() for other in paths):
             raise UserError(f"--group: {path!r} is given twice: every folder belongs to one group")
         groups.setdefault(name, []).append(path)
     settings = []

@@ -16,6 +16,8 @@ from scipy import special
 FloatArray = npt.NDArray[np.float64]
 Interval: TypeAlias = Literal["expanded", "percentile"]
 """How a bootstrap interval is read off the resamples, see :func:`tail`."""
+INTERVAL = "expanded percentile bootstrap over training seeds"
+"""What tables call the 95 % intervals of interquartile means."""
 
 
 def iqm(scores: npt.ArrayLike) -> FloatArray:

@@ -14,9 +14,6 @@ from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm, s
 from sb3_ext.evaluation.suites import optimality_gap, suite_iqm, suite_mean, suite_median
 from sb3_ext.evaluation.waiting import median_waiting
 
-INTERVAL = "expanded percentile bootstrap over training seeds"
-"""What the 95 % intervals of interquartile means are."""
-
 
 class Summary(NamedTuple):
     """A setting on an environment; NaN and None for what is not known."""
