@@ -131,6 +131,8 @@ def _use_one_thread() -> None:
 
 def _frame_skip(env: VecEnv) -> int | None:
     """Frames per step on Atari: those that the emulator skips times those that a wrapper skips."""
+    from ale_py.env import AtariEnv
+
     inner = env.unwrapped
     assert isinstance(inner, DummyVecEnv)
     layer: gym.Env[Any, Any] = inner.envs[0]
@@ -139,7 +141,6 @@ def _frame_skip(env: VecEnv) -> int | None:
         if isinstance(layer, MaxAndSkipEnv):
             skip *= layer._skip
         layer = layer.env
-    spec = layer.spec
-    if spec is None or "Atari" not in str(spec.entry_point) or not isinstance(spec.kwargs.get("frameskip"), int):
+    if not isinstance(layer, AtariEnv) or not isinstance(layer._frameskip, int):
         return None
-    return skip * int(spec.kwargs["frameskip"])
+    return skip * layer._frameskip
