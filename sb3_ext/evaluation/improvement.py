@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from sb3_ext.evaluation.statistics import FloatArray, checked_scores, stratified_interval
+from sb3_ext.evaluation.statistics import FloatArray, checked_scores, tail
 
 
 def probability_of_improvement(scores: Sequence[npt.ArrayLike], others: Sequence[npt.ArrayLike]) -> FloatArray:
@@ -23,11 +23,8 @@ def probability_of_improvement(scores: Sequence[npt.ArrayLike], others: Sequence
     :return: Shape (...), in [0, 1].
     :raises ValueError: If there are no scores, or the numbers of environments differ.
     """
-    probabilities = []
-    for first, second in zip(map(checked_scores, scores), map(checked_scores, others), strict=True):
-        gains = first[..., :, None] - second[..., None, :]
-        probabilities.append((0.5 + 0.5 * np.sign(gains)).mean(axis=(-2, -1)))
-    probability: FloatArray = np.mean(probabilities, axis=0)
+    wins = [_wins(first, second) for first, second in zip(scores, others, strict=True)]
+    probability: FloatArray = np.mean([matrix.mean(axis=(-2, -1)) for matrix in wins], axis=0)
     return probability
 
 
@@ -53,22 +50,28 @@ def improvement_interval(
     :return: Lower and upper end, in [0, 1].
     :raises ValueError: If there are too few scores, or the numbers of environments differ.
     """
-    n = len(scores)
-    low, high = stratified_interval(
-        [*scores, *others],
-        lambda drawn: probability_of_improvement(drawn[:n], drawn[n:]),
-        confidence,
-        n_resamples,
-        seed,
-    )
-    gaps = []
+    sizes = [len(checked_scores(group, at_least=2)) for group in (*scores, *others)]
+    share = tail(confidence, min(sizes))
+    rng = np.random.default_rng(seed)
+    resampled, gaps = np.zeros(n_resamples), []
     for first, second in zip(scores, others, strict=True):
-        probability = float(probability_of_improvement([first], [second]))
-        lower, upper = _score_interval(probability, np.size(first), np.size(second), confidence)
+        wins = _wins(first, second)
+        # How often every run is drawn is all that counts for a mean over pairs.
+        drawn = [rng.multinomial(n, np.full(n, 1.0 / n), size=n_resamples) for n in wins.shape]
+        resampled += ((drawn[0] @ wins) * drawn[1]).sum(axis=1) / wins.size
+        probability = float(wins.mean())
+        lower, upper = _score_interval(probability, wins.shape[0], wins.shape[1], confidence)
         gaps.append((probability - lower, upper - probability))
-    below, above = np.sqrt(np.sum(np.square(gaps), axis=0)) / n
+    low, high = np.quantile(resampled / len(scores), [share, 1.0 - share])
+    below, above = np.sqrt(np.sum(np.square(gaps), axis=0)) / len(scores)
     middle = float(probability_of_improvement(scores, others))
     return max(0.0, min(float(low), middle - below)), min(1.0, max(float(high), middle + above))
+
+
+def _wins(first: npt.ArrayLike, second: npt.ArrayLike) -> FloatArray:
+    """Which of all pairs the first wins: 1, 0, or a half for a tie; shape (..., n, m)."""
+    wins: FloatArray = 0.5 + 0.5 * np.sign(checked_scores(first)[..., :, None] - checked_scores(second)[..., None, :])
+    return wins
 
 
 def _score_interval(probability: float, n_first: int, n_second: int, confidence: float) -> tuple[float, float]:
