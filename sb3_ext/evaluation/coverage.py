@@ -90,22 +90,25 @@ PAIRS: Mapping[str, tuple[Quantiles, Quantiles]] = {
 }
 
 
-def measure_coverage(repetitions: int, seed: int = 0) -> Iterator[Coverage]:
+def measure_coverage(n_seeds: int, repetitions: int, seed: int = 0) -> list[Coverage]:
     """
     Measure all intervals on all distributions.
 
+    :param n_seeds: Scores per interval.
     :param repetitions: How many sets of scores to draw for each.
     :param seed: Seed of the scores.
-    :return: One record per statistic, interval, distribution and number of seeds.
+    :return: One record per statistic, interval and distribution.
     """
-    rng = np.random.default_rng(seed)
-    for n_seeds in SEEDS:
-        for name, quantiles in DISTRIBUTIONS.items():
-            yield from iqm_coverage(name, quantiles, n_seeds, repetitions, rng)
-        for name, suite in SUITES.items():
-            yield suite_coverage(name, suite, n_seeds, repetitions, rng)
-        for name, pair in PAIRS.items():
-            yield improvement_coverage(name, pair, n_seeds, repetitions, rng)
+    rng = np.random.default_rng([seed, n_seeds])
+    return [
+        *(
+            record
+            for name, quantiles in DISTRIBUTIONS.items()
+            for record in iqm_coverage(name, quantiles, n_seeds, repetitions, rng)
+        ),
+        *(suite_coverage(name, suite, n_seeds, repetitions, rng) for name, suite in SUITES.items()),
+        *(improvement_coverage(name, pair, n_seeds, repetitions, rng) for name, pair in PAIRS.items()),
+    ]
 
 
 def iqm_coverage(
