@@ -115,9 +115,12 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "evaluate": Command(
-        "compare a trained agent with every baseline and the certified optimum of its ad-budget problem",
+        "compare trained agents with baselines, the certified optimum of their ad-budget problem or each other",
         "sb3_ext.evaluation.evaluate:main",
-        ("--algo ddpg_ext --env AdSpend-v0 -f logs --output results",),
+        (
+            "--algo ddpg_ext --env AdSpend-v0 -f logs --output results",
+            "--algo dqn dueling_dqn --env CartPole-v1 MountainCar-v0 -f logs --normalize --output results",
+        ),
     ),
 }
 
