@@ -114,6 +114,14 @@ COMMANDS: dict[str, Command] = {
             "--market curves.csv --budget 500000 --periods 13 --carry-over tv=0.4",
         ),
     ),
+    "tune": Command(
+        "search hyperparameters in worker processes, and write the best ones as a YAML block",
+        "sb3_ext.tuning.command:main",
+        (
+            "--algo ddpg_ext --env Pendulum-v1 -n 10000 --n-trials 30 -P",
+            "--algo ppo --env AdSpendShock-v0 --vec-env native --n-workers 4",
+        ),
+    ),
     "evaluate": Command(
         "compare trained agents with baselines, the certified optimum of their ad-budget problem or each other",
         "sb3_ext.evaluation.evaluate:main",

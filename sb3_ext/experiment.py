@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
+import optuna
 from gymnasium.envs.registration import load_env_creator
 from rl_zoo3.exp_manager import ExperimentManager
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -15,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.errors import UserError, mistakes_explained
+from sb3_ext.tuning.storage import open_storage
 
 
 class CheckedExperimentManager(ExperimentManager):
@@ -25,7 +27,8 @@ class CheckedExperimentManager(ExperimentManager):
       that never started is removed;
     - a hyperparameter search leaves no empty run folder, which ``enjoy`` would take for the latest run;
     - ``env_kwargs`` of a YAML file hold for the evaluation environments too, unless the command line says otherwise;
-    - ``--trial-id 0`` loads trial 0, which upstream ignores;
+    - ``--trial-id 0`` loads trial 0, which upstream ignores, and trials of ``sb3-ext tune`` come with exactly the
+      settings that they were trained with;
     - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``.
 
     The other arguments are upstream's.
@@ -144,9 +147,14 @@ class CheckedExperimentManager(ExperimentManager):
         :raises UserError: if there is no such study or trial
         """
         try:
-            params: dict[str, Any] = super().load_trial(storage, study_name, trial_id, convert)
+            study = optuna.load_study(study_name=study_name, storage=open_storage(storage))
+            trial = study.best_trial if trial_id is None else study.trials[trial_id]
         except (IndexError, KeyError) as error:
             raise UserError(f"there is no trial {trial_id} of a study {study_name!r} in {storage!r}", 1) from error
+        if convert and "settings" in trial.user_attrs:
+            settings: dict[str, Any] = trial.user_attrs["settings"]
+            return settings
+        params: dict[str, Any] = super().load_trial(storage, study_name, trial_id, convert)
         return params
 
     def hyperparameters_optimization(self) -> None:

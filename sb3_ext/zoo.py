@@ -62,9 +62,18 @@ ALGORITHMS: dict[str, ZooEntry] = {
 }
 
 
+UPSTREAM_SEARCH_SPACES: dict[str, tuple[str, str]] = {
+    "crossq": (
+        "sb3_ext.tuning.search_spaces:sample_crossq_params",
+        "sb3_ext.tuning.search_spaces:convert_crossq_params",
+    ),
+}
+"""Search spaces, with their converters, of algorithms that the zoo trains but cannot search."""
+
+
 def register() -> None:
     """
-    Make the zoo know the plugin's algorithms. Calling it again changes nothing.
+    Make the zoo know the plugin's algorithms and search spaces. Calling it again changes nothing.
 
     :raises RuntimeError: if one of our keys already stands for something else in the zoo
     """
@@ -75,6 +84,11 @@ def register() -> None:
         _put(ALGOS, key, entry.algorithm)
         _put(HYPERPARAMS_SAMPLER, key, entry.sampler)
         _put(HYPERPARAMS_CONVERTER, key, entry.converter)
+    for key, (sampler, converter) in UPSTREAM_SEARCH_SPACES.items():
+        # Should the zoo have one some day, that is the one its users know.
+        if key not in HYPERPARAMS_SAMPLER:
+            HYPERPARAMS_SAMPLER[key] = pkgutil.resolve_name(sampler)
+            HYPERPARAMS_CONVERTER[key] = pkgutil.resolve_name(converter)
 
 
 def _put(table: MutableMapping[str, Any], key: str, path: str) -> None:

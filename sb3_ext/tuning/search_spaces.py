@@ -317,3 +317,51 @@ def sample_ppo_penalty_params(
     for name in ("gamma", "gae_lambda", "n_steps", "batch_size"):
         trial.set_user_attr(name, hyperparams[name])
     return hyperparams
+
+
+def sample_crossq_params(
+    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Search space of sb3-contrib's ``CrossQ``, which the zoo trains but cannot search.
+
+    It has no target networks; wide critics and the decay rates of Adam are its own (Bhatt et al., 2024,
+    https://openreview.net/forum?id=PczQtTsTIX), and stay those of its policy.
+
+    :param trial: the Optuna trial
+    :param n_actions: number of action dimensions, unused
+    :param n_envs: number of training environments, unused
+    :param additional_args: the zoo's remarks on the replay buffer, unused
+    :return: arguments of the constructor
+    """
+    params = {
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 5e-3, log=True),
+        "batch_size_pow": trial.suggest_int("batch_size_pow", 5, 10),
+        "policy_delay": trial.suggest_int("policy_delay", 1, 5),
+        "learning_starts": trial.suggest_int("learning_starts", 100, 10_000, log=True),
+        "actor_width": trial.suggest_categorical("actor_width", [64, 256]),
+        "critic_width": trial.suggest_categorical("critic_width", [256, 512, 1024]),
+    }
+    hyperparams = convert_crossq_params(params)
+    for name in ("gamma", "batch_size"):
+        trial.set_user_attr(name, hyperparams[name])
+    return hyperparams
+
+
+def convert_crossq_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
+    """
+    Turn the raw values of a trial into constructor arguments.
+
+    :param sampled_params: ``trial.params`` of a study made with :func:`sample_crossq_params`
+    :return: constructor arguments
+    """
+    params = dict(sampled_params)
+    return {
+        "gamma": 1 - params.pop("one_minus_gamma"),
+        "batch_size": 2 ** params.pop("batch_size_pow"),
+        "policy_kwargs": {
+            "net_arch": {"pi": [params.pop("actor_width")] * 2, "qf": [params.pop("critic_width")] * 2},
+        },
+        **params,
+    }

@@ -1,0 +1,213 @@
+"""The arguments of ``sb3-ext tune``, and the search that they describe."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import os
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sb3_ext.cli_checks import check_train, check_writable
+from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.tuning.spec import COMPARISON_SEED_OFFSET, EVALUATION_SEED_OFFSET, FRESH_SEED_OFFSET, TuningSpec
+
+_DESCRIPTION = f"""\
+Search hyperparameters with Optuna, in worker processes, and write the best ones as a YAML block.
+
+A trial trains with several seeds, as `sb3-ext train` would. Its score is the mean over the seeds of the mean return of
+the evaluations in the last quarter of training, the last of them after its end. All trials share their training seeds,
+and all evaluations share their episodes, which no training sees (seeds from --seed + {EVALUATION_SEED_OFFSET} on). A
+pruner may end a trial early, within a training or between two. What fails is recorded with its reason and shown, and
+does not count as a trial.
+
+In the end the best trials and the block that the search started from are trained on fresh seeds (from --seed +
+{FRESH_SEED_OFFSET} on), evaluated on fresh episodes, and compared by interquartile mean with 95 % intervals.
+
+The same command again resumes the study, also after a crash: --n-trials counts all trials of the study.
+"""
+_EXAMPLES = """\
+examples:
+  sb3-ext tune --algo ddpg_ext --env Pendulum-v1 -n 10000 --n-trials 30 -P
+  sb3-ext tune --algo ppo --env AdSpendShock-v0 --vec-env native --n-workers 4 --pruner hyperband --timeout 3600
+  sb3-ext tune --algo crossq --env Pendulum-v1 --storage sqlite:///study.db --study-name crossq
+  sb3-ext tune --algo ddpg_ext --env Pendulum-v1 --search-space space.py --write-back hyperparams.yml
+  sb3-ext tune --algo sac --env AdSpendShock-v0 --storage postgresql://user:password@host/studies --n-trials 200
+
+space.py defines the signature of the zoo's samplers:
+  def sample_params(trial, n_actions, n_envs, additional_args):
+      return {"learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True)}
+
+output files (--output DIR): best.yml, report.md with pictures, trials.csv, fresh_seeds.csv, and the agents that were
+trained on fresh seeds, as log folders for `sb3-ext enjoy -f`. `optuna-dashboard STORAGE` shows the study.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see `sb3-ext tune --help`)")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """
+    Read and check the command line, and fill in what depends on other arguments.
+
+    :param argv: The arguments.
+    :return: All arguments.
+    :raises UserError: If one is wrong.
+    """
+    from rl_zoo3.utils import ALGOS, StoreDict
+
+    from sb3_ext.tuning.study import PRUNERS, SAMPLERS
+    from sb3_ext.zoo import register
+
+    register()
+    parser = _Parser(
+        "sb3-ext tune", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument_group("the problem").add_argument
+    add("--algo", required=True, metavar="KEY", help="algorithm, e.g. ddpg_ext")
+    add("--env", required=True, metavar="ID", help="environment, e.g. AdSpend-v0")
+    add("-n", "--n-timesteps", type=int, default=-1, metavar="N", help="steps of a training (default: of the block)")
+    add("-conf", "--conf-file", metavar="FILE", help="hyperparameter file with the block to start from")
+    add("-params", "--hyperparams", nargs="+", action=StoreDict, metavar="NAME:VALUE", help="changes of the block")
+    add("--env-kwargs", nargs="+", action=StoreDict, metavar="NAME:VALUE", help="arguments of the environment")
+    add("--eval-env-kwargs", nargs="+", action=StoreDict, metavar="NAME:VALUE", help="the same for evaluation alone")
+    add("--vec-env", choices=["dummy", "subproc", "native"], default="dummy", help="how environments run together")
+    add("--gym-packages", nargs="+", default=[], metavar="PACKAGE", help="packages that register environments")
+    add("--search-space", metavar="FILE.py", help="search space in place of the zoo's (the file is run)")
+    add = parser.add_argument_group("the search").add_argument
+    add("--n-trials", type=int, default=50, metavar="N", help="trials of the study in total (default: 50)")
+    add("--seeds-per-trial", type=int, default=3, metavar="N", help="trainings of a trial (default: 3)")
+    add("--n-evaluations", type=int, default=10, metavar="N", help="evaluations during a training (default: 10)")
+    add("--eval-episodes", type=int, default=5, metavar="N", help="episodes of an evaluation (default: 5)")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        default="tpe",
+        help="proposes hyperparameters (default: tpe; gp: Gaussian process)",
+    )
+    add("--pruner", choices=PRUNERS, default="median", help="ends hopeless trials (default: median)")
+    add("--timeout", type=float, metavar="SECONDS", help="after this time no trial starts, running ones end")
+    add("--seed", type=int, default=0, help="first training seed, all others follow from it (default: 0)")
+    add = parser.add_argument_group("machines and storage").add_argument
+    add("--n-workers", type=int, metavar="N", help="processes (default: one per core)")
+    add("--num-threads", type=int, default=-1, metavar="N", help="threads of a worker (default: cores / workers)")
+    add("--device", default="auto", help="PyTorch device (default: auto)")
+    add(
+        "--storage",
+        metavar="URL",
+        help="FILE.log, sqlite:///FILE, postgresql://... or grpc://host:port (default: tune/ALGO_ENV.log)",
+    )
+    add("--study-name", metavar="NAME", help="study in the storage (default: ALGO_ENV)")
+    add = parser.add_argument_group("the result").add_argument
+    add("--top-k", type=int, default=3, metavar="K", help="best trials to compare on fresh seeds (default: 3)")
+    add("--fresh-seeds", type=int, default=5, metavar="N", help="fresh seeds, 0 for no comparison (default: 5)")
+    add("--output", metavar="DIR", help="folder for the results (default: tune/STUDY-NAME)")
+    add("--write-back", metavar="FILE.yml", help="also put the block into this hyperparameter file")
+    add("-P", "--progress", action="store_true", help="show bars")
+    try:
+        args = parser.parse_args(argv)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"cannot read a NAME:VALUE argument ({error}): values are Python expressions, such as learning_rate:0.001"
+        ) from error
+    if args.algo not in ALGOS:
+        raise UserError(
+            f"--algo: unknown algorithm {args.algo!r}.{did_you_mean(args.algo, ALGOS)} Choose from {', '.join(ALGOS)}"
+        )
+    _check(args)
+    return args
+
+
+def _check(args: argparse.Namespace) -> None:
+    least = {"seeds_per_trial": 1, "top_k": 1, "fresh_seeds": 0}
+    for name, number in {**least, "n_workers": 1, "n_evaluations": 1, "eval_episodes": 1, "n_trials": 1}.items():
+        value = getattr(args, name)
+        if value is not None and value < number:
+            raise UserError(f"--{name.replace('_', '-')} is {value}: give a number >= {number}")
+    if max(args.seeds_per_trial, args.fresh_seeds, args.eval_episodes) > FRESH_SEED_OFFSET:
+        raise UserError(f"give at most {FRESH_SEED_OFFSET:,} seeds and episodes")
+    if args.fresh_seeds == 1:
+        raise UserError("--fresh-seeds is 1: intervals need 2 or more, 0 leaves the comparison out")
+    if not 0 <= args.seed < 2**32 - 2 * COMPARISON_SEED_OFFSET:
+        raise UserError(f"--seed is {args.seed}: give a number from 0 to {2**32 - 2 * COMPARISON_SEED_OFFSET - 1}")
+    if args.timeout is not None and not args.timeout > 0:
+        raise UserError(f"--timeout is {args.timeout:g}: give a positive number of seconds")
+    for choice in (f"--pruner {args.pruner}", f"--sampler {args.sampler}"):
+        if choice in ("--pruner wilcoxon", "--sampler gp") and importlib.util.find_spec("scipy") is None:
+            raise UserError(f"{choice} needs SciPy: pip install 'sb3-ext[tuning]'", exit_code=1)
+    # The zoo's arguments of a training, which are checked in the same way
+    defaults = {"n_eval_envs": 1, "log_interval": -1, "trained_agent": "", "track": False, "tensorboard_log": ""}
+    zoo = argparse.Namespace(**{**vars(args), **defaults, "log_folder": args.output or "tune", "trial_id": None})
+    check_train(zoo)
+    args.env, args.gym_packages, args.conf_file = str(zoo.env), zoo.gym_packages, zoo.conf_file
+    name = f"{args.algo}_{args.env}".replace("/", "-")
+    args.study_name = args.study_name or name
+    args.storage = args.storage or f"tune/{name}.log"
+    args.output = args.output or f"tune/{args.study_name}".replace(":", "-")
+    args.n_workers = args.n_workers or os.cpu_count() or 1
+    if args.num_threads < 1:
+        args.num_threads = max((os.cpu_count() or 1) // args.n_workers, 1)
+    check_writable(args.output, "--output")
+    if args.write_back and not (args.write_back.endswith((".yml", ".yaml")) and Path(args.write_back).is_file()):
+        raise UserError(f"--write-back: there is no hyperparameter file {args.write_back!r} (.yml)")
+
+
+def make_spec(args: argparse.Namespace) -> TuningSpec:
+    """
+    Read the block as the zoo does, and make sure that environment, agent and search space can be built.
+
+    :param args: What :func:`parse` returned.
+    :return: The search.
+    :raises UserError: If something cannot.
+    """
+    from sb3_ext.experiment import CheckedExperimentManager
+    from sb3_ext.tuning.search_space import check_search_space
+    from sb3_ext.tuning.settings import as_settings
+
+    manager = CheckedExperimentManager(
+        args, args.algo, args.env, "", hyperparams=deepcopy(args.hyperparams), config=args.conf_file, verbose=0
+    )
+    with (
+        mistakes_explained("cannot read the hyperparameters", everything=True),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        _, hyperparams = manager.read_hyperparameters()
+        block: dict[str, Any] = as_settings(hyperparams)
+    if args.n_timesteps > 0:
+        block["n_timesteps"] = args.n_timesteps
+    if args.env_kwargs:
+        block["env_kwargs"] = args.env_kwargs
+    spec = TuningSpec(
+        args.algo,
+        args.env,
+        block,
+        args.storage,
+        args.study_name,
+        args.n_trials,
+        seed=args.seed,
+        seeds_per_trial=args.seeds_per_trial,
+        n_evaluations=args.n_evaluations,
+        eval_episodes=args.eval_episodes,
+        sampler=args.sampler,
+        pruner=args.pruner,
+        search_space=args.search_space,
+        gym_packages=tuple(args.gym_packages),
+        eval_env_kwargs=args.eval_env_kwargs,
+        vec_env=args.vec_env,
+        device=args.device,
+        num_threads=args.num_threads,
+        deadline=None if args.timeout is None else time.time() + args.timeout,
+        fresh_seeds=args.fresh_seeds,
+        models_folder=os.path.join(os.path.abspath(args.output), "agents"),
+    )
+    check_search_space(spec)
+    return spec

@@ -1,0 +1,158 @@
+"""The command ``sb3-ext tune``: a search for hyperparameters whose result can be trusted and trained again."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sb3_ext.errors import UserError
+from sb3_ext.tuning.arguments import make_spec, parse
+from sb3_ext.tuning.spec import TuningSpec
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from rich.console import Console
+
+    from sb3_ext.tuning.comparison import Candidate
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Search as the command line says.
+
+    :param argv: Arguments; those of the process by default.
+    :return: Exit code 0.
+    :raises UserError: If an argument is wrong, the storage or the study cannot be used, or no trial succeeds.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = parse(arguments)
+
+    from rich.console import Console
+
+    from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
+    from sb3_ext.tuning.processes import run_processes
+    from sb3_ext.tuning.progress import Progress
+    from sb3_ext.tuning.report import write_results
+    from sb3_ext.tuning.storage import shown
+    from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, states
+
+    command = shown(f"sb3-ext tune {shlex.join(arguments)}")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    spec = make_spec(args)
+    study = open_study(spec)
+    fail_dead_workers_trials(study, spec.max_retries)
+    block = spec.block
+    spec = claim_study(spec, study, command)
+    _say_start(console, spec, study, args.n_workers, changed=block != spec.block)
+    with Progress(spec, study, console, args.progress).running() as progress:
+        run_processes(spec, study, args.n_workers, progress)
+    _say_failures(console, study)
+    if not states(study)["complete"]:
+        raise UserError(_no_result(study), exit_code=1)
+
+    comparison_spec = comparison_of(spec)
+    comparison = open_study(comparison_spec)
+    if spec.fresh_seeds:
+        fail_dead_workers_trials(comparison, spec.max_retries)
+        begin(comparison)
+        queue_comparison(spec, study, comparison, args.top_k)
+        with Progress(comparison_spec, comparison, console, args.progress).running() as progress:
+            run_processes(comparison_spec, comparison, args.n_workers, progress)
+        _say_failures(console, comparison)
+        if not states(comparison)["complete"]:
+            raise UserError(_no_result(comparison), exit_code=1)
+    found = candidates(spec, study, comparison, args.top_k)
+    written = write_results(spec, study, found, command, Path(args.output))
+    _say_result(console, spec, found)
+    if args.write_back:
+        written += _write_back(spec, found, args.write_back, Path(args.output))
+    console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _say_start(console: Console, spec: TuningSpec, study: Study, n_workers: int, changed: bool) -> None:
+    from sb3_ext.tuning.storage import shown
+    from sb3_ext.tuning.study import states
+
+    by_state = states(study)
+    done = len(by_state["complete"]) + len(by_state["pruned"])
+    threads = f"{spec.num_threads} thread{'s' if spec.num_threads > 1 else ''}"
+    lines = [
+        f"Study {spec.study_name!r} in {shown(spec.storage)}: {done} of {spec.n_trials} trials done.",
+        f"{spec.algo} on {spec.env_id}: {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps a trial,"
+        f" {n_workers} worker processes with {threads} each.",
+    ]
+    if changed:
+        lines.append("The block differs from the one that this study began with; the study goes on with its own.")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _say_failures(console: Console, study: Study) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from sb3_ext.tuning.study import failures
+
+    failed = failures(study)
+    if not failed:
+        return
+    table = Table(title=f"{len(failed)} failed", title_justify="left")
+    table.add_column("trials")
+    table.add_column("reason")
+    by_reason: dict[str, list[int]] = {}
+    for trial in failed:
+        by_reason.setdefault(trial.user_attrs.get("failure", "its worker vanished"), []).append(trial.number)
+    for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        shown_numbers = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+        table.add_row(Text(shown_numbers), Text(reason))
+    console.print(table)
+
+
+def _no_result(study: Study) -> str:
+    from sb3_ext.tuning.study import failures
+
+    reasons = Counter(trial.user_attrs.get("failure", "its worker vanished") for trial in failures(study))
+    if not reasons:
+        return "no trial finished: the same command with more --timeout or --n-trials resumes the study"
+    reason, count = reasons.most_common(1)[0]
+    return (
+        f"no trial succeeded, {sum(reasons.values())} failed, {count} of them with: {reason};"
+        " the same command resumes the study once the cause is gone"
+    )
+
+
+def _say_result(console: Console, spec: TuningSpec, found: list[Candidate]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from sb3_ext.tuning.wording import comparison_rows, lead
+
+    title, titles, rows = comparison_rows(spec, found)
+    table = Table(title=Text(title), title_justify="left")
+    for index, name in enumerate(titles):
+        table.add_column(Text(name), justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+    console.print(lead(spec, found), highlight=False, markup=False, soft_wrap=True)
+
+
+def _write_back(spec: TuningSpec, found: list[Candidate], file: str, folder: Path) -> list[Path]:
+    from sb3_ext.common.files import atomic_path
+    from sb3_ext.tuning.blocks import put_block
+    from sb3_ext.tuning.objective import CURRENT
+
+    if found[0].number == CURRENT:
+        return []
+    path = Path(file)
+    changed = put_block(
+        path.read_text(encoding="utf-8"), spec.env_id, (folder / "best.yml").read_text(encoding="utf-8")
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(changed, encoding="utf-8")
+    return [path]

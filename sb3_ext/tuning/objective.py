@@ -1,0 +1,140 @@
+"""What the trials of a study do."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sb3_ext.tuning.search_space import SearchSpace
+from sb3_ext.tuning.settings import as_settings
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.study import states
+from sb3_ext.tuning.training import train
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+CURRENT = -1
+"""Stands for the block that the search started from, where a trial's number could stand."""
+
+
+class Skipped(Exception):
+    """Raised by a trial that has nothing to do: it is not counted and not shown as a failure."""
+
+
+def score(evaluations: list[float]) -> float:
+    """
+    The score of a training: the mean over the evaluations of its last quarter.
+
+    A single evaluation at the end would be as noisy as the policy of a single moment.
+
+    :param evaluations: Mean return of every evaluation.
+    :return: The score.
+    """
+    return float(np.mean(evaluations[-max(round(len(evaluations) / 4), 1) :]))
+
+
+class Objective:
+    """
+    Trains what a trial says and records it in the trial: its worker, settings, evaluations, and why it failed.
+
+    :param spec: The search.
+    :param worker: Name of the worker.
+    """
+
+    def __init__(self, spec: TuningSpec, worker: str) -> None:
+        self._spec = spec
+        self._worker = worker
+        self._space = SearchSpace(spec) if spec.stage == "search" else None
+        self.skipped = False
+        """Whether the last trial had nothing to do."""
+
+    def __call__(self, trial: Trial) -> float:
+        """
+        Run a trial.
+
+        :param trial: The trial.
+        :return: Its score.
+        :raises optuna.TrialPruned: If the pruner says so.
+        """
+        import optuna
+
+        self.skipped = False
+        trial.set_user_attr("worker", self._worker)
+        try:
+            with tempfile.TemporaryDirectory(prefix="sb3-ext-tune-") as folder:
+                if self._spec.stage == "compare":
+                    return self._compare(trial, Path(folder))
+                return self._search(trial, Path(folder))
+        except optuna.TrialPruned:
+            raise
+        except Skipped as error:
+            self.skipped = True
+            trial.set_user_attr("skipped", str(error))
+            raise
+        except Exception as error:
+            trial.set_user_attr("failure", f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
+            trial.set_user_attr("traceback", traceback.format_exc()[-1500:])
+            raise
+
+    def _search(self, trial: Trial, folder: Path) -> float:
+        import optuna
+
+        assert self._space is not None
+        spec = self._spec
+        by_state = states(trial.study)
+        counted = [*by_state["complete"], *by_state["pruned"], *by_state["running"]]
+        if sum(other.number < trial.number for other in counted) >= spec.n_trials:
+            raise Skipped("other workers have started the last trials")
+        settings = as_settings(self._space.sample(trial))
+        by_state = states(trial.study)
+        for other in (*by_state["complete"], *by_state["pruned"], *by_state["running"]):
+            if other.number != trial.number and other.params == trial.params:
+                raise Skipped(f"the same parameters as trial {other.number}")
+        trial.set_user_attr("settings", settings)
+
+        curves: list[list[float]] = []
+        fingerprints: list[str] = []
+
+        def report(evaluations: list[float]) -> None:
+            step = len(curves) * spec.n_evaluations + len(evaluations)
+            values = [evaluations[-1]]
+            if spec.pruner != "wilcoxon":
+                # The mean learning curve so far. Wilcoxon's test pairs single evaluations instead.
+                values += [curve[len(evaluations) - 1] for curve in curves]
+            trial.report(float(np.mean(values)), step)
+            last = step == spec.n_evaluations * spec.seeds_per_trial
+            if not last and trial.should_prune():
+                trial.set_user_attr("evaluations", [*curves, evaluations])
+                raise optuna.TrialPruned
+
+        for seed in spec.training_seeds:
+            run_folder = folder / str(seed)
+            run_folder.mkdir()
+            training = train(spec, settings, seed, spec.evaluation_seeds, run_folder, report)
+            curves.append(training.evaluations)
+            fingerprints.append(training.fingerprint)
+        trial.set_user_attr("evaluations", curves)
+        trial.set_user_attr("fingerprints", fingerprints)
+        return float(np.mean([score(curve) for curve in curves]))
+
+    def _compare(self, trial: Trial, folder: Path) -> float:
+        spec = self._spec
+        settings: dict[str, Any] | None = trial.user_attrs.get("settings")
+        if settings is None:
+            raise Skipped("other workers have started the last trainings")
+        candidate = trial.suggest_int("trial", CURRENT, 2**31 - 1)
+        seed = trial.suggest_int("seed", 0, 2**32 - 1)
+        save_as = None
+        if spec.models_folder is not None:
+            name = "current" if candidate == CURRENT else f"trial_{candidate}"
+            run = spec.fresh_training_seeds.index(seed) + 1
+            save_as = Path(spec.models_folder, name, spec.algo, f"{spec.env_id}_{run}")
+        training = train(spec, settings, seed, spec.comparison_episodes, folder, save_as=save_as)
+        trial.set_user_attr("evaluations", training.evaluations)
+        trial.set_user_attr("fingerprint", training.fingerprint)
+        return score(training.evaluations)

@@ -1,0 +1,138 @@
+"""Workers as processes of this machine: started, watched, replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
+
+from sb3_ext.errors import UserError
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.study import (
+    fail_dead_workers_trials,
+    fail_trial,
+    fail_trials_of,
+    open_slots,
+    others_running,
+    process_identity,
+    states,
+)
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+_POLL_SECONDS = 0.5
+# Between taking a trial and writing a name into it a worker has no time to lose.
+_NAMELESS_SECONDS = 30.0
+_MOST_ERRORS = 3
+
+
+def run_processes(
+    spec: TuningSpec,
+    study: Study,
+    n_workers: int,
+    watch: Callable[[Study], None],
+    on_start: Callable[[BaseProcess], None] = lambda _: None,
+) -> None:
+    """
+    Run a study in worker processes until nothing is left to start.
+
+    A worker that dies is replaced; its trial fails and is queued again. Ending this process, whatever the signal, ends
+    the workers too.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param n_workers: How many processes at once.
+    :param watch: Called about twice a second with the study.
+    :param on_start: Called with every worker that was started.
+    :raises UserError: If workers stop with an error that is no trial's.
+    """
+    context: BaseContext = multiprocessing.get_context("spawn")
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        # Importing PyTorch and the zoo takes seconds: once for all workers.
+        context.set_forkserver_preload(["sb3_ext.tuning.preload"])
+    workers: dict[int, tuple[BaseProcess, str]] = {}
+    nameless: dict[int, float] = {}
+    errors = 0
+    try:
+        while True:
+            for index, (process, identity) in list(workers.items()):
+                if process.is_alive():
+                    continue
+                del workers[index]
+                process.join()
+                fail_trials_of(study, identity, _how_it_ended(process), spec.max_retries)
+                errors += process.exitcode is not None and process.exitcode > 0
+            if errors >= _MOST_ERRORS:
+                raise UserError(f"{errors} workers stopped with an error, which they printed above", exit_code=1)
+            fail_dead_workers_trials(study, spec.max_retries)
+            _fail_nameless(spec, study, nameless)
+            watch(study)
+            names = {identity for _, identity in workers.values()}
+            busy = sum(trial.user_attrs.get("worker") in names for trial in states(study)["running"])
+            idle = not workers and not nameless and not others_running(study)
+            wanted = open_slots(spec, study)
+            if idle and not wanted:
+                return
+            free = [index for index in range(n_workers) if index not in workers]
+            for index in free[: max(wanted + busy - len(workers), 0)]:
+                started = context.Process(target=_worker, args=(spec, index))  # type: ignore[attr-defined]
+                started.start()
+                workers[index] = (started, process_identity(started.pid))
+                on_start(started)
+            wait([process.sentinel for process, _ in workers.values()], _POLL_SECONDS)
+    finally:
+        for process, _ in workers.values():
+            process.terminate()
+        for process, identity in workers.values():
+            process.join()
+            with contextlib.suppress(Exception):
+                fail_trials_of(study, identity, "the command was stopped", spec.max_retries)
+
+
+def _fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) -> None:
+    """Fail running trials that no worker has put its name on for a while: it was killed before it could."""
+    found = {trial.number: trial for trial in states(study)["running"] if "worker" not in trial.user_attrs}
+    for number in list(first_seen):
+        if number not in found:
+            del first_seen[number]
+    for number, trial in found.items():
+        if time.monotonic() - first_seen.setdefault(number, time.monotonic()) > _NAMELESS_SECONDS:
+            fail_trial(study, trial, "its worker was killed", spec.max_retries)
+
+
+def _how_it_ended(process: BaseProcess) -> str:
+    code = process.exitcode
+    assert code is not None
+    if code < 0:
+        return f"its worker was killed ({signal.Signals(-code).name})"
+    return f"its worker ended with exit code {code}"
+
+
+def _worker(spec: TuningSpec, index: int) -> None:
+    from sb3_ext.tuning.worker import run_worker
+
+    # Ctrl-C reaches the whole process group; the parent ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        run_worker(spec, index)
+    except UserError as error:
+        print(f"sb3-ext tune: worker {index}: {error}", flush=True)
+        raise SystemExit(1) from error
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,180 @@
+"""The files of a finished search: the best block, a report, and all trials."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sb3_ext.common.files import atomic_path
+from sb3_ext.tuning.comparison import Candidate
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.study import failures, states
+from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, seeds_text, train_command
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+
+def write_results(spec: TuningSpec, study: Study, found: list[Candidate], command: str, folder: Path) -> list[Path]:
+    """
+    Write everything that is known about a finished search.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param found: The compared candidates, the best first.
+    :param command: What the user typed.
+    :param folder: Where to write.
+    :return: The files.
+    :raises OSError: If a file cannot be written.
+    """
+    block, trials, fresh, report = (
+        folder / name for name in ("best.yml", "trials.csv", "fresh_seeds.csv", "report.md")
+    )
+    with atomic_path(block) as path:
+        path.write_text(best_block(spec, study, found, command), encoding="utf-8")
+    _write_csv(trials, trial_records(study))
+    written = [block, trials]
+    if spec.fresh_seeds:
+        _write_csv(fresh, _fresh_records(spec, found))
+        written.append(fresh)
+    pictures = _write_pictures(spec, study, found, folder)
+    with atomic_path(report) as path:
+        path.write_text(markdown(spec, study, found, command, pictures), encoding="utf-8")
+    return [*written, report, *pictures.values()]
+
+
+def trial_records(study: Study) -> list[dict[str, Any]]:
+    """
+    All trials as records of a table, unrounded.
+
+    :param study: The study.
+    :return: One record per trial, all with the same names.
+    """
+    trials = study.get_trials(deepcopy=False)
+    params = sorted({name for trial in trials for name in trial.params})
+    settings = sorted({name for trial in trials for name in trial.user_attrs.get("settings", {})})
+    for_good = {trial.number for trial in failures(study)}
+    records = []
+    for trial in trials:
+        evaluations = trial.user_attrs.get("evaluations", [])
+        if trial.state.name == "FAIL":
+            attrs = trial.user_attrs
+            reason = attrs.get("skipped") or attrs.get("failure", "its worker vanished")
+            reason += "" if trial.number in for_good or "skipped" in attrs else " (started again)"
+        else:
+            reason = ""
+        record: dict[str, Any] = {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            "score": trial.value if trial.state.name == "COMPLETE" else "",
+            "evaluations": sum(map(len, evaluations)),
+            "seconds": trial.duration.total_seconds() if trial.duration is not None else "",
+            "worker": trial.user_attrs.get("worker", ""),
+            "reason": reason,
+        }
+        record |= {f"param_{name}": trial.params.get(name, "") for name in params}
+        record |= {f"setting_{name}": trial.user_attrs.get("settings", {}).get(name, "") for name in settings}
+        records.append(record)
+    return records
+
+
+def markdown(spec: TuningSpec, study: Study, found: list[Candidate], command: str, pictures: dict[str, Path]) -> str:
+    """
+    The report.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param found: The compared candidates, the best first.
+    :param command: What the user typed.
+    :param pictures: Files by what they show.
+    :return: Markdown.
+    """
+    by_state = states(study)
+    failed = failures(study)
+    caption, titles, rows = comparison_rows(spec, found)
+    lines = [
+        f"# {spec.algo} on {spec.env_id}",
+        "",
+        lead(spec, found),
+        "",
+        f"{len(by_state['complete'])} trials finished, {len(by_state['pruned'])} were pruned, {len(failed)} failed."
+        f" A trial trains {spec.n_timesteps:,} steps with {seeds_text(spec.training_seeds)}."
+        " Its score is the mean over them of the evaluations in the last quarter of training."
+        f" Sampler {spec.sampler}, pruner {spec.pruner}.",
+        "",
+        f"## {caption}",
+        "",
+        *_table(titles, rows),
+        "",
+        "## The best block",
+        "",
+        "```yaml",
+        best_block(spec, study, found, command).rstrip(),
+        "```",
+        "",
+        "The same training again:",
+        "",
+        "```bash",
+        train_command(spec),
+        "```",
+    ]
+    if failed:
+        reasons = [[str(trial.number), trial.user_attrs.get("failure", "its worker vanished")] for trial in failed]
+        lines += ["", "## What failed", "", *_table(["trial", "reason"], reasons)]
+    for title, path in pictures.items():
+        lines += ["", f"## {title}", "", f"![{title}]({path.name})"]
+    return "\n".join(lines) + "\n"
+
+
+def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:
+    """Draw what can be drawn; without matplotlib the report has no pictures."""
+    try:
+        from sb3_ext.tuning.figures import history_figure, importance_figure, learning_curves_figure
+    except ImportError:
+        return {}
+    figures = {
+        "History": ("history.png", history_figure(study)),
+        "Importance of the hyperparameters": ("importances.png", importance_figure(study)),
+        "Learning curves on fresh seeds": ("learning_curves.png", learning_curves_figure(spec, found)),
+    }
+    written = {}
+    for title, (name, figure) in figures.items():
+        if figure is not None:
+            written[title] = folder / name
+            with atomic_path(folder / name) as path:
+                figure.savefig(path, dpi=150)
+    return written
+
+
+def _fresh_records(spec: TuningSpec, found: list[Candidate]) -> list[dict[str, Any]]:
+    return [
+        {
+            "candidate": candidate.name,
+            "seed": seed,
+            "score": "" if math.isnan(score) else score,
+            "trained_agent": "" if math.isnan(final) else final,
+            **{f"evaluation_{index + 1}": "" if math.isnan(value) else value for index, value in enumerate(curve)},
+        }
+        for candidate in found
+        for seed, score, final, curve in zip(
+            spec.fresh_training_seeds, candidate.scores, candidate.finals, candidate.evaluations, strict=True
+        )
+    ]
+
+
+def _write_csv(path: Path, records: list[dict[str, Any]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(records[0]))
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def _table(titles: list[str], rows: Rows) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return [
+        "| " + " | ".join(titles) + " |",
+        "|" + "|".join([" --- ", *[" ---: "] * (len(titles) - 1)]) + "|",
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]

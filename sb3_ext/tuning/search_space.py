@@ -1,0 +1,118 @@
+"""The search space of a search: the zoo's, or a user's own from a Python file."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import io
+import tempfile
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sb3_ext.errors import UserError
+from sb3_ext.tuning.settings import as_settings
+from sb3_ext.tuning.spec import TuningSpec
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Sampler = Callable[["Trial", int, int, dict[str, Any]], dict[str, Any]]
+_FUNCTION = "sample_params"
+
+
+class SearchSpace:
+    """
+    Asks a trial for hyperparameters, as the zoo does.
+
+    :param spec: The search.
+    :raises UserError: If there is no such space, or the block that it changes is wrong.
+    """
+
+    def __init__(self, spec: TuningSpec) -> None:
+        from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
+        from stable_baselines3 import HerReplayBuffer
+
+        from sb3_ext.tuning.training import make_manager
+
+        if spec.search_space is not None:
+            self._sampler: Sampler = load_sampler(spec.search_space)
+        elif spec.algo in HYPERPARAMS_SAMPLER:
+            self._sampler = HYPERPARAMS_SAMPLER[spec.algo]
+        else:
+            raise UserError(f"there is no search space for {spec.algo}: give your own with --search-space FILE.py")
+        with tempfile.TemporaryDirectory(prefix="sb3-ext-tune-") as folder:
+            manager = make_manager(spec, {}, spec.seed, Path(folder), optimize=True)
+            with contextlib.redirect_stdout(io.StringIO()):
+                manager.setup_experiment()
+        arguments = manager._hyperparams
+        self._n_actions: int = manager.n_actions
+        self._n_envs: int = 1 if spec.algo == "ars" else manager.n_envs
+        self._additional_args: dict[str, Any] = {
+            "using_her_replay_buffer": arguments.get("replay_buffer_class") is HerReplayBuffer,
+            "her_kwargs": arguments.get("replay_buffer_kwargs", {}),
+        }
+
+    def sample(self, trial: Trial) -> dict[str, Any]:
+        """
+        Ask a trial for values.
+
+        :param trial: The trial.
+        :return: Constructor arguments, and settings of the zoo's blocks if the space has some.
+        :raises UserError: If a user's own space returns no dictionary.
+        """
+        arguments = self._sampler(trial, self._n_actions, self._n_envs, deepcopy(self._additional_args))
+        if not isinstance(arguments, dict):
+            raise UserError(f"the search space returned {arguments!r}: it must return a dictionary of hyperparameters")
+        return arguments
+
+
+def check_search_space(spec: TuningSpec) -> None:
+    """
+    Draw a first set of hyperparameters, for nothing but its errors.
+
+    :param spec: The search.
+    :raises UserError: If it cannot be drawn from, or a YAML block cannot hold what it returns.
+    """
+    import optuna
+
+    space = SearchSpace(spec)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        as_settings(space.sample(optuna.create_study().ask()))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"cannot draw from the search space: {type(error).__name__}: {error}") from error
+
+
+def load_sampler(path: str) -> Sampler:
+    """
+    Load a user's own search space.
+
+    The file defines ``sample_params(trial, n_actions, n_envs, additional_args)``, the signature of the zoo's samplers,
+    which returns hyperparameters as a dictionary. The file is run: only give files you trust.
+
+    :param path: A Python file.
+    :return: Its function.
+    :raises UserError: If the file cannot be run or has no such function.
+    """
+    if not (path.endswith(".py") and Path(path).is_file()):
+        raise UserError(f"--search-space: there is no Python file {path!r}")
+    module_spec = importlib.util.spec_from_file_location("sb3_ext_user_search_space", path)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"--search-space: cannot run {path!r}: {type(error).__name__}: {error}") from error
+    function = getattr(module, _FUNCTION, None)
+    if not callable(function) or len(inspect.signature(function).parameters) != 4:
+        raise UserError(
+            f"--search-space: {path!r} defines no {_FUNCTION}(trial, n_actions, n_envs, additional_args),"
+            " which returns a dictionary of hyperparameters"
+        )
+    sampler: Sampler = function
+    return sampler
