@@ -1,4 +1,4 @@
-"""Real servers on loopback, started by the tests that need them and skipped with a reason where they are not installed."""
+"""Real servers on loopback, started by the tests that need them, which skip where a program is not installed."""
 
 import contextlib
 import glob
