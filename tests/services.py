@@ -10,9 +10,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -24,7 +24,10 @@ os.environ |= {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-OBJECT_STORE_BYTES = 78_643_200  # the least that Ray allows, about
+# The object store is about the smallest that Ray allows.
+_NODE = {"num_cpus": 1, "object_store_memory": 78_643_200, "node_ip_address": "127.0.0.1"}
+
+Node = TypeVar("Node")
 
 
 def _missing(what: str) -> NoReturn:
@@ -98,6 +101,14 @@ def postgres_server() -> Iterator[str]:
             run(pg_ctl, "-D", data, "-m", "immediate", "stop")
 
 
+def _patiently(start: Callable[[], Node]) -> Node:
+    """Ray gives a node 30 seconds to start, which a busy machine may exceed."""
+    for _ in range(2):
+        with contextlib.suppress(Exception):
+            return start()
+    return start()
+
+
 class TwoNodeRay:
     """
     A Ray cluster of two nodes with one CPU each, on this machine.
@@ -112,9 +123,7 @@ class TwoNodeRay:
 
     def add_node(self) -> None:
         """Start the second node."""
-        self._second = self._cluster.add_node(
-            num_cpus=1, object_store_memory=OBJECT_STORE_BYTES, node_ip_address="127.0.0.1"
-        )
+        self._second = _patiently(lambda: self._cluster.add_node(**_NODE))
 
     @property
     def second_node(self) -> str:
@@ -133,8 +142,8 @@ def two_node_ray() -> Iterator[TwoNodeRay]:
     _need_module("ray")
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "object_store_memory": OBJECT_STORE_BYTES, "node_ip_address": "127.0.0.1"}
-    cluster = Cluster(initialize_head=True, head_node_args={**head, "include_dashboard": False})
+    head = {**_NODE, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    cluster = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     try:
         yield TwoNodeRay(cluster)
     finally:

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,36 +35,29 @@ class RayOptions(NamedTuple):
     gpus: float = 0
 
 
-def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
+def add_ray_arguments(add: Callable[..., Any]) -> None:
     """
     Offer the flags that :func:`ray_options` reads.
 
-    :param parser: The parser of a command.
+    :param add: ``add_argument`` of a parser or of a group.
     """
-    group = parser.add_argument_group("cluster")
-    group.add_argument(
-        "--ray-address",
-        metavar="ADDRESS",
-        help="run on a Ray cluster: HOST:PORT of its head, ray://HOST:PORT, auto (the one this machine is part of), or"
-        " local (this machine)",
-    )
-    group.add_argument(
-        "--cpus-per-worker", type=_amount, default=1, metavar="N", help="CPUs of a worker (default: %(default)s)"
-    )
-    group.add_argument(
-        "--gpus-per-worker", type=_amount, default=0, metavar="N", help="GPUs of a worker, 0.5 for half of one"
-    )
+    where = "HOST:PORT of its head, ray://HOST:PORT, auto (the one this machine is part of) or local (this machine)"
+    add("--ray-address", metavar="ADDRESS", help=f"run on a Ray cluster: {where}")
+    add("--cpus-per-worker", type=_amount, default=1, metavar="N", help="CPUs of a task on Ray (default: 1)")
+    add("--gpus-per-worker", type=_amount, default=0, metavar="N", help="GPUs of a task on Ray, 0.5 for half of one")
 
 
 def ray_options(arguments: argparse.Namespace) -> RayOptions | None:
     """
     Read the flags.
 
-    :param arguments: What a parser with :func:`add_ray_arguments` returned.
+    :param arguments: What the parser returned.
     :return: The options, None without ``--ray-address``.
     :raises UserError: For requirements without a cluster.
     """
     if arguments.ray_address is not None:
+        if not arguments.cpus_per_worker and not arguments.gpus_per_worker:
+            raise UserError("a worker needs something: give --cpus-per-worker or --gpus-per-worker a positive number")
         return RayOptions(arguments.ray_address, arguments.cpus_per_worker, arguments.gpus_per_worker)
     if (arguments.cpus_per_worker, arguments.gpus_per_worker) != (1, 0):
         raise UserError("--cpus-per-worker and --gpus-per-worker are for Ray: give --ray-address, for instance local")
@@ -99,7 +93,7 @@ def ray_connection(options: RayOptions) -> Iterator[None]:
         raise UserError(f"--ray-address needs Ray: pip install 'sb3-ext[distributed]' ({error})") from error
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **settings)
-    except (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
+    except Exception as error:
         raise UserError(f"cannot connect to Ray at {address}: {_one_line(error)}", exit_code=1) from error
     try:
         _check_resources(options)
@@ -117,6 +111,20 @@ def spans_machines() -> bool:
     import ray
 
     return any(node["NodeManagerAddress"] != ray.util.get_node_ip_address() for node in _nodes())
+
+
+def room(options: RayOptions) -> int:
+    """
+    Count the tasks that can run at once on the connected cluster.
+
+    :param options: What a task needs.
+    :return: Their number, at least 1.
+    """
+    needs = {"CPU": options.cpus, "GPU": options.gpus}
+    limits = [
+        min(int(node["Resources"].get(name, 0) / need) for name, need in needs.items() if need) for node in _nodes()
+    ]
+    return max(sum(limits), 1)
 
 
 def ray_map(
@@ -159,7 +167,7 @@ def ray_map(
                     raise error.cause from error
                 except ray.exceptions.RayError as error:
                     deaths[index] += 1
-                    reason = _one_line(error)
+                    reason = textwrap.shorten(str(error), 120, placeholder=" ...")
                     if died is not None:
                         died(index, reason)
                     if deaths[index] > max_restarts:
@@ -173,6 +181,9 @@ def ray_map(
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
+        if running:
+            # Whoever cleans up after them must know that they are no more.
+            ray.wait(list(running), num_returns=len(running), timeout=10)
     if lost is not None:
         raise lost
 
