@@ -1,19 +1,22 @@
-"""Playing the evaluation episodes of trained runs, one after the other or in several processes."""
+"""Playing the evaluation episodes of trained runs: one after the other, in several processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
 import importlib
 import multiprocessing
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
 from stable_baselines3.common.atari_wrappers import MaxAndSkipEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from sb3_ext.common.ray_tasks import RayOptions, ray_connection, ray_map
+from sb3_ext.errors import UserError
 from sb3_ext.evaluation.measure import Measurement, measure
 from sb3_ext.evaluation.rules import random_actions
 from sb3_ext.evaluation.runs import Run
@@ -65,6 +68,7 @@ def evaluate_runs(
     packages: Sequence[str] = (),
     n_jobs: int = 1,
     done: Callable[[], Any] = lambda: None,
+    ray: RayOptions | None = None,
 ) -> list[Agent]:
     """
     Evaluate several runs.
@@ -75,9 +79,18 @@ def evaluate_runs(
     :param packages: Packages that register the environments.
     :param n_jobs: Number of processes.
     :param done: Called after each run.
+    :param ray: The cluster to evaluate on, one task per run; None for processes of this machine.
     :return: What each achieved, in the order of the runs.
     :raises UserError: If an agent or its environment cannot be loaded.
     """
+    if ray is not None:
+        agents: dict[int, Agent] = {}
+        with ray_connection(ray):
+            # Tasks have other current folders.
+            at_home = [replace(run, model_path=run.model_path.absolute()) for run in runs]
+            for index, agent in ray_map(_evaluate, [(run, seeds, deterministic, packages) for run in at_home], ray):
+                agents[index] = _then(replace(agent, run=runs[index]), done)
+        return [agents[index] for index in range(len(runs))]
     if n_jobs == 1:
         return [_then(evaluate_run(run, seeds, deterministic, packages), done) for run in runs]
     context = multiprocessing.get_context("spawn")
@@ -105,6 +118,17 @@ def play_at_random(run: Run, seeds: range) -> Measurement:
         return measure(random_actions(env.action_space, seeds[0]), env, seeds)
     finally:
         env.close()
+
+
+def _evaluate(task: tuple[Run, range, bool, Sequence[str]]) -> Agent:
+    run = task[0]
+    if not run.model_path.exists():
+        raise UserError(
+            f"{run.name}: {run.model_path} is not on {socket.gethostname()}: the machines of the cluster must share the"
+            " log folder under the same path",
+            exit_code=1,
+        )
+    return evaluate_run(*task)
 
 
 def _then(agent: Agent, done: Callable[[], Any]) -> Agent:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import gymnasium as gym
 
+from sb3_ext.common.ray_tasks import ray_options
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.errors import UserError, mistakes_explained
 from sb3_ext.evaluation.agents import Agent, evaluate_runs, play_at_random
@@ -64,6 +65,7 @@ def compare(
             args.gym_packages,
             args.n_jobs,
             lambda: progress.advance(task),
+            ray_options(args),
         )
     played = [Played(plan.setting, agent) for plan, agent in zip(planned, agents, strict=True)]
     lines = [

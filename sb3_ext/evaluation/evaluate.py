@@ -12,6 +12,7 @@ from typing import Any, NoReturn, cast
 
 import gymnasium as gym
 
+from sb3_ext.common.ray_tasks import add_ray_arguments, ray_options
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.evaluation.agents import PARALLEL_EPISODES, evaluate_runs
@@ -155,6 +156,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--ceiling", nargs="+", metavar="[ENV=]NUMBER", help="the best that is possible (default: where it is known)")
     add("--normalize", action="store_true", help="scores from 0, random actions, to 1, the ceiling, over environments")
     add("--n-jobs", type=int, default=1, metavar="N", help="processes that evaluate runs (default: 1)")
+    add_ray_arguments(add)
     add(
         "--env-kwargs",
         nargs="+",
@@ -185,6 +187,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--seed is {args.seed}: give a number from 0 to {2**32 - 1 - args.n_eval_episodes}")
     if args.n_jobs < 1:
         raise UserError(f"--n-jobs is {args.n_jobs}: give a number >= 1")
+    if ray_options(args) is not None and args.n_jobs > 1:
+        raise UserError("--n-jobs counts processes of this machine: leave it out with --ray-address")
     if args.model and (args.exp_id or args.load_best):
         raise UserError("--model names the files to load: leave out --exp-id and --load-best")
     if args.model and (args.group or len(args.algo) > 1 or len(args.env) > 1):
@@ -244,7 +248,13 @@ def _evaluate(
     with Progress(disable=not args.progress) as progress:
         task = progress.add_task("evaluating", total=len(runs) + len(baselines))
         agents = evaluate_runs(
-            runs, seeds, not args.stochastic, args.gym_packages, args.n_jobs, lambda: progress.advance(task)
+            runs,
+            seeds,
+            not args.stochastic,
+            args.gym_packages,
+            args.n_jobs,
+            lambda: progress.advance(task),
+            ray_options(args),
         )
         if plain_env is not None:
             makers = [

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
     from sb3_ext.tuning.progress import Progress
     from sb3_ext.tuning.report import write_results
-    from sb3_ext.tuning.storage import shown
+    from sb3_ext.tuning.storage import loss_explained, shown
     from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, states
 
     command = shown(f"sb3-ext tune {shlex.join(arguments)}")
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     block = spec.block
     spec = claim_study(spec, study, command)
     comparison_spec = comparison_of(spec)
-    with _workers(args) as (run, workers):
+    with loss_explained(spec.storage), _workers(args) as (run, workers):
         _say_start(console, spec, study, workers, changed=block != spec.block)
         with Progress(spec, study, console, args.progress).running() as progress:
             run(spec, study, progress)

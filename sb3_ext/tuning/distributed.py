@@ -13,6 +13,7 @@ from sb3_ext.common.ray_tasks import RayOptions, ray_map, spans_machines
 from sb3_ext.errors import UserError
 from sb3_ext.tuning.processes import fail_nameless
 from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.storage import loss_explained
 from sb3_ext.tuning.study import fail_trials_of, open_slots, process_identity
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def run_tasks(
 def _work(worker: tuple[TuningSpec, int, str]) -> None:
     from sb3_ext.tuning.worker import run_worker
 
-    run_worker(*worker)
+    # Not every error of a client can be sent back.
+    with loss_explained(worker[0].storage):
+        run_worker(*worker)
 
 
 def _shared(spec: TuningSpec) -> TuningSpec:

@@ -1,5 +1,6 @@
 """Searches on real servers: PostgreSQL, a Ray cluster of two nodes, Optuna's gRPC proxy."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from services import TwoNodeRay, free_port
+from services import TwoNodeRay, free_port, postgres_server
 
 from sb3_ext.cli import main
 from sb3_ext.common.ray_tasks import RayOptions, ray_connection, room
@@ -17,7 +18,7 @@ from sb3_ext.errors import UserError
 from sb3_ext.tuning import distributed
 from sb3_ext.tuning.distributed import run_tasks
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.storage import open_storage
+from sb3_ext.tuning.storage import loss_explained, open_storage
 from sb3_ext.tuning.study import claim_study, open_study, states
 
 pytestmark = pytest.mark.xdist_group("servers")
@@ -78,10 +79,10 @@ def test_laptop_starts_its_own_ray(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("tune/s/best.yml").is_file()
 
 
-@pytest.fixture
-def proxy(postgres_url: str) -> Iterator[str]:
+@contextlib.contextmanager
+def storage_server(database: str) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "sb3_ext", "storage-server", "--storage", postgres_url, "--port", str(port)]
+    command = [sys.executable, "-m", "sb3_ext", "storage-server", "--storage", database, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
@@ -95,16 +96,21 @@ def proxy(postgres_url: str) -> Iterator[str]:
 
 @pytest.mark.usefixtures("workdir")
 def test_cluster_shares_a_database_through_the_proxy(
-    proxy: str, postgres_url: str, two_nodes: TwoNodeRay, error_line: Callable[..., str]
+    postgres_url: str, two_nodes: TwoNodeRay, error_line: Callable[..., str]
 ) -> None:
-    arguments = ["--ray-address", two_nodes.address, "--storage", proxy, "--study-name", "proxied"]
-    assert main(["tune", *QUICK, *arguments]) == 0
+    with storage_server(postgres_url) as proxy:
+        arguments = ["--ray-address", two_nodes.address, "--storage", proxy, "--study-name", "proxied"]
+        assert main(["tune", *QUICK, *arguments]) == 0
+        port = proxy.rpartition(":")[2]
+        assert "cannot listen" in error_line("storage-server", "--storage", postgres_url, "--port", port, code=1)
+        through_proxy = open_study(a_search(proxy, "proxied"))
+
     study = optuna.load_study(study_name="proxied", storage=postgres_url)
     assert len(finished(study)) == 3
     assert not states(study)["running"]
 
-    port = proxy.rpartition(":")[2]
-    assert "cannot listen" in error_line("storage-server", "--storage", postgres_url, "--port", port, code=1)
+    with pytest.raises(UserError, match=f"--storage: lost '{proxy}': .*; the same command"), loss_explained(proxy):
+        through_proxy.ask()
 
 
 @pytest.mark.usefixtures("workdir")
@@ -118,6 +124,15 @@ def test_unreachable_storage(scheme: str, error_line: Callable[..., str], monkey
         line = error_line(command, *arguments, "--storage", storage, code=1)
         assert "cannot open" in line
         assert "a-secret" not in line
+
+
+def test_lost_database() -> None:
+    with postgres_server() as url:
+        study = open_study(a_search(url, "lost"))
+    with pytest.raises(UserError, match=r"--storage: lost .*; the same command") as raised, loss_explained(url):
+        study.ask()
+    assert "a-secret" not in str(raised.value)
+    assert "exceeding" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("workdir")
