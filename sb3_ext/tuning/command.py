@@ -93,7 +93,8 @@ def _workers(args: argparse.Namespace) -> Iterator[tuple[Callable[[TuningSpec, S
 
     with ray_connection(ray):
         n_tasks = args.n_workers or room(ray)
-        yield lambda spec, study, watch: run_tasks(spec, study, n_tasks, watch, ray), f"{n_tasks} workers on Ray"
+        name = f"{n_tasks} worker{'s' if n_tasks > 1 else ''} on Ray"
+        yield lambda spec, study, watch: run_tasks(spec, study, n_tasks, watch, ray), name
 
 
 def _say_start(console: Console, spec: TuningSpec, study: Study, workers: str, changed: bool) -> None:

@@ -152,8 +152,9 @@ def retry_trial(study: Study, trial: FrozenTrial, max_retries: int) -> None:
     """
     from optuna.storages import RetryHeartbeatStaleTrialCallback
 
-    # Whoever takes it from the queue is its worker.
-    trial.user_attrs.pop("worker", None)
+    # Whoever takes it from the queue is its worker, and may succeed.
+    for name in ("worker", "failure"):
+        trial.user_attrs.pop(name, None)
     RetryHeartbeatStaleTrialCallback(max_retry=max_retries)(study, trial)
 
 
