@@ -122,10 +122,18 @@ COMMANDS: dict[str, Command] = {
             "--algo ppo --env AdSpendShock-v0 --vec-env native --n-workers 4",
         ),
     ),
+    "storage-server": Command(
+        "serve a database of studies to hundreds of workers (Optuna's gRPC proxy)",
+        "sb3_ext.tuning.storage_server:main",
+        ("--storage postgresql+psycopg://sb3:PASSWORD@10.0.0.1/sb3 --host 10.0.0.1",),
+    ),
     "evaluate": Command(
-        "compare a trained agent with every baseline and the certified optimum of its ad-budget problem",
+        "compare trained agents with baselines, the certified optimum of their ad-budget problem or each other",
         "sb3_ext.evaluation.evaluate:main",
-        ("--algo ddpg_ext --env AdSpend-v0 -f logs --output results",),
+        (
+            "--algo ddpg_ext --env AdSpend-v0 -f logs --output results",
+            "--algo dqn dueling_dqn --env CartPole-v1 MountainCar-v0 -f logs --normalize --output results",
+        ),
     ),
 }
 

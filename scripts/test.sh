@@ -19,7 +19,8 @@ run() {
 run "ruff check" ruff check .
 run "ruff format" ruff format --check .
 run "mypy" mypy
-run "pytest" pytest -n 2 --durations=10 "$@"
+# loadgroup: tests that share a server run on the worker that started it.
+run "pytest" pytest -n 2 --dist loadgroup --durations=10 "$@"
 
 echo "total: $SECONDS s"
 if [ ${#failed[@]} -gt 0 ]; then

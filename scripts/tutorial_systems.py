@@ -32,7 +32,7 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.errors import UserError
 from sb3_ext.evaluation.runs import find_runs
 from sb3_ext.evaluation.tutorials import baselines, mountain_car, pictures, three_states
-from sb3_ext.evaluation.tutorials.page import IMAGES, render_page
+from sb3_ext.evaluation.tutorials.page import COMMAND, IMAGES, render_page
 from sb3_ext.evaluation.tutorials.systems import (
     Chapter,
     Score,
@@ -48,7 +48,6 @@ from sb3_ext.zoo import register
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = range(10)
 GRID_POINTS = 400
-COMMAND = "python scripts/tutorial_systems.py --measure --logs results-logs -P"
 
 
 def measure(docs: Path, progress: Progress) -> None:

@@ -1,9 +1,10 @@
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from services import TwoNodeRay, postgres_server, two_node_ray
 
 from sb3_ext.cli import main
 
@@ -33,3 +34,17 @@ def error_line(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
         return reported[0]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A database on a PostgreSQL server, shared by the tests of a session."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[TwoNodeRay]:
+    """A Ray cluster of two nodes, shared by the tests of a session: a test that kills the second one adds another."""
+    with two_node_ray() as cluster:
+        yield cluster

@@ -25,23 +25,33 @@ class Curve(NamedTuple):
     """Mean return at these steps, shape (k,)."""
 
 
-class CurveSet(NamedTuple):
-    """Curves of several runs on the same steps."""
+class Clock(NamedTuple):
+    """Wall time of a training."""
 
     steps: FloatArray
-    """Environment steps, shape (k,)."""
+    """Environment steps at the end of every episode, ascending, shape (k,)."""
+    seconds: FloatArray
+    """Seconds since the training began, evaluations during training included, shape (k,)."""
+
+
+class CurveSet(NamedTuple):
+    """Curves of several runs at the same steps or times."""
+
+    steps: FloatArray
+    """Environment steps, or seconds, shape (k,)."""
     returns: FloatArray
     """Mean returns, shape (runs, k)."""
     source: str
     """What was measured, e.g. ``"evaluations during training"``."""
 
 
-def learning_curves(folders: Sequence[Path]) -> CurveSet | None:
+def learning_curves(folders: Sequence[Path], seconds: bool = False) -> CurveSet | None:
     """
     Curves of runs, from their evaluations during training if all have them, else from their training episodes.
 
     :param folders: Folders of the runs.
-    :return: The curves over the steps that all runs cover; None if a run has too few points for a curve.
+    :param seconds: Draw the returns over the wall time of the training in place of its steps.
+    :return: The curves over what all runs cover; None if a run has too few points for a curve.
     :raises ValueError: If a log is damaged.
     """
     for read, source in (
@@ -52,6 +62,8 @@ def learning_curves(folders: Sequence[Path]) -> CurveSet | None:
         ),
     ):
         curves = [read(folder) for folder in folders]
+        if seconds:
+            curves = [_over_seconds(curve, folder) for curve, folder in zip(curves, folders, strict=True)]
         complete = [curve for curve in curves if curve is not None and len(curve.steps) > 1]
         if len(complete) < len(curves) or not complete:
             continue
@@ -88,24 +100,55 @@ def read_training_episodes(folder: Path) -> Curve | None:
     :return: Moving mean of the returns at the end of every episode; None without episodes.
     :raises ValueError: If a file is damaged.
     """
-    episodes = []
+    episodes, _ = _read_monitors(folder)
+    if not episodes:
+        return None
+    _, lengths, returns = np.array(episodes).T
+    window = max(1, min(_SMOOTHED_EPISODES, len(returns) // 10))
+    smoothed = np.convolve(returns, np.full(window, 1.0 / window), mode="valid")
+    return Curve(np.cumsum(lengths)[window - 1 :], smoothed)
+
+
+def read_clock(folder: Path) -> Clock | None:
+    """
+    Read from the logs of SB3's ``Monitor`` when which step was made.
+
+    :param folder: Folder of the run, with ``*.monitor.csv``.
+    :return: Steps and seconds; None without episodes.
+    :raises ValueError: If a file is damaged.
+    """
+    episodes, began = _read_monitors(folder)
+    if not episodes:
+        return None
+    times, lengths, _ = np.array(episodes).T
+    return Clock(np.cumsum(lengths), times - began)
+
+
+def _read_monitors(folder: Path) -> tuple[list[tuple[float, float, float]], float]:
+    """Time, length and return of every episode in the order of their ends, and the time of the first start."""
+    episodes, starts = [], []
     for path in sorted(folder.glob("*monitor.csv")):
         try:
             start, names, *rows = path.read_text(encoding="utf-8").splitlines()
             columns = [names.split(",").index(name) for name in ("r", "l", "t")]
             began = float(json.loads(start.removeprefix("#"))["t_start"])
+            starts.append(began)
             for row in rows:
                 cells = row.split(",")
                 reward, length, time = (float(cells[column]) for column in columns)
                 episodes.append((began + time, length, reward))
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ValueError(f"{path} is no complete log of episodes ({error})") from error
-    if not episodes:
+    return sorted(episodes), min(starts, default=0.0)
+
+
+def _over_seconds(curve: Curve | None, folder: Path) -> Curve | None:
+    """A curve over the time of the training; steps between the ends of episodes are interpolated."""
+    clock = read_clock(folder)
+    if curve is None or clock is None:
         return None
-    _, lengths, returns = np.array(sorted(episodes)).T
-    window = max(1, min(_SMOOTHED_EPISODES, len(returns) // 10))
-    smoothed = np.convolve(returns, np.full(window, 1.0 / window), mode="valid")
-    return Curve(np.cumsum(lengths)[window - 1 :], smoothed)
+    steps, seconds = np.append(0.0, clock.steps), np.append(0.0, clock.seconds)
+    return Curve(np.interp(curve.steps, steps, seconds), curve.returns)
 
 
 def _common_steps(curves: list[Curve], first: float, last: float) -> FloatArray:

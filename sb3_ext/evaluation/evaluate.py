@@ -1,4 +1,4 @@
-"""The command ``sb3-ext evaluate``: trained agents against every baseline and the certified optimum."""
+"""The command ``sb3-ext evaluate``: trained agents against baselines and the certified optimum, or each other."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from typing import Any, NoReturn, cast
 
 import gymnasium as gym
 
+from sb3_ext.common.ray_tasks import add_ray_arguments, ray_options
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.evaluation.agents import PARALLEL_EPISODES, evaluate_runs
+from sb3_ext.evaluation.compare import Planned, compare
+from sb3_ext.evaluation.comparison_report import terminal_tables, write_comparison
 from sb3_ext.evaluation.measure import Measurement, ad_spend_env, measure, references
-from sb3_ext.evaluation.report import Agent, Evaluation, terminal_table, write_csv, write_episodes_csv, write_markdown
-from sb3_ext.evaluation.runs import Run, find_runs, read_run
-
-# More episodes at once pay off little and, on Atari, cost memory.
-_PARALLEL_EPISODES = 16
+from sb3_ext.evaluation.report import Evaluation, markdown, terminal_table, write_csv, write_episodes_csv
+from sb3_ext.evaluation.runs import Run
+from sb3_ext.evaluation.settings import (
+    Setting,
+    check_one_problem,
+    chosen_settings,
+    numbers_by_environment,
+    runs_of,
+    warn,
+    warn_of_mixtures,
+)
 
 _DESCRIPTION = """\
 Evaluate trained agents. On an AdSpend environment the table holds every baseline and the certified optimum too.
@@ -27,6 +37,10 @@ Evaluate trained agents. On an AdSpend environment the table holds every baselin
 All policies face the same episodes: episode k is seeded with SEED + k. Returns are those of the environment itself,
 without reward normalization or shaping. Several runs count as several training seeds: the table ends with their
 interquartile mean (IQM), its 95 % bootstrap interval and the worst run.
+
+Several algorithms, environments or groups, and any of --threshold, --ceiling and --normalize, make a comparison:
+statistics of every setting on every environment, success, steps to the threshold, gap to the ceiling, and how likely a
+run of one setting beats a run of another. docs/evaluation.md says what every number is.
 
 Saved models and run folders hold pickled Python objects: load only those you trust.
 """
@@ -36,9 +50,12 @@ examples:
   sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 -f logs --exp-id all -n 5 --output results
   sb3-ext evaluate --algo ddpg_ext --env Pendulum-v1 -f logs --exp-id 1 2 3 --load-best
   sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 --model mine.zip --env-kwargs budget:50000
+  sb3-ext evaluate --algo dqn dueling_dqn --env CartPole-v1 MountainCar-v0 -f logs --normalize --output results
+  sb3-ext evaluate --algo dueling_dqn --env MountainCar-v0 --group plain=logs/plain double=logs/double --threshold -110
 
 output files (--output DIR): results.csv (raw), episodes.csv (every return), results.md, learning_curve.png,
-and for AdSpend spend_plan.png
+and for AdSpend spend_plan.png; of a comparison summary.csv, improvement.csv, results.json, and pictures of scores,
+learning curves over steps and seconds, and performance profiles
 """
 
 
@@ -57,24 +74,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
-    runs = _runs(args)
+    settings = chosen_settings(args)
+    compared = len(settings) > 1 or len(args.env) > 1 or args.group or args.threshold or args.ceiling or args.normalize
+    exp_ids = _exp_ids(args.exp_id or (["all"] if compared else ["0"]))
+    planned = [
+        Planned(setting.name, replace(run, env_kwargs={**run.env_kwargs, **(args.env_kwargs or {})}))
+        for env_id in args.env
+        for setting in settings
+        for run in runs_of(setting, env_id, exp_ids, args.load_best)
+    ]
     seeds = range(args.seed, args.seed + args.n_eval_episodes)
-    for run in runs:
-        if run.training_seed in seeds:
-            _warn(f"{run.name} was trained with seed {run.training_seed}, which is also an evaluation seed: set --seed")
     command = f"sb3-ext evaluate {shlex.join(arguments)}"
-    evaluation, campaign = _evaluate(args, runs, seeds, command)
 
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(terminal_table(evaluation), highlight=False)
-    for sentence in (evaluation.certificate, evaluation.lead):
-        if sentence:
-            console.print(sentence, highlight=False)
-    if args.output is not None:
-        with mistakes_explained(f"cannot write to {args.output!r}"):
-            written = _write(evaluation, campaign, Path(args.output))
+    folder = None if args.output is None else Path(args.output)
+    written: list[Path] = []
+    if compared:
+        comparison, played = compare(args, planned, seeds, command)
+        for table in terminal_tables(comparison):
+            console.print(table, highlight=False)
+        if folder is not None:
+            with mistakes_explained(f"cannot write to {args.output!r}"):
+                written = write_comparison(comparison, played, folder, warn)
+    else:
+        evaluation, campaign = _evaluate(args, settings[0], [plan.run for plan in planned], seeds, command)
+        results = evaluation.results
+        console.print(terminal_table(results), highlight=False)
+        for sentence in (results.certificate, results.lead):
+            if sentence:
+                console.print(sentence, highlight=False)
+        if folder is not None:
+            with mistakes_explained(f"cannot write to {args.output!r}"):
+                written = _write(evaluation, campaign, folder)
+    if written:
         console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     return 0
 
@@ -93,15 +127,36 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--algo", required=True, help="algorithm key, e.g. ddpg_ext")
-    add("--env", required=True, help="environment id, e.g. AdSpend-v0")
-    add("-f", "--folder", default="logs", help="log folder of the training (default: logs)")
-    add("--exp-id", nargs="+", metavar="ID", help="runs: numbers, 0 for the latest (default), or all")
+    add("--algo", nargs="+", required=True, help="algorithm keys, e.g. ddpg_ext")
+    add("--env", nargs="+", required=True, help="environment ids, e.g. AdSpend-v0")
+    add("-f", "--folder", nargs="+", help="log folders of the training, whose runs count together (default: logs)")
+    add(
+        "--group",
+        nargs="+",
+        metavar="NAME=FOLDER",
+        help="log folders (or saved models) to compare under names of their own; several of one name count together",
+    )
+    add(
+        "--exp-id",
+        nargs="+",
+        metavar="ID",
+        help="runs: numbers, 0 for the latest (default), or all (default in a comparison)",
+    )
     add("--model", nargs="+", metavar="ZIP", help="saved models to evaluate in place of runs of the log folder")
     add("--load-best", action="store_true", help="take the best model of each run's evaluations, not the last")
     add("-n", "--n-eval-episodes", type=int, default=20, metavar="N", help="episodes per policy (default: 20)")
     add("--seed", type=int, default=10_000, help="seed of the first episode (default: 10000)")
     add("--stochastic", action="store_true", help="sample the agent's actions")
+    add(
+        "--threshold",
+        nargs="+",
+        metavar="[ENV=]NUMBER",
+        help="mean return of a successful run (default: the environment's reward threshold)",
+    )
+    add("--ceiling", nargs="+", metavar="[ENV=]NUMBER", help="the best that is possible (default: where it is known)")
+    add("--normalize", action="store_true", help="scores from 0, random actions, to 1, the ceiling, over environments")
+    add("--n-jobs", type=int, default=1, metavar="N", help="processes that evaluate runs (default: 1)")
+    add_ray_arguments(add)
     add(
         "--env-kwargs",
         nargs="+",
@@ -120,21 +175,35 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(
             f"--env-kwargs: cannot read a value ({error}): give NAME:VALUE in Python, e.g. budget:50000"
         ) from error
-    if args.algo not in ALGOS:
-        raise UserError(
-            f"--algo: unknown algorithm {args.algo!r}.{did_you_mean(args.algo, ALGOS)} Choose from {', '.join(ALGOS)}"
-        )
+    args.algo, args.env = list(dict.fromkeys(args.algo)), list(dict.fromkeys(args.env))
+    for algo in args.algo:
+        if algo not in ALGOS:
+            raise UserError(
+                f"--algo: unknown algorithm {algo!r}.{did_you_mean(algo, ALGOS)} Choose from {', '.join(ALGOS)}"
+            )
     if args.n_eval_episodes < 1:
         raise UserError(f"--n-eval-episodes is {args.n_eval_episodes}: give a number >= 1")
     if not 0 <= args.seed <= 2**32 - 1 - args.n_eval_episodes:
         raise UserError(f"--seed is {args.seed}: give a number from 0 to {2**32 - 1 - args.n_eval_episodes}")
+    if args.n_jobs < 1:
+        raise UserError(f"--n-jobs is {args.n_jobs}: give a number >= 1")
+    if ray_options(args) is not None and args.n_jobs > 1:
+        raise UserError("--n-jobs counts processes of this machine: leave it out with --ray-address")
     if args.model and (args.exp_id or args.load_best):
         raise UserError("--model names the files to load: leave out --exp-id and --load-best")
+    if args.model and (args.group or len(args.algo) > 1 or len(args.env) > 1):
+        raise UserError("--model goes with one --algo and one --env: compare saved models as --group NAME=ZIP ...")
+    if args.group and args.folder:
+        raise UserError("-f and --group both name folders: give one of them")
     if args.output is not None:
         check_writable(args.output, "--output")
-    if args.output is not None:
         _need_matplotlib()
-    check_environment(args)
+    for index, env_id in enumerate(args.env):
+        checked = argparse.Namespace(env=env_id, gym_packages=args.gym_packages)
+        check_environment(checked)
+        args.env[index], args.gym_packages = checked.env, checked.gym_packages
+    for flag, given in (("--threshold", args.threshold), ("--ceiling", args.ceiling)):
+        numbers_by_environment(flag, given, args.env)
     return args
 
 
@@ -145,50 +214,20 @@ def _need_matplotlib() -> None:
         raise UserError(f"--output: {error}", exit_code=1) from error
 
 
-def _runs(args: argparse.Namespace) -> list[Run]:
-    """The agents to evaluate, all on the same environment."""
-    if args.model:
-        names = _short_names([Path(path) for path in args.model])
-        runs = [read_run(name, args.algo, args.env, path) for name, path in zip(names, args.model, strict=True)]
-    else:
-        runs, unfinished = find_runs(args.algo, args.env, args.folder, _exp_ids(args.exp_id), args.load_best)
-        if unfinished:
-            _warn(f"skipped without a model: {', '.join(unfinished)}")
-    runs = [replace(run, env_kwargs={**run.env_kwargs, **(args.env_kwargs or {})}) for run in runs]
-    for run in runs:
-        if run.env_kwargs != runs[0].env_kwargs:
-            raise UserError(
-                f"{runs[0].name} and {run.name} were trained on different problems ({runs[0].env_kwargs} and "
-                f"{run.env_kwargs}): evaluate them one by one, or give --env-kwargs"
-            )
-    seeds = [run.training_seed for run in runs if run.training_seed is not None]
-    if len(set(seeds)) < len(seeds):
-        _warn(f"runs share training seeds ({seeds}): they are not independent, the interval is too narrow")
-    if any(run.hyperparams != runs[0].hyperparams for run in runs):
-        _warn("the runs differ in their hyperparameters: their mean is not that of one setting")
-    return runs
-
-
-def _exp_ids(given: list[str] | None) -> list[int] | None:
+def _exp_ids(given: list[str]) -> list[int] | None:
     if given == ["all"]:
         return None
     try:
-        numbers = [int(text) for text in given or ["0"]]
+        numbers = [int(text) for text in given]
     except ValueError:
         numbers = [-1]
     if min(numbers) < 0:
-        raise UserError(f"--exp-id is {' '.join(given or [])!r}: give numbers of runs, 0 for the latest, or all")
+        raise UserError(f"--exp-id is {' '.join(given)!r}: give numbers of runs, 0 for the latest, or all")
     return numbers
 
 
-def _short_names(paths: list[Path]) -> list[str]:
-    """File names where they tell the models apart, else the whole paths."""
-    names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [path.as_posix() for path in paths]
-
-
 def _evaluate(
-    args: argparse.Namespace, runs: list[Run], seeds: range, command: str
+    args: argparse.Namespace, setting: Setting, runs: list[Run], seeds: range, command: str
 ) -> tuple[Evaluation, AdSpendEnv | None]:
     from rich.progress import Progress
     from stable_baselines3.common.monitor import Monitor
@@ -196,35 +235,38 @@ def _evaluate(
 
     from sb3_ext.envs.ad_spend.baselines import all_baselines
 
-    env_kwargs = runs[0].env_kwargs
-    agents: list[Agent] = []
+    check_one_problem(runs)
+    warn_of_mixtures(runs, seeds)
+    (env_id,), env_kwargs = args.env, runs[0].env_kwargs
     measured: dict[str, Measurement] = {}
-    with mistakes_explained(f"cannot build {args.env}"):
-        plain_env = ad_spend_env(args.env, env_kwargs)
+    with mistakes_explained(f"cannot build {env_id}"):
+        plain_env = ad_spend_env(env_id, env_kwargs)
         baselines = {} if plain_env is None else all_baselines(plain_env, seed=seeds[0])
         campaign = None if plain_env is None else plain_env.unwrapped
         assert campaign is None or isinstance(campaign, AdSpendEnv)
         known = None if campaign is None else references(campaign, seeds)
     with Progress(disable=not args.progress) as progress:
         task = progress.add_task("evaluating", total=len(runs) + len(baselines))
-        for run in runs:
-            env = run.make_env(seeds[0], min(len(seeds), _PARALLEL_EPISODES))
-            model = run.load(env, seeds[0])
-            agents.append(Agent(run, model.num_timesteps, measure(model, env, seeds, not args.stochastic)))
-            env.close()
-            progress.advance(task)
+        agents = evaluate_runs(
+            runs,
+            seeds,
+            not args.stochastic,
+            args.gym_packages,
+            args.n_jobs,
+            lambda: progress.advance(task),
+            ray_options(args),
+        )
         if plain_env is not None:
             makers = [
-                lambda: cast(Any, Monitor(gym.make(args.env, **env_kwargs)))
-                for _ in range(min(len(seeds), _PARALLEL_EPISODES))
+                lambda: cast(Any, Monitor(gym.make(env_id, **env_kwargs)))
+                for _ in range(min(len(seeds), PARALLEL_EPISODES))
             ]
             vec_env = DummyVecEnv(makers)
             for name, policy in baselines.items():
                 measured[name] = measure(policy, vec_env, seeds)
                 progress.advance(task)
-    evaluation = Evaluation(
-        args.env, env_kwargs, args.algo, seeds, not args.stochastic, command, agents, measured, known
-    )
+    deterministic = not args.stochastic
+    evaluation = Evaluation(env_id, env_kwargs, setting.algo, seeds, deterministic, command, agents, measured, known)
     return evaluation, campaign
 
 
@@ -233,7 +275,8 @@ def _write(evaluation: Evaluation, campaign: AdSpendEnv | None, folder: Path) ->
     from sb3_ext.evaluation.figures import learning_curve_figure, spend_plan_figure
 
     table, raw = folder / "results.md", folder / "results.csv"
-    write_markdown(evaluation, table)
+    with atomic_path(table) as path:
+        path.write_text(markdown(evaluation.results), encoding="utf-8")
     write_csv(evaluation, raw)
     written = [table, raw]
     if len(evaluation.seeds) > 1:
@@ -243,14 +286,10 @@ def _write(evaluation: Evaluation, campaign: AdSpendEnv | None, folder: Path) ->
     try:
         figures["learning_curve.png"] = learning_curve_figure(evaluation)
     except ValueError as error:
-        _warn(f"no learning curve: {error}")
+        warn(f"no learning curve: {error}")
     for name, figure in figures.items():
         if figure is not None:
             with atomic_path(folder / name) as path:
                 figure.savefig(path, dpi=150)
             written.append(folder / name)
     return written
-
-
-def _warn(message: str) -> None:
-    print(f"sb3-ext evaluate: warning: {message}", file=sys.stderr)

@@ -14,21 +14,12 @@ import numpy as np
 from rich.table import Table
 
 from sb3_ext.common.files import atomic_path
+from sb3_ext.evaluation.agents import Agent
 from sb3_ext.evaluation.measure import Measurement, References
-from sb3_ext.evaluation.runs import Run
-from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference
+from sb3_ext.evaluation.results import Line, Results
+from sb3_ext.evaluation.statistics import INTERVAL, bootstrap_interval, iqm
 
 _PACKAGES = ("sb3-ext", "stable-baselines3", "sb3-contrib", "rl-zoo3", "gymnasium", "torch", "numpy")
-
-
-@dataclass(frozen=True)
-class Agent:
-    """A trained agent and what it achieved."""
-
-    run: Run
-    steps: int
-    """Steps it was trained for."""
-    measured: Measurement
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class Evaluation:
     """Seeds of the episodes."""
     deterministic: bool
     command: str
-    agents: list[Agent]
+    agents: Sequence[Agent]
     """One per training seed."""
     baselines: dict[str, Measurement]
     """Reference policies by name; empty outside AdSpend."""
@@ -55,127 +46,100 @@ class Evaluation:
         return [agent.measured.mean_return for agent in self.agents]
 
     @property
-    def caption(self) -> str:
-        """What was done, in one line."""
-        count, how = len(self.seeds), "deterministic" if self.deterministic else "stochastic"
-        plural = "episodes with the seeds" if count > 1 else "episode with the seed"
-        span = f"{self.seeds[0]} to {self.seeds[-1]}" if count > 1 else f"{self.seeds[0]}"
-        return f"{count} {plural} {span}, {how} actions"
-
-    @property
-    def certificate(self) -> str:
-        """How good the best known plan is; empty where none is known."""
-        if self.references is None or math.isnan(self.references.optimum):
-            return ""
-        if self.references.clairvoyant:
-            return "The clairvoyant knows in advance what is random in every campaign: a bound, not a policy."
-        optimum, bound = self.references.optimum, self.references.upper_bound
-        gap = (bound - optimum) / max(abs(optimum), 1e-12)
-        name = self.references.optimum_name.capitalize()
-        return f"{name}: {optimum:,.2f}; no plan earns more than {bound:,.2f} (relative gap {gap:.1e})."
-
-    @property
-    def lead(self) -> str:
-        """How far the agents are ahead of the best baseline; empty without several agents, episodes and a baseline."""
-        if len(self.agents) < 2 or len(self.seeds) < 2 or not self.baselines:
-            return ""
-        name, best = max(self.baselines.items(), key=lambda baseline: baseline[1].mean_return)
-        gain, low, high = paired_difference([agent.measured.returns for agent in self.agents], best.returns)
-        unit, scale = "", 1.0
-        if self.references is not None and self.references.optimum > 0.0:
-            unit, scale = f" % of the {self.references.optimum_name}", self.references.percent(1.0)
-        return (
-            f"Lead of {self.algo} over the best baseline, {name}: {scale * gain:+.2f}{unit}, "
-            f"95 % interval {scale * low:+.2f} to {scale * high:+.2f} (bootstrap over runs and episodes)."
+    def results(self) -> Results:
+        """What tables show."""
+        baselines = [_line(name, measured) for name, measured in self.baselines.items()]
+        agents = [
+            _line(f"{self.algo}, {agent.run.name}", agent.measured, agent.run.training_seed, agent.steps)
+            for agent in self.agents
+        ]
+        return Results(
+            self.env_id,
+            self.env_kwargs,
+            self.algo,
+            self.seeds,
+            self.deterministic,
+            self.command,
+            versions(),
+            agents,
+            baselines,
+            self.references,
         )
+
+
+def _line(name: str, measured: Measurement, seed: int | None = None, steps: int | None = None) -> Line:
+    std = float(np.std(measured.returns))
+    return Line(name, seed, steps, measured.mean_return, std, measured.utilization, measured.returns)
 
 
 Row = tuple[str, list[str]]
 
 
-def header(evaluation: Evaluation) -> list[str]:
+def header(results: Results) -> list[str]:
     """
     Column titles of the table.
 
-    :param evaluation: What was measured.
+    :param results: What was measured.
     :return: The titles, the policy's first.
     """
     titles = ["policy", "training seed", "mean return", "std"]
-    return titles if evaluation.references is None else [*titles, "value", "% of optimum", "score", "budget used"]
+    return titles if results.references is None else [*titles, "value", "% of optimum", "score", "budget used"]
 
 
-def rows(evaluation: Evaluation) -> Iterator[Row]:
+def rows(results: Results) -> Iterator[Row]:
     """
     Lines of the table: baselines, agents, statistics over the agents, the optimum.
 
-    :param evaluation: What was measured.
+    :param results: What was measured.
     :return: Pairs of a kind (``"baseline"``, ``"agent"``, ``"summary"`` or ``"optimum"``) and the cells.
     """
-    references = evaluation.references
+    references = results.references
 
-    def line(
+    def cells(
         name: str, returns: Sequence[float], seed: int | None = None, std: float = math.nan, used: float = math.nan
     ) -> list[str]:
         """One line; ``returns`` holds one number or the ends of an interval."""
-        cells = [name, "" if seed is None else str(seed), _cell(returns, "{:,.3f}"), _cell([std], "{:,.3f}")]
+        common = [name, "" if seed is None else str(seed), _cell(returns, "{:,.3f}"), _cell([std], "{:,.3f}")]
         if references is None:
-            return cells
+            return common
         return [
-            *cells,
+            *common,
             _cell([references.value(number) for number in returns], "{:,.0f}"),
             _cell([references.percent(number) for number in returns], "{:.2f}"),
             _cell([references.normalized_score(number) for number in returns], "{:.3f}"),
             _cell([100.0 * used], "{:.1f} %"),
         ]
 
-    for name, measured in evaluation.baselines.items():
-        std = float(np.std(measured.returns))
-        yield "baseline", line(name, [measured.mean_return], std=std, used=measured.utilization)
-    for agent in evaluation.agents:
-        measured = agent.measured
-        std = float(np.std(measured.returns))
-        name = f"{evaluation.algo}, {agent.run.name}"
-        yield "agent", line(name, [measured.mean_return], agent.run.training_seed, std, measured.utilization)
-    returns = evaluation.agent_returns
+    for kind, lines in (("baseline", results.baselines), ("agent", results.agents)):
+        for line in lines:
+            yield kind, cells(line.name, [line.mean_return], line.training_seed, line.std_return, line.utilization)
+    returns = results.agent_returns
     if len(returns) > 1:
-        used = float(np.mean([agent.measured.utilization for agent in evaluation.agents]))
-        yield "summary", line(f"{evaluation.algo}, IQM of {len(returns)} runs", [float(iqm(returns))], used=used)
+        used = float(np.mean([agent.utilization for agent in results.agents]))
+        yield "summary", cells(f"{results.algo}, IQM of {len(returns)} runs", [float(iqm(returns))], used=used)
         interval = [float(end) for end in bootstrap_interval(returns)]
-        yield "summary", line("95 % bootstrap interval of the IQM", interval)
-        worst = min(evaluation.agents, key=lambda agent: agent.measured.mean_return)
-        yield (
-            "summary",
-            line(
-                f"{evaluation.algo}, worst run",
-                [worst.measured.mean_return],
-                worst.run.training_seed,
-                used=worst.measured.utilization,
-            ),
-        )
+        yield "summary", cells("95 % bootstrap interval of the IQM", interval)
+        worst = min(results.agents, key=lambda agent: agent.mean_return)
+        name = f"{results.algo}, worst run"
+        yield "summary", cells(name, [worst.mean_return], worst.training_seed, used=worst.utilization)
     if references is not None and not math.isnan(references.optimum):
-        yield (
-            "optimum",
-            line(
-                references.optimum_name,
-                [references.optimum / references.reward_scale],
-                used=references.optimum_utilization,
-            ),
-        )
+        optimum = [references.optimum / references.reward_scale]
+        yield "optimum", cells(references.optimum_name, optimum, used=references.optimum_utilization)
 
 
-def terminal_table(evaluation: Evaluation) -> Table:
+def terminal_table(results: Results) -> Table:
     """
     The table for a terminal.
 
-    :param evaluation: What was measured.
+    :param results: What was measured.
     :return: A rich table.
     """
-    table = Table(title=f"{evaluation.env_id}: {evaluation.caption}", title_justify="left", title_style="bold")
-    for index, title in enumerate(header(evaluation)):
+    table = Table(title=f"{results.env_id}: {results.caption}", title_justify="left", title_style="bold")
+    for index, title in enumerate(header(results)):
         table.add_column(title, justify="left" if index == 0 else "right", overflow="fold")
     styles = {"baseline": "", "agent": "cyan", "summary": "bold cyan", "optimum": "green"}
     previous = None
-    for kind, cells in rows(evaluation):
+    for kind, cells in rows(results):
         if previous not in (None, kind):
             table.add_section()
         table.add_row(*cells, style=styles[kind])
@@ -183,35 +147,34 @@ def terminal_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def write_markdown(evaluation: Evaluation, path: Path) -> None:
+def markdown(results: Results) -> str:
     """
-    Write the table with everything needed to repeat it.
+    The table with everything needed to repeat it.
 
-    :param evaluation: What was measured.
-    :param path: The file, written whole or not at all.
-    :raises OSError: If it cannot be written.
+    :param results: What was measured.
+    :return: A page.
     """
-    titles = header(evaluation)
+    titles = header(results)
+    interval = f" Interval: {INTERVAL}." if len(results.agents) > 1 else ""
     lines = [
-        f"# {evaluation.algo} on {evaluation.env_id}",
+        f"# {results.algo} on {results.env_id}",
         "",
-        f"{evaluation.caption[0].upper()}{evaluation.caption[1:]}. {evaluation.certificate}".rstrip(),
-        *(["", evaluation.lead] if evaluation.lead else []),
+        f"{results.caption[0].upper()}{results.caption[1:]}. {results.certificate}".rstrip() + interval,
+        *(["", results.lead] if results.lead else []),
         "",
         "| " + " | ".join(titles) + " |",
         "|" + "|".join([" --- ", *[" ---: "] * (len(titles) - 1)]) + "|",
-        *("| " + " | ".join(cells) + " |" for _, cells in rows(evaluation)),
+        *("| " + " | ".join(cells) + " |" for _, cells in rows(results)),
         "",
-        f"Environment arguments: `{evaluation.env_kwargs}`. Versions: "
-        + ", ".join(f"{name} {number}" for name, number in versions().items())
+        f"Environment arguments: `{results.env_kwargs}`. Versions: "
+        + ", ".join(f"{name} {number}" for name, number in results.versions.items())
         + ".",
         "",
         "```",
-        evaluation.command,
+        results.command,
         "```",
     ]
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def write_csv(evaluation: Evaluation, path: Path) -> None:

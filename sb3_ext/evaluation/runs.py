@@ -164,6 +164,20 @@ def find_runs(
     return runs, unfinished
 
 
+def has_runs(algo: str, env_id: str, folder: str) -> bool:
+    """
+    Look whether a log folder holds runs, with or without a model.
+
+    :param algo: Zoo key.
+    :param env_id: Gymnasium id.
+    :param folder: The log folder.
+    :return: True if there are any.
+    """
+    from huggingface_sb3 import EnvironmentName
+
+    return bool(_run_numbers(Path(folder, algo), EnvironmentName(env_id)))
+
+
 def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str]) -> Run:
     """
     Read the settings that belong to a model.

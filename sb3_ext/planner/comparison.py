@@ -61,7 +61,7 @@ def paired_gain(name: str, values: FloatArray, reference: FloatArray) -> Gain:
 
 
 def _mean_interval(values: FloatArray) -> tuple[float, float]:
-    low, high = bootstrap_interval(values, lambda drawn: drawn.mean(axis=-1), CONFIDENCE)
+    low, high = bootstrap_interval(values, lambda drawn: drawn.mean(axis=-1), CONFIDENCE, method="percentile")
     return float(low), float(high)
 
 

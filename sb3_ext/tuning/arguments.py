@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sb3_ext.cli_checks import check_train, check_writable
+from sb3_ext.common.ray_tasks import add_ray_arguments, ray_options
 from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.tuning.spec import COMPARISON_SEED_OFFSET, EVALUATION_SEED_OFFSET, FRESH_SEED_OFFSET, TuningSpec
 
@@ -38,6 +39,7 @@ examples:
   sb3-ext tune --algo crossq --env Pendulum-v1 --storage sqlite:///study.db --study-name crossq
   sb3-ext tune --algo ddpg_ext --env Pendulum-v1 --search-space space.py --write-back hyperparams.yml
   sb3-ext tune --algo sac --env AdSpendShock-v0 --storage postgresql://user:password@host/studies --n-trials 200
+  sb3-ext tune --algo sac --env AdSpendShock-v0 --storage postgresql://user:password@host/studies --ray-address auto
 
 space.py defines the signature of the zoo's samplers:
   def sample_params(trial, n_actions, n_envs, additional_args):
@@ -96,7 +98,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--timeout", type=float, metavar="SECONDS", help="after this time no trial starts, running ones end")
     add("--seed", type=int, default=0, help="first training seed, all others follow from it (default: 0)")
     add = parser.add_argument_group("machines and storage").add_argument
-    add("--n-workers", type=int, metavar="N", help="processes (default: one per core)")
+    add("--n-workers", type=int, metavar="N", help="processes, or tasks on Ray (default: one per core)")
     add("--num-threads", type=int, default=-1, metavar="N", help="threads of a worker (default: cores / workers)")
     add("--device", default="auto", help="PyTorch device (default: auto)")
     add(
@@ -104,6 +106,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="URL",
         help="FILE.log, sqlite:///FILE, postgresql://... or grpc://host:port (default: tune/ALGO_ENV.log)",
     )
+    add_ray_arguments(add)
     add("--study-name", metavar="NAME", help="study in the storage (default: ALGO_ENV)")
     add = parser.add_argument_group("the result").add_argument
     add("--top-k", type=int, default=3, metavar="K", help="best trials to compare on fresh seeds (default: 3)")
@@ -153,9 +156,13 @@ def _check(args: argparse.Namespace) -> None:
     args.study_name = args.study_name or name
     args.storage = args.storage or f"tune/{name}.log"
     args.output = args.output or f"tune/{args.study_name}".replace(":", "-")
-    args.n_workers = args.n_workers or os.cpu_count() or 1
+    if ray_options(args) is not None:
+        threads = int(args.cpus_per_worker)
+    else:
+        args.n_workers = args.n_workers or os.cpu_count() or 1
+        threads = (os.cpu_count() or 1) // args.n_workers
     if args.num_threads < 1:
-        args.num_threads = max((os.cpu_count() or 1) // args.n_workers, 1)
+        args.num_threads = max(threads, 1)
     check_writable(args.output, "--output")
     if args.write_back and not (args.write_back.endswith((".yml", ".yaml")) and Path(args.write_back).is_file()):
         raise UserError(f"--write-back: there is no hyperparameter file {args.write_back!r} (.yml)")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sb3_ext.common.ray_tasks import ray_connection, ray_options, room
 from sb3_ext.errors import UserError
 from sb3_ext.tuning.arguments import make_spec, parse
 from sb3_ext.tuning.spec import TuningSpec
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sb3_ext.tuning.comparison import Candidate
+    from sb3_ext.tuning.progress import Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,10 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
-    from sb3_ext.tuning.processes import run_processes
     from sb3_ext.tuning.progress import Progress
     from sb3_ext.tuning.report import write_results
-    from sb3_ext.tuning.storage import shown
+    from sb3_ext.tuning.storage import loss_explained, shown
     from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, states
 
     command = shown(f"sb3-ext tune {shlex.join(arguments)}")
@@ -47,24 +50,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     fail_dead_workers_trials(study, spec.max_retries)
     block = spec.block
     spec = claim_study(spec, study, command)
-    _say_start(console, spec, study, args.n_workers, changed=block != spec.block)
-    with Progress(spec, study, console, args.progress).running() as progress:
-        run_processes(spec, study, args.n_workers, progress)
-    _say_failures(console, study)
-    if not states(study)["complete"]:
-        raise UserError(_no_result(study), exit_code=1)
-
     comparison_spec = comparison_of(spec)
-    comparison = open_study(comparison_spec)
-    if spec.fresh_seeds:
-        fail_dead_workers_trials(comparison, spec.max_retries)
-        begin(comparison)
-        queue_comparison(spec, study, comparison, args.top_k)
-        with Progress(comparison_spec, comparison, console, args.progress).running() as progress:
-            run_processes(comparison_spec, comparison, args.n_workers, progress)
-        _say_failures(console, comparison)
-        if not states(comparison)["complete"]:
-            raise UserError(_no_result(comparison), exit_code=1)
+    with loss_explained(spec.storage), _workers(args) as (run, workers):
+        _say_start(console, spec, study, workers, changed=block != spec.block)
+        with Progress(spec, study, console, args.progress).running() as progress:
+            run(spec, study, progress)
+        _say_failures(console, study)
+        if not states(study)["complete"]:
+            raise UserError(_no_result(study), exit_code=1)
+
+        comparison = open_study(comparison_spec)
+        if spec.fresh_seeds:
+            fail_dead_workers_trials(comparison, spec.max_retries)
+            begin(comparison)
+            queue_comparison(spec, study, comparison, args.top_k)
+            with Progress(comparison_spec, comparison, console, args.progress).running() as progress:
+                run(comparison_spec, comparison, progress)
+            _say_failures(console, comparison)
+            if not states(comparison)["complete"]:
+                raise UserError(_no_result(comparison), exit_code=1)
     found = candidates(spec, study, comparison, args.top_k)
     written = write_results(spec, study, found, command, Path(args.output))
     _say_result(console, spec, found)
@@ -74,7 +78,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _say_start(console: Console, spec: TuningSpec, study: Study, n_workers: int, changed: bool) -> None:
+@contextlib.contextmanager
+def _workers(args: argparse.Namespace) -> Iterator[tuple[Callable[[TuningSpec, Study, Progress], None], str]]:
+    """What runs a study, and how to call it: processes of this machine, or tasks of a Ray cluster."""
+    ray = ray_options(args)
+    if ray is None:
+        from sb3_ext.tuning.processes import run_processes
+
+        n_workers = args.n_workers
+        yield lambda spec, study, watch: run_processes(spec, study, n_workers, watch), f"{n_workers} worker processes"
+        return
+
+    from sb3_ext.tuning.distributed import run_tasks
+
+    with ray_connection(ray):
+        n_tasks = args.n_workers or room(ray)
+        name = f"{n_tasks} worker{'s' if n_tasks > 1 else ''} on Ray"
+        yield lambda spec, study, watch: run_tasks(spec, study, n_tasks, watch, ray), name
+
+
+def _say_start(console: Console, spec: TuningSpec, study: Study, workers: str, changed: bool) -> None:
     from sb3_ext.tuning.storage import shown
     from sb3_ext.tuning.study import states
 
@@ -84,7 +107,7 @@ def _say_start(console: Console, spec: TuningSpec, study: Study, n_workers: int,
     lines = [
         f"Study {spec.study_name!r} in {shown(spec.storage)}: {done} of {spec.n_trials} trials done.",
         f"{spec.algo} on {spec.env_id}: {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps a trial,"
-        f" {n_workers} worker processes with {threads} each.",
+        f" {workers} with {threads} each.",
     ]
     if changed:
         lines.append("The block differs from the one that this study began with; the study goes on with its own.")

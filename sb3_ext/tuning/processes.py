@@ -75,7 +75,7 @@ def run_processes(
             if errors >= _MOST_ERRORS:
                 raise UserError(f"{errors} workers stopped with an error, which they printed above", exit_code=1)
             fail_dead_workers_trials(study, spec.max_retries)
-            _fail_nameless(spec, study, nameless)
+            fail_nameless(spec, study, nameless)
             watch(study)
             names = {identity for _, identity in workers.values()}
             busy = sum(trial.user_attrs.get("worker") in names for trial in states(study)["running"])
@@ -99,8 +99,14 @@ def run_processes(
                 fail_trials_of(study, identity, "the command was stopped", spec.max_retries)
 
 
-def _fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) -> None:
-    """Fail running trials that no worker has put its name on for a while: it was killed before it could."""
+def fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) -> None:
+    """
+    Fail running trials that no worker has put its name on for a while: it was killed before it could.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param first_seen: When such trials were seen first, by number; updated.
+    """
     found = {trial.number: trial for trial in states(study)["running"] if "worker" not in trial.user_attrs}
     for number in list(first_seen):
         if number not in found:

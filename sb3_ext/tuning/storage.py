@@ -120,6 +120,28 @@ def shown(storage: str) -> str:
     return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", storage)
 
 
+@contextlib.contextmanager
+def loss_explained(storage: str) -> Iterator[None]:
+    """
+    Report in one line that a storage was lost while it was used.
+
+    :param storage: Path or URL.
+    :raises UserError: In place of what a client of a database raises.
+    """
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except Exception as error:
+        # Optuna's own message is about the data, whatever happened.
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        if type(cause).__module__.partition(".")[0] not in ("sqlalchemy", "grpc", "optuna"):
+            raise
+        raise UserError(
+            f"--storage: lost {shown(storage)!r}: {_reason(cause)}; the same command resumes the study", 1
+        ) from error
+
+
 def retry_trial(study: Study, trial: FrozenTrial, max_retries: int) -> None:
     """
     Queue a trial again whose worker died, unless that happened too often.
@@ -130,8 +152,9 @@ def retry_trial(study: Study, trial: FrozenTrial, max_retries: int) -> None:
     """
     from optuna.storages import RetryHeartbeatStaleTrialCallback
 
-    # Whoever takes it from the queue is its worker.
-    trial.user_attrs.pop("worker", None)
+    # Whoever takes it from the queue is its worker, and may succeed.
+    for name in ("worker", "failure"):
+        trial.user_attrs.pop(name, None)
     RetryHeartbeatStaleTrialCallback(max_retry=max_retries)(study, trial)
 
 
@@ -177,6 +200,10 @@ def _unreachable(storage: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UserError(f"--storage: {shown(storage)!r} needs the package {error.name!r}: pip install it", 1) from error
     except Exception as error:
-        # SQLAlchemy appends the statement and a link to its documentation.
-        reason = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
-        raise UserError(f"--storage: cannot open {shown(storage)!r}: {reason}", exit_code=1) from error
+        raise UserError(f"--storage: cannot open {shown(storage)!r}: {_reason(error)}", exit_code=1) from error
+
+
+def _reason(error: BaseException) -> str:
+    # SQLAlchemy appends the statement and a link to its documentation; gRPC's message is a report.
+    details = error.details() if hasattr(error, "details") else getattr(error, "orig", None)
+    return " ".join(str(details or error).split()) or type(error).__name__

@@ -227,7 +227,8 @@ def process_identity(pid: int | None = None) -> str:
     Name a process so that no later process can be mistaken for it.
 
     :param pid: Its number; None for this process.
-    :return: ``host:pid:start``, where start is 0 if the system does not tell.
+    :return: ``host:pid:start``, where start is 0 if the system does not tell. A worker that ends with the process may
+        be named ``host:pid:start#index``.
     """
     pid = os.getpid() if pid is None else pid
     try:
@@ -316,4 +317,4 @@ def _is_alive(pid: int, identity: str) -> bool:
         return False
     except PermissionError:
         pass
-    return process_identity(pid) == identity
+    return process_identity(pid) == identity.partition("#")[0]

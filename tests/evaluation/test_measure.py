@@ -81,9 +81,9 @@ def evaluation_of(returns: list[list[float]], baseline: list[float], seeds: rang
 
 def test_lead_over_the_best_baseline() -> None:
     """A return of 1 is 10 money, 5 % of the optimum."""
-    lead = evaluation_of([[2.0, 4.0], [2.0, 4.0]], [1.0, 3.0], range(2)).lead
+    lead = evaluation_of([[2.0, 4.0], [2.0, 4.0]], [1.0, 3.0], range(2)).results.lead
     assert "best: +5.00 % of the" in lead
     assert "95 % interval +5.00 to +5.00" in lead
-    assert "best: -5.00 %" in evaluation_of([[0.0, 2.0], [0.0, 2.0]], [1.0, 3.0], range(2)).lead
-    assert evaluation_of([[2.0, 4.0]], [1.0, 3.0], range(2)).lead == ""
-    assert evaluation_of([[2.0], [4.0]], [1.0], range(1)).lead == ""
+    assert "best: -5.00 %" in evaluation_of([[0.0, 2.0], [0.0, 2.0]], [1.0, 3.0], range(2)).results.lead
+    assert evaluation_of([[2.0, 4.0]], [1.0, 3.0], range(2)).results.lead == ""
+    assert evaluation_of([[2.0], [4.0]], [1.0], range(1)).results.lead == ""

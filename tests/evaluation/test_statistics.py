@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sb3_ext.evaluation import bootstrap_interval, iqm
-from sb3_ext.evaluation.statistics import paired_difference
+from sb3_ext.evaluation import bootstrap_interval, iqm, stratified_interval
+from sb3_ext.evaluation.statistics import paired_difference, tail
+from sb3_ext.evaluation.suites import suite_iqm
 
 
 def test_iqm_by_hand() -> None:
@@ -23,8 +24,9 @@ def test_iqm_is_rliables(n_scores: int) -> None:
 
 def test_interval_by_hand() -> None:
     # Two scores, mean: resamples are 0 (1/4), 1/2 (1/2) and 1 (1/4), so the middle 40 % are all 1/2.
-    assert bootstrap_interval([0.0, 1.0], statistic=lambda s: s.mean(axis=-1), confidence=0.4) == (0.5, 0.5)
-    assert bootstrap_interval([0.0, 1.0], statistic=lambda s: s.mean(axis=-1), confidence=0.6) == (0.0, 1.0)
+    for confidence, expected in ((0.4, (0.5, 0.5)), (0.6, (0.0, 1.0))):
+        interval = bootstrap_interval([0.0, 1.0], lambda s: s.mean(axis=-1), confidence, method="percentile")
+        assert interval == expected
 
 
 def test_interval_agrees_with_scipy() -> None:
@@ -32,7 +34,7 @@ def test_interval_agrees_with_scipy() -> None:
     expected = stats.bootstrap(
         (scores,), lambda s, axis: stats.trim_mean(s, 0.25, axis=axis), method="percentile", n_resamples=20_000, rng=1
     ).confidence_interval
-    np.testing.assert_allclose(bootstrap_interval(scores), expected, atol=0.05)
+    np.testing.assert_allclose(bootstrap_interval(scores, method="percentile"), expected, atol=0.05)
 
 
 def test_interval_is_deterministic_and_row_by_row() -> None:
@@ -44,11 +46,32 @@ def test_interval_is_deterministic_and_row_by_row() -> None:
     assert bootstrap_interval(rows[0], n_resamples=500, seed=1) != (low[0], high[0])
 
 
-def test_interval_covers_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    intervals = [bootstrap_interval(rng.normal(size=20), n_resamples=300) for _ in range(200)]
-    covered = np.mean([low <= 0.0 <= high for low, high in intervals])
-    assert 0.85 <= covered <= 0.99
+def test_the_expanded_interval_reaches_as_far_as_students_quantile() -> None:
+    assert tail(0.95, 10, "percentile") == pytest.approx(0.025)
+    assert tail(0.95, 10) == pytest.approx(stats.norm.cdf(stats.t.ppf(0.025, 9)))
+    assert tail(0.9, 10**9) == pytest.approx(0.05)
+
+
+def test_strata_are_resampled_by_themselves() -> None:
+    """A group of equal scores stays what it is, whatever is drawn from the other."""
+    constant, varied = np.full(5, 3.0), np.arange(10.0)
+    low, high = stratified_interval([constant, varied], lambda drawn: drawn[0].mean(axis=-1))
+    assert (low, high) == (3.0, 3.0)
+    low, high = stratified_interval([constant, varied], lambda drawn: drawn[1].mean(axis=-1))
+    assert 0.0 < low < 4.5 < high < 9.0
+
+
+def test_one_stratum_is_the_plain_interval() -> None:
+    scores = np.random.default_rng(3).normal(size=8)
+    assert stratified_interval([scores], suite_iqm) == bootstrap_interval(scores)
+
+
+def test_strata_need_lists_of_scores() -> None:
+    for strata in ([], [np.ones((2, 3))]):
+        with pytest.raises(ValueError, match="one list of scores per group"):
+            stratified_interval(strata, suite_iqm)
+    with pytest.raises(ValueError, match="at least 2"):
+        stratified_interval([[1.0, 2.0], [1.0]], suite_iqm)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +81,10 @@ def test_interval_covers_about_as_often_as_it_says() -> None:
         ([1.0, np.nan], {}, "finite"),
         ([1.0, 2.0], {"confidence": 1.0}, "confidence"),
         ([1.0, 2.0], {"n_resamples": 0}, "n_resamples"),
+        ([1.0, 2.0], {"method": "exact"}, "'expanded' or 'percentile'"),
     ],
 )
-def test_interval_refuses(scores: list[float], options: dict[str, float], message: str) -> None:
+def test_interval_refuses(scores: list[float], options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(scores, **options)  # type: ignore[arg-type]
 

@@ -16,42 +16,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_ext.evaluation.measure import measure
 from sb3_ext.evaluation.report import versions
+from sb3_ext.evaluation.rules import Rule, random_actions
 from sb3_ext.evaluation.tutorials.mountain_car import PlannedPolicy, returns_from_even_starts
 
 FIRST_SEED = 10_000
 _PARALLEL_EPISODES = 10
-
-
-class Rule:
-    """
-    A rule with SB3's ``predict``.
-
-    :param choose: from observations, shape (n, ...), to n actions
-    """
-
-    def __init__(self, choose: Callable[[npt.NDArray[Any]], npt.ArrayLike]) -> None:
-        self._choose = choose
-
-    def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[npt.NDArray[Any], None]:
-        """
-        Choose actions.
-
-        :param observation: shape (n, ...)
-        :return: n actions, and no state
-        """
-        return np.asarray(self._choose(np.asarray(observation))), None
-
-
-def random_actions(space: spaces.Space[Any], seed: int) -> Rule:
-    """
-    Act at random, whatever is observed.
-
-    :param space: the actions; its generator is seeded
-    :param seed: seed of the actions
-    :return: the policy
-    """
-    space.seed(seed)
-    return Rule(lambda observations: [space.sample() for _ in observations])
 
 
 def push_towards_the_fall(observations: npt.NDArray[Any]) -> npt.ArrayLike:

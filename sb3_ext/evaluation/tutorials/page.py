@@ -24,6 +24,8 @@ from sb3_ext.evaluation.tutorials.systems import (
 )
 from sb3_ext.evaluation.tutorials.three_states import GAMMA
 
+COMMAND = "python scripts/tutorial_systems.py --measure --logs results-logs -P"
+"""Draws, films and writes everything again."""
 IMAGES = "images/tutorials"
 
 

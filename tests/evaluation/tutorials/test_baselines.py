@@ -4,15 +4,14 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_ext.envs.toy_mdp import AVAILABLE
+from sb3_ext.evaluation.rules import Rule, random_actions
 from sb3_ext.evaluation.tutorials import three_states
 from sb3_ext.evaluation.tutorials.baselines import (
     BASELINES,
     Baseline,
-    Rule,
     measure_baselines,
     push_along,
     push_towards_the_fall,
-    random_actions,
 )
 
 

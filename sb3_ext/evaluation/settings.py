@@ -1,0 +1,165 @@
+"""What a command line asks to evaluate: settings, i.e. algorithms or variants of them, and the runs of each."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from sb3_ext.errors import UserError
+from sb3_ext.evaluation.runs import Run, find_runs, has_runs, read_run
+
+
+class Setting(NamedTuple):
+    """An algorithm, or a variant of one."""
+
+    name: str
+    algo: str
+    """Zoo key."""
+    sources: tuple[str, ...]
+    """Log folders of the zoo, and saved models; their runs count as seeds of one setting."""
+
+
+def chosen_settings(args: argparse.Namespace) -> list[Setting]:
+    """
+    Find out which settings are meant.
+
+    :param args: With ``algo`` (several), ``folder`` (several or None), ``group`` and ``model`` (several or None).
+    :return: At least one setting, named after its group if it has one, else after its algorithm.
+    :raises UserError: If a group is no ``NAME=PATH``, is given twice or holds no runs of the algorithms.
+    """
+    if args.model:
+        return [Setting(args.algo[0], args.algo[0], tuple(args.model))]
+    if not args.group:
+        return [Setting(algo, algo, tuple(args.folder or ["logs"])) for algo in args.algo]
+    groups: dict[str, list[str]] = {}
+    for text in args.group:
+        name, _, path = (part.strip() for part in text.partition("="))
+        if not name or not path:
+            raise UserError(f"--group: {text!r} names no folder: give NAME=FOLDER, e.g. double=logs/double")
+        if any(Path(path).resolve() == Path(other).resolve() for paths in groups.values() for other in paths):
+            raise UserError(f"--group: {path!r} is given twice: every folder belongs to one group")
+        groups.setdefault(name, []).append(path)
+    settings = []
+    for name, paths in groups.items():
+        for path in paths:
+            if not Path(path).exists():
+                raise UserError(f"--group: there is no folder or .zip file {path!r}")
+        algos = [algo for algo in args.algo if any(_may_hold(path, algo, args.algo) for path in paths)]
+        if not algos:
+            raise UserError(f"--group: {', '.join(paths)} holds no runs of {', '.join(args.algo)}: train some first")
+        settings += [Setting(name if len(algos) == 1 else f"{name} {algo}", algo, tuple(paths)) for algo in algos]
+    return settings
+
+
+def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_best: bool) -> list[Run]:
+    """
+    Find the runs of a setting on an environment.
+
+    :param setting: The setting.
+    :param env_id: Gymnasium id.
+    :param exp_ids: Numbers of the runs in every log folder, 0 for the latest; None for all that have a model.
+    :param load_best: Take the best model of each run's evaluations, not the last.
+    :return: At least one run.
+    :raises UserError: If there are none.
+    """
+    zips = [path for path in setting.sources if path.endswith(".zip")]
+    names = dict(zip(zips, _short_names(zips), strict=True))
+    folders = [path for path in setting.sources if path not in names]
+    # Of several folders some may lack the algorithm or the environment, but not all.
+    folders = [path for path in folders if has_runs(setting.algo, env_id, path)] or folders[:1]
+    runs: list[Run] = []
+    for path in setting.sources:
+        if path in names:
+            runs.append(read_run(names[path], setting.algo, env_id, path))
+        elif path in folders:
+            found, unfinished = find_runs(setting.algo, env_id, path, exp_ids, load_best)
+            if unfinished:
+                warn(f"skipped without a model: {', '.join(unfinished)}")
+            prefix = f"{path}: " if len(setting.sources) > 1 else ""
+            runs += [replace(run, name=f"{prefix}{run.name}") for run in found]
+    return runs
+
+
+def check_one_problem(runs: Iterable[Run]) -> None:
+    """
+    Refuse to compare runs whose environments differ.
+
+    :param runs: Runs on environments of the same id.
+    :raises UserError: If their arguments differ.
+    """
+    first, *others = runs
+    for run in others:
+        if run.env_kwargs != first.env_kwargs:
+            raise UserError(
+                f"{first.name} and {run.name} were trained on different problems ({first.env_kwargs} and "
+                f"{run.env_kwargs}): evaluate them one by one, or give --env-kwargs"
+            )
+
+
+def warn_of_mixtures(runs: Sequence[Run], seeds: range) -> None:
+    """
+    Warn where statistics over the runs of a setting would mislead.
+
+    :param runs: The runs.
+    :param seeds: Seeds of the evaluation.
+    """
+    trained = [run.training_seed for run in runs if run.training_seed is not None]
+    if len(set(trained)) < len(trained):
+        warn(f"runs share training seeds ({trained}): they are not independent, the interval is too narrow")
+    if any(run.hyperparams != runs[0].hyperparams for run in runs):
+        warn("the runs differ in their hyperparameters: their mean is not that of one setting")
+    for run in runs:
+        if run.training_seed in seeds:
+            warn(f"{run.name} was trained with seed {run.training_seed}, which is also an evaluation seed: set --seed")
+
+
+def numbers_by_environment(flag: str, given: Sequence[str] | None, env_ids: Sequence[str]) -> Mapping[str, float]:
+    """
+    Read ``NUMBER``, or ``ENV=NUMBER`` for each of several environments.
+
+    :param flag: The argument, for messages.
+    :param given: Its values.
+    :param env_ids: The environments.
+    :return: Numbers by environment.
+    :raises UserError: If a value is no finite number, or not of one of the environments.
+    """
+    numbers: dict[str, float] = {}
+    for text in given or []:
+        env_id, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise UserError(f"{flag} is {text!r}: give a number, or ENV=NUMBER")
+        if not env_id and len(env_ids) > 1:
+            raise UserError(f"{flag} is {text!r}: with several environments give ENV=NUMBER, e.g. {env_ids[0]}={text}")
+        if env_id and env_id not in env_ids:
+            raise UserError(f"{flag} names {env_id!r}, which is not among those of --env: {', '.join(env_ids)}")
+        numbers[env_id or env_ids[0]] = value
+    return numbers
+
+
+def warn(message: str) -> None:
+    """
+    Tell the user what may mislead.
+
+    :param message: One line.
+    """
+    print(f"sb3-ext evaluate: warning: {message}", file=sys.stderr)
+
+
+def _may_hold(path: str, algo: str, algos: Sequence[str]) -> bool:
+    """Whether a source may hold runs of an algorithm. A zip does not tell of which it is."""
+    return len(algos) == 1 or path.endswith(".zip") or Path(path, algo).is_dir()
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """File names where they tell the models apart, else the whole paths."""
+    names = [Path(path).name for path in paths]
+    return names if len(set(names)) == len(names) else [Path(path).as_posix() for path in paths]

@@ -1,0 +1,82 @@
+"""
+Statistics over several environments whose scores are on one scale.
+
+All take one list of scores per environment, in which the last axis is the training seeds, and return values of the
+shape that is left, so that they also serve :func:`sb3_ext.evaluation.statistics.stratified_interval`.
+
+Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice (2021), https://arxiv.org/abs/2108.13264
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.evaluation.statistics import FloatArray, checked_scores, iqm
+
+
+def suite_iqm(strata: Sequence[npt.ArrayLike]) -> FloatArray:
+    """
+    Interquartile mean of all scores together.
+
+    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
+    :return: Shape (...).
+    """
+    return iqm(np.concatenate([checked_scores(scores) for scores in strata], axis=-1))
+
+
+def suite_mean(strata: Sequence[npt.ArrayLike]) -> FloatArray:
+    """
+    Mean over the environments of their mean scores.
+
+    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
+    :return: Shape (...).
+    """
+    mean: FloatArray = _environment_means(strata).mean(axis=0)
+    return mean
+
+
+def suite_median(strata: Sequence[npt.ArrayLike]) -> FloatArray:
+    """
+    Median over the environments of their mean scores.
+
+    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
+    :return: Shape (...).
+    """
+    return np.asarray(np.median(_environment_means(strata), axis=0))
+
+
+def optimality_gap(strata: Sequence[npt.ArrayLike], ceiling: float = 1.0) -> FloatArray:
+    """
+    How far the scores are below a ceiling on average; what exceeds it counts as the ceiling.
+
+    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
+    :param ceiling: The ceiling.
+    :return: Shape (...), >= 0.
+    """
+    gap: FloatArray = ceiling - _environment_means([np.minimum(scores, ceiling) for scores in strata]).mean(axis=0)
+    return gap
+
+
+def performance_profile(strata: Sequence[npt.ArrayLike], scores: npt.ArrayLike) -> FloatArray:
+    """
+    Share of the runs above every score, each environment weighing the same.
+
+    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
+    :param scores: Where to evaluate the profile, shape (k,).
+    :return: Shape (..., k), falling along the last axis.
+    """
+    limits = checked_scores(scores)
+    shares = [
+        np.stack([(values > limit).mean(axis=-1) for limit in limits], axis=-1)
+        for values in map(checked_scores, strata)
+    ]
+    profile: FloatArray = np.mean(shares, axis=0)
+    return profile
+
+
+def _environment_means(strata: Sequence[npt.ArrayLike]) -> FloatArray:
+    """Mean score of every environment, shape (environments, ...)."""
+    return np.stack([checked_scores(scores).mean(axis=-1) for scores in strata])

@@ -1,0 +1,101 @@
+"""Workers as tasks of a Ray cluster: started, watched, replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sb3_ext.common.ray_tasks import RayOptions, ray_map, spans_machines
+from sb3_ext.errors import UserError
+from sb3_ext.tuning.processes import fail_nameless
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.storage import loss_explained
+from sb3_ext.tuning.study import fail_trials_of, open_slots, process_identity
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+_MOST_RESTARTS = 10
+
+
+def run_tasks(
+    spec: TuningSpec, study: Study, n_workers: int, watch: Callable[[Study], None], options: RayOptions
+) -> None:
+    """
+    Run a study in tasks of the connected Ray cluster until nothing is left to start.
+
+    A worker that dies with its machine or process starts again where there is room; its trial fails and is queued
+    again. Whatever ends this call, Ctrl-C too, no trial is left running.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param n_workers: How many tasks at most; those that find no room on the cluster wait for it.
+    :param watch: Called about every second with the study.
+    :param options: What a worker needs.
+    :raises UserError: If the workers could not reach the storage, if one cannot work, or died too often.
+    """
+    shared = _shared(spec)
+    # Ray ends the workers with this process, whose name tells the next run of the command whether they live.
+    owners = [f"{process_identity()}#{index}" for index in range(n_workers)]
+    nameless: dict[int, float] = {}
+
+    def look() -> None:
+        fail_nameless(spec, study, nameless)
+        watch(study)
+
+    def died(index: int, reason: str) -> None:
+        fail_trials_of(study, owners[index], f"its worker died: {reason}", spec.max_retries)
+
+    try:
+        while True:
+            look()
+            if wanted := open_slots(spec, study):
+                workers = [(shared, index, owner) for index, owner in enumerate(owners[:wanted])]
+                for _ in ray_map(_work, workers, options, _MOST_RESTARTS, died, look):
+                    pass
+            elif nameless:
+                time.sleep(1)
+            else:
+                return
+    finally:
+        for owner in owners:
+            with contextlib.suppress(Exception):
+                fail_trials_of(study, owner, "the command was stopped", spec.max_retries)
+
+
+def _work(worker: tuple[TuningSpec, int, str]) -> None:
+    from sb3_ext.tuning.worker import run_worker
+
+    # Not every error of a client can be sent back.
+    with loss_explained(worker[0].storage):
+        run_worker(*worker)
+
+
+def _shared(spec: TuningSpec) -> TuningSpec:
+    """The search as workers with other current folders understand it, if all of them reach its storage."""
+    from sqlalchemy import make_url
+
+    host = file = None
+    storage = spec.storage
+    if "://" not in storage:
+        file = storage
+        storage = str(Path(file).absolute())
+    else:
+        url = make_url(storage)
+        host = url.host
+        if url.get_backend_name() == "sqlite" and url.database:
+            file = url.database
+            storage = url.set(database=str(Path(file).absolute())).render_as_string(hide_password=False)
+    if spans_machines():
+        if file is not None:
+            raise UserError(
+                f"--storage: the workers on other machines of the cluster cannot share the file {file!r}: give a"
+                " database such as postgresql://user:password@host/database, or grpc://host:port"
+            )
+        if host in ("localhost", "127.0.0.1", "::1"):
+            raise UserError(f"--storage: on other machines of the cluster {host} is themselves: give the server's name")
+    return replace(spec, storage=storage)

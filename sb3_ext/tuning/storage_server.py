@@ -1,0 +1,65 @@
+"""The command ``sb3-ext storage-server``: Optuna's gRPC proxy in front of a database."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from sb3_ext.errors import UserError, mistakes_explained
+
+_DESCRIPTION = """\
+Let the workers of `sb3-ext tune --storage grpc://HOST:PORT` share one connection to a database.
+
+A database has few hundred connections, and every worker takes some; through the proxy many hundred workers share a
+few. It knows no passwords: whoever reaches the port can read and write every study. Bind it to a private address.
+"""
+_EXAMPLES = """\
+examples:
+  sb3-ext storage-server --storage postgresql+psycopg://sb3:PASSWORD@10.0.0.1/sb3 --host 10.0.0.1
+  sb3-ext tune --algo ppo --env CartPole-v1 --storage grpc://10.0.0.1:13000
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see `sb3-ext storage-server --help`)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Serve a database until the process is interrupted.
+
+    :param argv: Arguments; those of the process by default.
+    :return: Exit code.
+    :raises UserError: If the database cannot be reached, or the port is taken.
+    """
+    parser = _Parser(
+        "sb3-ext storage-server",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--storage", required=True, metavar="URL", help="the database, as of `sb3-ext tune`")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=13000, help="default: %(default)s")
+    args = parser.parse_args(list(sys.argv[1:] if argv is None else argv))
+    if "://" not in args.storage or args.storage.startswith("grpc://"):
+        raise UserError(
+            f"--storage: {args.storage!r} is no database: give a URL such as"
+            " postgresql+psycopg://user:password@host/database (a journal file cannot be served)"
+        )
+    with mistakes_explained(f"cannot listen on {args.host}:{args.port}", everything=True):
+        # gRPC would share the port with another server.
+        socket.create_server((args.host, args.port)).close()
+
+    from optuna.storages import get_storage, run_grpc_proxy_server
+
+    from sb3_ext.tuning.storage import open_storage, shown
+
+    storage = get_storage(open_storage(args.storage))
+    print(f"serving {shown(args.storage)} at grpc://{args.host}:{args.port}; Ctrl-C ends it", flush=True)
+    run_grpc_proxy_server(storage, host=args.host, port=args.port)
+    return 0
