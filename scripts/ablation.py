@@ -5,8 +5,8 @@ Trains DuelingDQN with every combination of its switches (double, dueling, prior
     python scripts/ablation.py --seeds 0 1 2 3 4 --jobs 2
 
 Everything else is the block MountainCar-v0 of hyperparams/dueling_dqn.yml, except for a third of the steps, two updates
-in place of three at a time, and no compiling. Trained agents go to results-logs/ablation/, tables, raw CSV and charts to
-docs/results/MountainCar-v0_ablation/. Agents that are there are not trained again.
+in place of three at a time, and no compiling. Trained agents go to results-logs/ablation/, tables, raw CSV and charts
+to docs/results/MountainCar-v0_ablation/. Agents that are there are not trained again.
 """
 
 import argparse
