@@ -37,7 +37,7 @@ CartPole-v1_trpo|trpo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartP
 CartPole-v1_ppo|ppo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartPole-v1_ppo/tensorboard
 CartPole-v1_dqn|dqn|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole-v1_dqn/tensorboard
 CartPole-v1_a2c|a2c|CartPole-v1|25000|100|--tensorboard-log results-logs/CartPole-v1_a2c/tensorboard
-MountainCar-v0_dqn|dqn|MountainCar-v0|10000|100|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
+MountainCar-v0_dqn|dqn|MountainCar-v0|10000|500|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
 CartPole-v1_dueling_dqn|dueling_dqn|CartPole-v1|5000|100|
 MountainCar-v0_dueling_dqn|dueling_dqn|MountainCar-v0|10000|500|--eval-env-kwargs max_episode_steps:200
 MountainCar-v0_dueling_dqn_tutorial|dueling_dqn|MountainCar-v0|10000|100|--conf-file hyperparams/tutorials/dueling_dqn_mountain_car.yml
