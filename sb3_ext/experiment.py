@@ -1,9 +1,13 @@
 """The zoo's experiment manager, with errors for users and without its known traps."""
 
+import ast
+import contextlib
 import copy
 import functools
 import inspect
+import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +15,7 @@ import gymnasium as gym
 import optuna
 from gymnasium.envs.registration import load_env_creator
 from rl_zoo3.exp_manager import ExperimentManager
+from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -29,6 +34,8 @@ class CheckedExperimentManager(ExperimentManager):
     - ``env_kwargs`` of a YAML file hold for the evaluation environments too, unless the command line says otherwise;
     - ``--trial-id 0`` loads trial 0, which upstream ignores, and trials of ``sb3-ext tune`` come with exactly the
       settings that they were trained with;
+    - a search, and a trial loaded, leave arguments of the policy that were not searched as the hyperparameters have
+      them (upstream replaces them all, the convolutions for images too), unless the search space returns classes;
     - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``.
 
     The other arguments are upstream's.
@@ -62,9 +69,17 @@ class CheckedExperimentManager(ExperimentManager):
 
         :return: the hyperparameters, and a sorted copy to save
         """
-        if self.storage and self.study_name and self.trial_id == 0:
-            trial = self.load_trial(self.storage, self.study_name, 0)
-            self.custom_hyperparams = {**trial, **(self.custom_hyperparams or {})}
+        given = self.custom_hyperparams
+        if self.storage and self.study_name and self.trial_id is not None:
+            trial = self.load_trial(self.storage, self.study_name, self.trial_id)
+            trial_id, self.trial_id = self.trial_id, None  # read the block itself; upstream ignores trial 0 anyway
+            with contextlib.redirect_stdout(io.StringIO()):
+                block = super().read_hyperparameters()[0]
+            self.trial_id = trial_id
+            if "policy_kwargs" in block and _is_plain(trial.get("policy_kwargs")):
+                # an expression, which the zoo evaluates
+                trial["policy_kwargs"] = f"{{**{block['policy_kwargs']}, **{trial['policy_kwargs']!r}}}"
+            self.custom_hyperparams = {**trial, **(given or {})}
         hyperparams, saved_hyperparams = super().read_hyperparameters()
         return hyperparams, saved_hyperparams
 
@@ -84,7 +99,18 @@ class CheckedExperimentManager(ExperimentManager):
                     "--vec-env native: the env_wrapper of the hyperparameters wraps single environments, which there"
                     " are none: set env_wrapper:None, or choose dummy or subproc"
                 )
+            self._check_replayed_frames(processed[0])
         return processed
+
+    def _check_replayed_frames(self, hyperparams: dict[str, Any]) -> None:
+        """Refuse at once what ``FrameReplayBuffer`` would notice at the first transition, in the middle of training."""
+        n_stack = (hyperparams.get("replay_buffer_kwargs") or {}).get("n_stack")
+        frames = self._frames_stacked()
+        if n_stack is not None and frames is not None and n_stack != frames:
+            raise UserError(
+                f"--vec-env native: n_stack={n_stack!r} in replay_buffer_kwargs is not valid, as the environment stacks"
+                f" {frames} frames: set n_stack={frames}"
+            )
 
     def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
         """
@@ -102,7 +128,7 @@ class CheckedExperimentManager(ExperimentManager):
             log = not (eval_env or no_log)
             stacking: dict[str, int] = {}
             frame_stack = cast("int | None", self.frame_stack)
-            if frame_stack is not None and self._stacks_frames():
+            if frame_stack is not None and self._frames_stacked() is not None:
                 for kwargs in (self.env_kwargs, self.eval_env_kwargs):
                     if kwargs.get("stack_num", frame_stack) != frame_stack:
                         raise UserError(
@@ -115,12 +141,16 @@ class CheckedExperimentManager(ExperimentManager):
         env: VecEnv = super(CheckedExperimentManager, manager).create_envs(n_envs, eval_env, no_log)
         return env
 
-    def _stacks_frames(self) -> bool:
-        """Tell whether the vectorised form stacks frames itself, as Atari's do with ``stack_num``."""
+    def _frames_stacked(self) -> int | None:
+        """Number of frames that the vectorised form stacks itself, as Atari's do; None if it has no ``stack_num``."""
         creator: Any = gym.spec(self.env_name.gym_id).vector_entry_point
         if isinstance(creator, str):
             creator = load_env_creator(creator)
-        return "stack_num" in inspect.signature(creator).parameters
+        parameter = inspect.signature(creator).parameters.get("stack_num")
+        if parameter is None:
+            return None
+        frame_stack = cast("int | None", self.frame_stack)
+        return self.env_kwargs.get("stack_num", parameter.default) if frame_stack is None else frame_stack
 
     def _native_envs(self, env_fns: list[Any], eval_env: bool, log: bool, stacking: dict[str, int]) -> GymnasiumVecEnv:
         """Stand in for the class of vectorised environments, with one function to make each."""
@@ -163,6 +193,8 @@ class CheckedExperimentManager(ExperimentManager):
 
         :raises UserError: if the settings are wrong or every trial was pruned
         """
+        sample = HYPERPARAMS_SAMPLER[self.algo]
+        HYPERPARAMS_SAMPLER[self.algo] = functools.partial(self.sample_beside_the_block, sample)
         try:
             with mistakes_explained("the search stopped"):
                 super().hyperparameters_optimization()
@@ -171,8 +203,30 @@ class CheckedExperimentManager(ExperimentManager):
                 raise
             raise UserError("no trial of the search finished: all were pruned, see above", 1) from error
         finally:
+            HYPERPARAMS_SAMPLER[self.algo] = sample
             # A search trains nothing here, yet `enjoy` would take its folder for the latest run.
             _remove_unstarted(self._created)
+
+    def sample_beside_the_block(self, sample: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+        """
+        Ask a search space, and keep what it leaves open of the policy, such as the convolutions for images.
+
+        :param sample: the search space
+        :param args: what it takes
+        :return: what it returns, with the block's other arguments of the policy
+        """
+        sampled = sample(*args)
+        if _is_plain(sampled.get("policy_kwargs")):
+            sampled["policy_kwargs"] = {**self._hyperparams.get("policy_kwargs", {}), **sampled["policy_kwargs"]}
+        return sampled
+
+
+def _is_plain(policy_kwargs: Any) -> bool:
+    """Tell whether arguments of a policy are a Python expression without names, as those of our converters."""
+    try:
+        return isinstance(policy_kwargs, dict) and bool(ast.literal_eval(repr(policy_kwargs)) == policy_kwargs)
+    except (ValueError, SyntaxError):
+        return False
 
 
 def _remove_unstarted(created: list[Path]) -> None:

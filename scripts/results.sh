@@ -37,11 +37,14 @@ CartPole-v1_trpo|trpo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartP
 CartPole-v1_ppo|ppo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartPole-v1_ppo/tensorboard
 CartPole-v1_dqn|dqn|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole-v1_dqn/tensorboard
 CartPole-v1_a2c|a2c|CartPole-v1|25000|100|--tensorboard-log results-logs/CartPole-v1_a2c/tensorboard
-MountainCar-v0_dqn|dqn|MountainCar-v0|10000|100|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
+MountainCar-v0_dqn|dqn|MountainCar-v0|10000|500|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
 CartPole-v1_dueling_dqn|dueling_dqn|CartPole-v1|5000|100|
-MountainCar-v0_dueling_dqn|dueling_dqn|MountainCar-v0|10000|500|
+MountainCar-v0_dueling_dqn|dueling_dqn|MountainCar-v0|10000|500|--eval-env-kwargs max_episode_steps:200
+MountainCar-v0_dueling_dqn_tutorial|dueling_dqn|MountainCar-v0|10000|100|--conf-file hyperparams/tutorials/dueling_dqn_mountain_car.yml
+CartPole-v0_dqn_tutorial|dqn|CartPole-v0|5000|100|--conf-file hyperparams/tutorials/dqn_cart_pole.yml
 Acrobot-v1_dueling_dqn|dueling_dqn|Acrobot-v1|10000|100|
 MsPacman_dueling_dqn|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|
+MsPacman_dueling_dqn_84x84|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|--conf-file hyperparams/tutorials/dueling_dqn_84x84.yml
 Pendulum-v1|ddpg_ext|Pendulum-v1|1000|500|
 Pendulum-v1_sb3|ddpg|Pendulum-v1|1000|500|-params learning_rate:'lin_0.001' learning_starts:1000 batch_size:128 policy_kwargs:dict(net_arch=[64,64])
 ROWS
@@ -60,6 +63,8 @@ run_row() {
     done
     evaluate=(sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes")
     if [[ "$env" == MsPacman* ]]; then evaluate+=(--stochastic); fi # the little exploration that is left, as is usual on Atari
+    # evaluations have their own arguments of the environment where training has
+    if [[ "$flags" =~ --eval-env-kwargs\ ([^ ]+) ]]; then evaluate+=(--env-kwargs "${BASH_REMATCH[1]}"); fi
     "${evaluate[@]}" --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
     if [[ "$env" == AdSpend* && "$episodes" == 1 ]]; then
         "${evaluate[@]}" --load-best --output "docs/results/${name}_best" >>"results-logs/$name.log" 2>&1

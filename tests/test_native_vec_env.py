@@ -114,6 +114,18 @@ class TestErrors:
         assert "frame_stack=4" in line and "stack_num=2" in line
         assert not (workdir / "logs").exists()
 
+    @pytest.mark.parametrize("frame_stack", ["", "frame_stack: 4, "])
+    def test_replay_of_another_number_of_frames(self, workdir: Path, error_line: ErrorLine, frame_stack: str) -> None:
+        buffer = "get_class_by_name('sb3_ext.common.frame_replay.FrameReplayBuffer')"
+        (workdir / "own.yml").write_text(
+            f"MsPacmanPreprocessed-v0: {{n_timesteps: 48, policy: CnnPolicy, {frame_stack}buffer_size: 500,"
+            f' replay_buffer_class: "{buffer}", replay_buffer_kwargs: "dict(n_stack=2)"}}'
+        )
+        agent = ("--algo", "dueling_dqn", "--env", "MsPacmanPreprocessed-v0", "--conf-file", "own.yml")
+        line = error_line("train", *agent, "--vec-env", "native", code=2)
+        assert "n_stack=2" in line and "stacks 4 frames" in line
+        assert not (workdir / "logs").exists()
+
     def test_typing_mistake(self, train: Callable[..., list[str]], error_line: ErrorLine) -> None:
         assert "Did you mean 'native'?" in error_line(*train("--vec-env", "nativ"), code=2)
 

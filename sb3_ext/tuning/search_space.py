@@ -47,6 +47,7 @@ class SearchSpace:
             manager = make_manager(spec, {}, spec.seed, Path(folder), optimize=True)
             with contextlib.redirect_stdout(io.StringIO()):
                 manager.setup_experiment()
+        self._manager = manager
         arguments = manager._hyperparams
         self._n_actions: int = manager.n_actions
         self._n_envs: int = 1 if spec.algo == "ars" else manager.n_envs
@@ -63,10 +64,17 @@ class SearchSpace:
         :return: Constructor arguments, and settings of the zoo's blocks if the space has some.
         :raises UserError: If a user's own space returns no dictionary.
         """
-        arguments = self._sampler(trial, self._n_actions, self._n_envs, deepcopy(self._additional_args))
-        if not isinstance(arguments, dict):
-            raise UserError(f"the search space returned {arguments!r}: it must return a dictionary of hyperparameters")
-        return arguments
+
+        def sample(*args: Any) -> dict[str, Any]:
+            arguments = self._sampler(*args)
+            if not isinstance(arguments, dict):
+                raise UserError(
+                    f"the search space returned {arguments!r}: it must return a dictionary of hyperparameters"
+                )
+            return arguments
+
+        additional_args = deepcopy(self._additional_args)
+        return self._manager.sample_beside_the_block(sample, trial, self._n_actions, self._n_envs, additional_args)
 
 
 def check_search_space(spec: TuningSpec) -> None:

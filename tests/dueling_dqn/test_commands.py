@@ -55,3 +55,18 @@ def test_train_evaluate_and_enjoy(
     assert score % 10 == 0 and score >= 60
     capfd.readouterr()
     assert main(["enjoy", *agent, "-f", "logs", "--no-render", "-n", "20", *evaluate_flags]) == 0
+
+
+def test_a_search_keeps_the_convolutions(workdir: Path) -> None:
+    env_id = "MsPacmanPreprocessed-v0"
+    (workdir / "own.yml").write_text(CONF % (env_id, 1, ""))
+    agent = ("train", "--algo", "dueling_dqn", "--env", env_id, "--conf-file", "own.yml", "--verbose", "0")
+    study = ("--storage", "study.log", "--study-name", "convolutions")
+    search = ("--optimize", "--n-trials", "1", "--n-evaluations", "1", "--eval-episodes", "1", "--no-optim-plots")
+    assert main([*agent, *study, *search, "--optimization-log-path", "search", "-n", "26", "--seed", "1"]) == 0
+    assert main([*agent, *study, "--trial-id", "0", "-n", "26", "--eval-freq", "-1"]) == 0
+
+    paths = ("search/trial_0/best_model.zip", f"logs/dueling_dqn/{env_id}_1/{env_id}.zip")
+    searched, trained = (DuelingDQN.load(workdir / path, buffer_size=1) for path in paths)
+    assert searched.policy_kwargs["features_extractor_kwargs"] == {"layers": [[8, 8, 8]]}
+    assert searched.policy_kwargs == trained.policy_kwargs and searched.policy_kwargs["net_arch"] != [16]

@@ -55,12 +55,14 @@ class Baseline(NamedTuple):
 
 
 _EPISODES = {"CartPole-v0": 100, "CartPole-v1": 100, "MountainCar-v0": 500, "Acrobot-v1": 100, "Pendulum-v1": 500}
+_WHOLE_GAMES = {"terminal_on_life_loss": False, "clip_reward": False}
 
 BASELINES: tuple[Baseline, ...] = (
     *(
         Baseline(env_id, "random actions", episodes, lambda space: random_actions(space, FIRST_SEED))
         for env_id, episodes in _EPISODES.items()
     ),
+    Baseline("MsPacmanPreprocessed-v0", "random actions", 30, lambda space: random_actions(space, FIRST_SEED)),
     Baseline("CartPole-v0", "angle < 0: push left", 100, lambda _: Rule(push_towards_the_fall)),
     Baseline("CartPole-v1", "angle < 0: push left", 100, lambda _: Rule(push_towards_the_fall)),
     Baseline("MountainCar-v0", "push where the car moves", 500, lambda _: Rule(push_along)),
@@ -98,7 +100,7 @@ def measure_plan(plan: PlannedPolicy, command: str) -> Iterator[dict[str, Any]]:
 
 
 def _make(env_id: str) -> gym.Env[Any, Any]:
-    return Monitor(gym.make(env_id))
+    return Monitor(gym.make(env_id, **(_WHOLE_GAMES if env_id.startswith("MsPacman") else {})))
 
 
 def _record(env_id: str, name: str, returns: list[float], first_seed: int | str, command: str) -> dict[str, Any]:
