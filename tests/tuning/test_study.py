@@ -62,6 +62,14 @@ class TestSpec:
 
 
 class TestSearchSpaces:
+    def test_what_is_not_searched_of_the_policy_stays(self, make_spec: MakeSpec) -> None:
+        register()
+        block = {"n_timesteps": 100, "policy": "MlpPolicy", "policy_kwargs": "dict(net_arch=[8], action_layer=1)"}
+        spec = make_spec(algo="ddpg_ext", env_id="Pendulum-v1", block=block)
+        arguments = SearchSpace(spec).sample(optuna.create_study().ask())
+        assert arguments["policy_kwargs"]["action_layer"] == 1
+        assert arguments["policy_kwargs"]["net_arch"] != [8]
+
     @pytest.mark.parametrize("algo", [*ALGORITHMS, *UPSTREAM_SEARCH_SPACES])
     def test_every_algorithm_has_one(self, algo: str) -> None:
         register()
