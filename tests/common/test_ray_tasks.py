@@ -96,13 +96,14 @@ def test_no_machine_is_large_enough(two_nodes: TwoNodeRay) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        (f"127.0.0.1:{free_port()}", "cannot connect to Ray at .*refused"),
-        (f"ray://127.0.0.1:{free_port()}", "cannot connect to Ray at .*refused"),
+        ("127.0.0.1:{free_port}", "cannot connect to Ray at .*refused"),
+        ("ray://127.0.0.1:{free_port}", "cannot connect to Ray at .*refused"),
         ("127.0.0.1:port", "cannot connect to Ray at 127.0.0.1:port"),
         ("cluster", "expected HOST:PORT, ray://HOST:PORT, auto or local"),
     ],
 )
 def test_unreachable_address(address: str, message: str) -> None:
-    with pytest.raises(UserError, match=message) as raised, ray_connection(RayOptions(address)):
+    options = RayOptions(address.format(free_port=free_port()))
+    with pytest.raises(UserError, match=message) as raised, ray_connection(options):
         pass
     assert "\n" not in str(raised.value)
