@@ -8,9 +8,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market
 from sb3_ext.envs.ad_spend.baselines import RandomSpend, even_pacing
-from sb3_ext.evaluation.measure import Measurement, References, ad_spend_env, measure
+from sb3_ext.evaluation.measure import References, ad_spend_env, measure
 from sb3_ext.evaluation.measure import references as references_of
-from sb3_ext.evaluation.report import Agent, Evaluation
+from sb3_ext.evaluation.results import Line, Results
 
 
 def test_references_by_hand() -> None:
@@ -72,18 +72,19 @@ def test_only_ad_spend_has_references() -> None:
     assert ad_spend_env("AdSpend-v0", {"budget": 5000.0}).unwrapped.budget == 5000.0  # type: ignore[union-attr]
 
 
-def evaluation_of(returns: list[list[float]], baseline: list[float], seeds: range) -> Evaluation:
-    agents = [Agent(None, 1, Measurement(returns=run)) for run in returns]  # type: ignore[arg-type]
+def results_of(returns: list[list[float]], baseline: list[float], seeds: range) -> Results:
+    agents = [Line("ppo", None, 1, float(np.mean(run)), 0.0, 1.0, run) for run in returns]
     known = References(reward_scale=10.0, even=0.0, optimum=200.0, upper_bound=200.0, optimum_utilization=1.0)
-    measured = {"worse": Measurement(returns=[-9.0] * len(seeds)), "best": Measurement(returns=baseline)}
-    return Evaluation("AdSpendShock-v0", {}, "ppo", seeds, True, "", agents, measured, known)
+    measured = {"worse": [-9.0] * len(seeds), "best": baseline}
+    baselines = [Line(name, None, None, float(np.mean(run)), 0.0, 1.0, run) for name, run in measured.items()]
+    return Results("AdSpendShock-v0", {}, "ppo", seeds, True, "", {}, agents, baselines, known)
 
 
 def test_lead_over_the_best_baseline() -> None:
     """A return of 1 is 10 money, 5 % of the optimum."""
-    lead = evaluation_of([[2.0, 4.0], [2.0, 4.0]], [1.0, 3.0], range(2)).results.lead
+    lead = results_of([[2.0, 4.0], [2.0, 4.0]], [1.0, 3.0], range(2)).lead
     assert "best: +5.00 % of the" in lead
     assert "95 % interval +5.00 to +5.00" in lead
-    assert "best: -5.00 %" in evaluation_of([[0.0, 2.0], [0.0, 2.0]], [1.0, 3.0], range(2)).results.lead
-    assert evaluation_of([[2.0, 4.0]], [1.0, 3.0], range(2)).results.lead == ""
-    assert evaluation_of([[2.0], [4.0]], [1.0], range(1)).results.lead == ""
+    assert "best: -5.00 %" in results_of([[0.0, 2.0], [0.0, 2.0]], [1.0, 3.0], range(2)).lead
+    assert results_of([[2.0, 4.0]], [1.0, 3.0], range(2)).lead == ""
+    assert results_of([[2.0], [4.0]], [1.0], range(1)).lead == ""
