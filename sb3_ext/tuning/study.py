@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import socket
@@ -317,4 +318,8 @@ def _is_alive(pid: int, identity: str) -> bool:
         return False
     except PermissionError:
         pass
+    with contextlib.suppress(OSError, IndexError):
+        # Nobody may ever collect a worker whose parent was killed too
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+            return False
     return process_identity(pid) == identity.partition("#")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import os
 import signal
 import subprocess
@@ -193,7 +194,9 @@ class TestSearch:
 
 def tune_process(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sb3_ext", *TUNE, *SMALL, *arguments]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    # A shell lets its background jobs ignore Ctrl-C, pytest among them, and they hand that on
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, preexec_fn=listen)
 
 
 def until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import signal
@@ -58,6 +59,8 @@ def _kill(pid: int) -> None:
 
 
 def run_killing(spec: TuningSpec, n_kills: int, n_workers: int = 2) -> tuple[optuna.Study, Killer]:
+    # Trials of a second or more, so that the search outlives its killer on any machine
+    spec = dataclasses.replace(spec, block={**spec.block, "n_timesteps": 20_000})
     study = open_study(spec)
     spec = claim_study(spec, study, "test")
     killer = Killer(n_kills, study)

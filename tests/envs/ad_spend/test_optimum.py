@@ -109,7 +109,9 @@ def test_presets_agree_with_scipy(preset: str) -> None:
     }
     plan = plan_optimal(**problem)
     reached = scipy_optimum(problem, np.full((6, 2), 1000.0))
-    assert plan.value == pytest.approx(reached, rel=1e-5)
+    # SciPy stops below the optimum, how far depends on the processor: the plan may be better, but must really earn that
+    assert plan.value >= reached * (1 - 1e-5)
+    assert plan.value == pytest.approx(value_of(problem, plan.spend), rel=1e-12)
     assert reached <= plan.upper_bound * (1 + 1e-12)
 
 
