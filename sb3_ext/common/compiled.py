@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch as th
-from torch._dynamo.exc import TorchDynamoException
+from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 from torch._inductor.exc import InvalidCxxCompiler
 
 from sb3_ext.common.updates import AdamStep, GradientStep
@@ -14,7 +14,7 @@ from sb3_ext.common.updates import AdamStep, GradientStep
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output")
 
-_CANNOT_COMPILE = (TorchDynamoException, InvalidCxxCompiler)
+_CANNOT_COMPILE = (TorchDynamoException, FailOnRecompileLimitHit, InvalidCxxCompiler)
 
 COMPILE_MODES = (False, True, "reduce-overhead")
 """What ``compile=`` may be."""
