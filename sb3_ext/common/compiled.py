@@ -6,15 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch as th
-from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
-from torch._inductor.exc import InvalidCxxCompiler
 
 from sb3_ext.common.updates import AdamStep, GradientStep
 
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output")
-
-_CANNOT_COMPILE = (TorchDynamoException, FailOnRecompileLimitHit, InvalidCxxCompiler)
 
 COMPILE_MODES = (False, True, "reduce-overhead")
 """What ``compile=`` may be."""
@@ -48,14 +44,14 @@ class CompiledUpdate(Generic[Inputs, Output]):
             if self._run is not None:
                 return self._run(*args, **kwargs)
             self._run = self._compile()
-        except _CANNOT_COMPILE:
+        except _compile_errors():
             # Something new, such as another size of the batch: compile again, with gradients allowed inside the graph
             pass
         assert self._run is not None
         try:
             with th._dynamo.config.patch(trace_autograd_ops=True):
                 return self._run(*args, **kwargs)
-        except _CANNOT_COMPILE as error:
+        except _compile_errors() as error:
             # Nothing has run yet: the graph is complete before its first operation
             reason = " ".join(str(error).split("\n")[:2]).strip()
             warnings.warn(
@@ -81,6 +77,14 @@ class CompiledUpdate(Generic[Inputs, Output]):
     def __getstate__(self) -> dict[str, Any]:
         # A compiled function is bound to its model: copies compile their own
         return {**vars(self), "_run": None}
+
+
+def _compile_errors() -> tuple[type[Exception], ...]:
+    # PyTorch's compiler takes a second to import, so it is not before it is needed
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    return TorchDynamoException, FailOnRecompileLimitHit, InvalidCxxCompiler
 
 
 def make_update(
