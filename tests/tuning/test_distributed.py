@@ -27,7 +27,7 @@ SMALL = ("--algo", "q_learning", "--env", "ThreeStateMDP-v0", "-n", "2000", "--s
 QUICK = (*SMALL, "--n-trials", "3", "--n-evaluations", "1", "--eval-episodes", "1", "--fresh-seeds", "0")
 
 
-# The first trial runs through, the others wait within for a file.
+# The first trial runs through, the others wait within for a file: longer than the worker of a dead node lives.
 WAITING_SPACE = """
 import os, time
 
@@ -60,9 +60,10 @@ def test_study_completes_when_a_node_dies(postgres_url: str, two_nodes: TwoNodeR
 
     def kill_a_node(study: optuna.Study) -> None:
         busy = [trial for trial in states(study)["running"] if trial.params]
-        if len(busy) == 2 and finished(study) and not go.exists():
+        if len(busy) == 2 and finished(study) and not before_death:
             before_death.update(finished(study))
             two_nodes.kill_second_node()
+        elif before_death and states(study)["fail"]:
             go.touch()
 
     options = RayOptions(two_nodes.address)
