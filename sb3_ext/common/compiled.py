@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch as th
+from stable_baselines3.common.preprocessing import is_image_space
 
 from sb3_ext.common.updates import AdamStep, GradientStep
 
@@ -64,10 +65,16 @@ class CompiledUpdate(Generic[Inputs, Output]):
             return self.update(*args, **kwargs)
 
     def _compile(self) -> Callable[Inputs, Output]:
-        # On a CPU the kernels of a small network take less time than Python needs to call them
-        options: dict[str, Any] = {"cpp_wrapper": not th.cuda.is_available()}
+        options: dict[str, Any] = {"guard_filter_fn": _find_changeable}
+        if not th.cuda.is_available():
+            from sb3_ext.common.graph_passes import UnfuseBias
+
+            # The kernels of a small network take less time than Python needs to call them
+            options |= {"cpp_wrapper": True, "post_grad_custom_post_pass": UnfuseBias()}
         if self.mode == "reduce-overhead":
             options["triton.cudagraphs"] = True
+        # SB3 asks at every pass whether observations are images, by looking at bounds that no graph may branch on
+        th.compiler.assume_constant_result(is_image_space)  # type: ignore[no-untyped-call]
         # Each model has graphs of its own
         compiled: Callable[Inputs, Output] = th.compile(  # type: ignore[call-overload]  # PyTorch's overloads lag behind
             self.update, fullgraph=True, dynamic=False, isolate_recompiles=True, options=options
@@ -77,6 +84,20 @@ class CompiledUpdate(Generic[Inputs, Output]):
     def __getstate__(self) -> dict[str, Any]:
         # A compiled function is bound to its model: copies compile their own
         return {**vars(self), "_run": None}
+
+
+def _find_changeable(guards: Sequence[Any]) -> list[bool]:
+    """
+    Choose what is compared before every call, to compile again after a change: the arguments, and every number.
+
+    Networks and optimizers stay what they are. Their hundreds of tensors, layers and functions would take a tenth of
+    the time of an update of a small network.
+    """
+    return [
+        not ("self" in guard.name or guard.name.startswith("G["))
+        or isinstance(guard.value, (int, float, str, type(None)))
+        for guard in guards
+    ]
 
 
 def _compile_errors() -> tuple[type[Exception], ...]:

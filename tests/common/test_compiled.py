@@ -11,6 +11,7 @@ import gymnasium as gym
 import pytest
 import torch as th
 from algorithm_battery import assert_survives_save_and_load, save_and_load, train_seeded
+from stable_baselines3.common.envs import FakeImageEnv
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
@@ -86,6 +87,20 @@ def test_a_thousand_updates_are_those_of_the_eager_path(make: Make) -> None:
         th.testing.assert_close(parameters[1]["policy"][name], parameters[0]["policy"][name], rtol=1e-4, atol=1e-6)
 
 
+def test_updates_on_images_are_those_of_the_eager_path() -> None:
+    parameters = []
+    for mode in (False, True):
+        env = FakeImageEnv(screen_height=20, screen_width=20, n_channels=2, channel_first=True)
+        env.observation_space.seed(0)
+        layers = {"features_extractor_kwargs": {"layers": [(4, 4, 2)]}, "net_arch": [8]}
+        model = DuelingDQN("CnnPolicy", env, seed=0, device="cpu", buffer_size=200, policy_kwargs=layers, compile=mode)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "compile=")
+            parameters.append(train_seeded(filled(model), 1, 20, 16)["policy"])
+    for name, value in parameters[0].items():
+        th.testing.assert_close(parameters[1][name], value, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("make", [ddpg, dueling_dqn])
 def test_compiling_can_be_switched_on_and_off_and_saved(make: Make, tmp_path: pathlib.Path) -> None:
     eager, mixed = make(), make(compile=True)
@@ -117,6 +132,20 @@ def test_batches_of_another_size_and_copies_of_the_model() -> None:
     expected = train_seeded(eager, 2, 2, 16)["policy"]
     for name, value in twin.get_parameters()["policy"].items():
         th.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-5)
+
+
+def test_numbers_and_weights_may_change_between_updates() -> None:
+    found = []
+    for mode in (False, True):
+        model = ddpg(compile=mode)
+        train_seeded(model, 1, 2, 16)
+        saved = copy.deepcopy(model.get_parameters())
+        train_seeded(model, 1, 2, 16)
+        model.set_parameters(saved)
+        model.tau, model.gamma, model.critic_weight_decay = 0.5, 0.5, 0.0
+        found.append(train_seeded(model, 1, 2, 16)["policy"])
+    for name, value in found[0].items():
+        th.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.usefixtures("no_compiler")
