@@ -3,6 +3,7 @@
 import inspect
 import io
 import pathlib
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -87,6 +88,14 @@ class FollowingReplay(OffPolicyAlgorithm):
         if reset_num_timesteps or self._last_obs is None:
             self._end_stored_episodes()
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _sample_several(self, n_batches: int, batch_size: int) -> Iterator[Any]:
+        """Draw the minibatches of a call of ``train`` one after the other, if the buffer can, several at a time."""
+        buffer, env = self.replay_buffer, self._vec_normalize_env
+        assert buffer is not None
+        if isinstance(buffer, TransitionReplayBuffer):
+            return buffer.sample_several(n_batches, batch_size, env)
+        return (buffer.sample(batch_size, env=env) for _ in range(n_batches))
 
     def _end_stored_episodes(self) -> None:
         """Mark the newest transitions as cut short, except with shared observations, where SB3 ends them itself."""

@@ -1,6 +1,7 @@
 """Replay of (time, environment) pairs: the ground that prioritized and frame replay stand on."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is
 
 Indices = npt.NDArray[np.int64]
 Observations = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
+
+GATHERED_NUMBERS = 100_000
+"""Numbers in the observations that ``sample_several`` gathers at a time."""
 
 
 class TransitionReplayBuffer(ReplayBuffer):
@@ -167,6 +171,27 @@ class TransitionReplayBuffer(ReplayBuffer):
         """
         return self._gather(*self._draw(batch_size), env)
 
+    def sample_several(
+        self, n_batches: int, batch_size: int, env: VecNormalize | None = None
+    ) -> Iterator[ReplayBufferSamples | DictReplayBufferSamples]:
+        """
+        Draw several batches, as so many calls of :meth:`sample` do; of small observations many are gathered at a time.
+
+        :param n_batches: number of batches
+        :param batch_size: number of transitions in each
+        :param env: normalises observations and rewards if given
+        :return: the batches, each to be used before something is added
+        """
+        at_once = max(1, GATHERED_NUMBERS // (batch_size * spaces.flatdim(self.observation_space)))
+        # Priorities change with every update, so a buffer with a ``sample`` of its own has to be asked each time
+        if at_once == 1 or getattr(self.sample, "__func__", None) is not TransitionReplayBuffer.sample:
+            yield from (self.sample(batch_size, env) for _ in range(n_batches))
+            return
+        for first in range(0, n_batches, at_once):
+            draws = [self._draw(batch_size) for _ in range(min(at_once, n_batches - first))]
+            times, envs = map(np.concatenate, zip(*draws, strict=True))
+            yield from _split(self._gather(times, envs, env), batch_size)
+
     def _get_samples(  # type: ignore[override]
         self, batch_inds: Indices, env: VecNormalize | None = None
     ) -> ReplayBufferSamples | DictReplayBufferSamples:
@@ -238,6 +263,20 @@ def _take(table: npt.NDArray[Any], times: Indices, envs: Indices) -> npt.NDArray
 def _each(values: Any, function: Callable[[npt.NDArray[Any]], Any]) -> Any:
     """Apply a function to an array, or to each value of a dictionary."""
     return {key: function(value) for key, value in values.items()} if isinstance(values, dict) else function(values)
+
+
+def _split(samples: Any, batch_size: int) -> Iterator[Any]:
+    """Cut a large batch into small ones, which share its memory."""
+    columns: list[Iterable[Any]] = []
+    for values in samples:
+        if values is None:
+            columns.append(itertools.repeat(None))
+        elif isinstance(values, dict):
+            rows = zip(*(value.split(batch_size) for value in values.values()), strict=True)
+            columns.append([dict(zip(values, row, strict=True)) for row in rows])
+        else:
+            columns.append(values.split(batch_size))
+    return map(type(samples), *columns)
 
 
 def _pairs(tables: Any, values: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:

@@ -289,7 +289,6 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         :raises RuntimeError: if a loss is not finite. Bad data or diverged networks are no bad trial to skip in a
             search, so it is not a ``ValueError``
         """
-        assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.actor.optimizer)
         self.logger.record("train/critic_learning_rate", self._set_critic_optimizer(self._current_progress_remaining))
@@ -298,8 +297,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         self._descend_actor.refresh()
 
         losses = []
-        for _ in range(gradient_steps):
-            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+        for batch in self._sample_several(gradient_steps, batch_size):
             # n-step buffers give gamma ** (steps really summed) per transition
             losses.append(self._run_update(batch, self.gamma if batch.discounts is None else batch.discounts))
         self._n_updates += gradient_steps

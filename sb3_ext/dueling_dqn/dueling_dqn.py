@@ -292,8 +292,7 @@ class DuelingDQN(FollowingReplay, DQN):
         self._descend.refresh()
 
         losses = []
-        for _ in range(gradient_steps):
-            batch: Samples = replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+        for batch in self._sample_several(gradient_steps, batch_size):
             loss, td_errors = self._run_update(batch)
             losses.append(loss)
             if isinstance(batch, PrioritizedReplayBufferSamples):

@@ -13,6 +13,8 @@ from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
+from sb3_ext.common import transition_replay
+from sb3_ext.common.prioritized_replay import PrioritizedReplayBuffer
 from sb3_ext.common.transition_replay import TransitionReplayBuffer
 
 BOX = spaces.Box(-1, 1, (4,))
@@ -107,6 +109,41 @@ def test_samples_of_any_action_are_those_of_sb3(space: str, n_envs: int, actions
     for _ in range(2):
         fill([expected, buffer], 35)
         assert_same_draws(buffer, expected)
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.parametrize("n_envs", [1, 3])
+@pytest.mark.parametrize("space", SPACES)
+def test_several_batches_are_those_of_as_many_calls(
+    space: str, n_envs: int, n_steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = TransitionReplayBuffer(60, SPACES[space], ACTIONS["box"], "cpu", n_envs, n_steps=n_steps)
+    fill([buffer], 37)
+    for at_once in (1, 2, 7):  # seven batches are cut into parts, the last one shorter
+        monkeypatch.setattr(transition_replay, "GATHERED_NUMBERS", at_once * 10 * spaces.flatdim(SPACES[space]))
+        np.random.seed(1)
+        several = list(buffer.sample_several(7, 10))
+        np.random.seed(1)
+        assert len(several) == 7
+        for batch in several:
+            assert_same(batch, buffer.sample(10))
+
+
+def test_several_prioritized_batches_follow_priorities_learned_in_between() -> None:
+    buffers = [PrioritizedReplayBuffer(60, BOX, ACTIONS["box"], "cpu") for _ in range(2)]
+    fill(buffers, 37)  # type: ignore[arg-type]
+    first, second = buffers
+    np.random.seed(1)
+    batches = first.sample_several(3, 10)
+    expected_indices = []
+    for batch in batches:
+        first.update_priorities(batch.indices, np.zeros(10))  # type: ignore[union-attr]
+        expected_indices.append(batch.indices)  # type: ignore[union-attr]
+    np.random.seed(1)
+    for indices in expected_indices:
+        batch = second.sample(10)
+        assert np.array_equal(batch.indices, indices)
+        second.update_priorities(batch.indices, np.zeros(10))
 
 
 def test_dictionaries_have_the_returns_of_their_parts() -> None:
