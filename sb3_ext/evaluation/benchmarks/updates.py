@@ -1,9 +1,10 @@
 """Gradient updates per second, each with a batch drawn from a full replay buffer, beside SB3's and sbx's."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from sb3_ext.evaluation.benchmarks import products
 from sb3_ext.evaluation.benchmarks.contenders import Contender
 from sb3_ext.evaluation.benchmarks.contests import DDPG, DQN, Contestant, eager, enter
 from sb3_ext.evaluation.benchmarks.groups import Case, Group, Missing
@@ -19,6 +20,7 @@ class Setting(NamedTuple):
 
     env_id: str
     contestants: Sequence[Contestant]
+    products: Callable[[tuple[int, ...], int], list[products.Product]]
     hidden: tuple[int, int]
     batch_size: int
 
@@ -26,10 +28,13 @@ class Setting(NamedTuple):
         return f"{self.env_id}, {self.hidden[0]}-{self.hidden[1]}, batch {self.batch_size}"
 
 
-_NETWORKS = (("Pendulum-v1", DDPG, ((64, 64), (256, 256), (400, 300))), ("CartPole-v1", DQN, ((64, 64), (256, 256))))
+_NETWORKS = (
+    ("Pendulum-v1", DDPG, products.ddpg, ((64, 64), (256, 256), (400, 300))),
+    ("CartPole-v1", DQN, products.dqn, ((64, 64), (256, 256))),
+)
 SETTINGS = tuple(
-    Setting(env_id, contestants, hidden, batch_size)
-    for env_id, contestants, networks in _NETWORKS
+    Setting(env_id, contestants, multiplied, hidden, batch_size)
+    for env_id, contestants, multiplied, networks in _NETWORKS
     for batch_size in (64, 256)
     for hidden in networks
 )
@@ -46,7 +51,7 @@ def groups(quick: bool) -> list[Group]:
     if quick:
         small = [setting for setting in SETTINGS if (setting.hidden, setting.batch_size) == ((64, 64), 64)]
         settings = [setting._replace(contestants=eager(setting.contestants)) for setting in small]
-    size, updates, slices = (1_000, 10, 1) if quick else (BUFFER, 20, 3)
+    size, updates, slices = (1_000, 10, 1) if quick else (BUFFER, 100, 3)
     return [
         Group(
             "updates_per_second",
@@ -76,4 +81,6 @@ def _updating(setting: Setting, size: int, updates: int) -> Sequence[Case | Miss
         for per_call, called in zip(PER_CALL, ("", f", {PER_CALL[1]} a call"), strict=True):
             measure = functools.partial(contender.updates_per_second, updates // per_call, per_call, setting.batch_size)
             cases.append(Case(name + called, measure, None if name == upstream else upstream + called))
+    alone = products.updates_per_second(setting.products(setting.hidden, setting.batch_size), updates)
+    cases.append(Case("matrix products alone", alone, upstream))
     return cases
