@@ -2,23 +2,40 @@
 """
 Trains DuelingDQN with every combination of its switches (double, dueling, prioritized, n-step), and compares them.
 
-    python scripts/ablation.py --seeds 0 1 2 3 4 --jobs 2
+    python scripts/ablation.py MountainCar-v0 --seeds 0 1 2 3 4 5 6 7 8 9
+    python scripts/ablation.py MinAtar/Breakout-v1 --seeds 0 1 2 3 4   # pip install minatar
 
-Everything else is the block MountainCar-v0 of hyperparams/dueling_dqn.yml, except for a third of the steps, two updates
-in place of three at a time, and no compiling. Trained agents go to results-logs/ablation/, tables, raw CSV and charts
-to docs/results/MountainCar-v0_ablation/. Agents that are there are not trained again.
+Everything else is the task's block in hyperparams/dueling_dqn.yml or scripts/ablation.yml, except for the number of
+steps. Trained agents go to results-logs/TASK_ablation/, tables, raw CSV and charts to docs/results/TASK_ablation/.
+Agents that are there are not trained again.
 """
 
 import argparse
 import itertools
 import multiprocessing
 import os
+import pkgutil
 from pathlib import Path
+from typing import NamedTuple
 
-ENV = "MountainCar-v0"
 SWITCHES = ("double", "dueling", "prioritized", "n-step")
-LOGS = Path("results-logs/ablation")
-EVALUATION = ["max_episode_steps:200"]
+
+
+class Task(NamedTuple):
+    """What is learned, and for how long."""
+
+    steps: int
+    n_steps: int
+    conf_file: str = "hyperparams/dueling_dqn.yml"
+    eval_env_kwargs: tuple[str, ...] = ()
+    register: str | None = None
+    """Function that registers the environment."""
+
+
+TASKS = {
+    "MountainCar-v0": Task(60_000, 5, eval_env_kwargs=("max_episode_steps:200",)),
+    "MinAtar/Breakout-v1": Task(50_000, 3, "scripts/ablation.yml", register="minatar.gym:register_envs"),
+}
 
 
 def name_of(switches: tuple[bool, ...]) -> str:
@@ -26,11 +43,19 @@ def name_of(switches: tuple[bool, ...]) -> str:
     return "+".join(name for name, on in zip(SWITCHES, switches, strict=True) if on) or "none"
 
 
-def train(switches: tuple[bool, ...], seed: int, steps: int) -> None:
-    """Train one agent, unless it is there."""
+def run_cli(env: str, arguments: list[str]) -> None:
+    """Run `sb3-ext` on an environment that may be of another package."""
     from sb3_ext.cli import main
 
-    folder = LOGS / name_of(switches) / f"seed_{seed}"
+    register = TASKS[env].register
+    if register is not None:
+        pkgutil.resolve_name(register)()
+    if main(arguments) != 0:
+        raise RuntimeError(f"sb3-ext {' '.join(arguments)} failed")
+
+
+def train(env: str, switches: tuple[bool, ...], seed: int, steps: int, folder: Path) -> None:
+    """Train one agent, unless it is there."""
     if folder.exists():
         return
     double, dueling, prioritized, n_step = switches
@@ -38,42 +63,52 @@ def train(switches: tuple[bool, ...], seed: int, steps: int) -> None:
         f"double_q:{double}",
         f"dueling:{dueling}",
         f"prioritized_replay:{prioritized}",
-        f"n_steps:{5 if n_step else 1}",
+        f"n_steps:{TASKS[env].n_steps if n_step else 1}",
         f"n_timesteps:{steps}",
-        "gradient_steps:2",
-        "compile:False",
     ]
-    settings = ["--eval-freq", "-1", "--num-threads", "1", "--verbose", "0", "--eval-env-kwargs", *EVALUATION]
-    command = ["train", "--algo", "dueling_dqn", "--env", ENV, "--seed", str(seed), "-f", str(folder), *settings]
-    if main([*command, "-params", *params]) != 0:
-        raise RuntimeError(f"training of {folder} failed")
-
-
-def compare(combinations: list[tuple[bool, ...]], seeds: list[int]) -> None:
-    """Evaluate all agents on the same episodes, one group for each combination."""
-    from sb3_ext.cli import main
-
-    groups = [f"{name_of(on)}={LOGS / name_of(on) / f'seed_{seed}'}" for on in combinations for seed in seeds]
-    output = ["--output", f"docs/results/{ENV}_ablation"]
-    evaluate = ["evaluate", "--algo", "dueling_dqn", "--env", ENV, "--group", *groups, "-n", "100", "--exp-id", "all"]
-    if main([*evaluate, "--env-kwargs", *EVALUATION, *output]) != 0:
-        raise RuntimeError("the comparison failed")
+    command = ["train", "--algo", "dueling_dqn", "--env", env, "--conf-file", TASKS[env].conf_file]
+    settings = ["--eval-freq", "-1", "--num-threads", "1", "--verbose", "0", "--seed", str(seed), "-f", str(folder)]
+    run_cli(env, [*command, *settings, "-params", *params])
 
 
 def run() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("env", choices=TASKS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--steps", type=int, help="training steps, by default what docs/dqn.md reports")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="Agg")
+    task, name = TASKS[args.env], args.env.replace("/", "-") + "_ablation"
     combinations = list(itertools.product((False, True), repeat=len(SWITCHES)))
+    folders = {
+        (on, seed): Path("results-logs", name, name_of(on), f"seed_{seed}")
+        for seed in args.seeds
+        for on in combinations
+    }
     # seed by seed, so that an interrupted run has something to compare
-    tasks = [(on, seed, args.steps) for seed in args.seeds for on in combinations]
-    with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
+    tasks = [(args.env, on, seed, args.steps or task.steps, folder) for (on, seed), folder in folders.items()]
+    # a fresh process now and then: compiled graphs stay in memory
+    with multiprocessing.get_context("spawn").Pool(args.jobs, maxtasksperchild=len(combinations)) as pool:
         pool.starmap(train, tasks, chunksize=1)
-    compare(combinations, args.seeds)
+
+    groups = [f"{name_of(on)}={folders[on, seed]}" for on in combinations for seed in args.seeds]
+    command = [
+        "evaluate",
+        "--algo",
+        "dueling_dqn",
+        "--env",
+        args.env,
+        "--group",
+        *groups,
+        "-n",
+        "100",
+        "--exp-id",
+        "all",
+    ]
+    env_kwargs = ["--env-kwargs", *task.eval_env_kwargs] if task.eval_env_kwargs else []
+    run_cli(args.env, [*command, *env_kwargs, "--output", f"docs/results/{name}"])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ AdSpend-v0|ddpg_ext|AdSpend-v0|1000|1|
 AdSpendTutorial-v0|ddpg_ext|AdSpendTutorial-v0|1000|1|
 AdSpendAdstock-v0|ddpg_ext|AdSpendAdstock-v0|1000|1|
 AdSpendProfit-v0|ddpg_ext|AdSpendProfit-v0|1000|1|
+AdSpend-v0_compiled|ddpg_ext|AdSpend-v0|1000|1|-params compile:True
+AdSpendAdstock-v0_compiled|ddpg_ext|AdSpendAdstock-v0|1000|1|-params compile:True
+AdSpendProfit-v0_compiled|ddpg_ext|AdSpendProfit-v0|1000|1|-params compile:True
 AdSpendShock-v0_ppo|ppo|AdSpendShock-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendUncertain-v0_ppo|ppo|AdSpendUncertain-v0|50000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 AdSpendSShape-v0_ppo|ppo|AdSpendSShape-v0|50000|1|--vec-env native
