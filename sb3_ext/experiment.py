@@ -13,12 +13,14 @@ from typing import Any, cast
 
 import gymnasium as gym
 import optuna
+import torch as th
 from gymnasium.envs.registration import load_env_creator
 from rl_zoo3.exp_manager import ExperimentManager
 from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_ext.common.threads import choose_threads
 from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.errors import UserError, mistakes_explained
 from sb3_ext.tuning.storage import open_storage
@@ -36,7 +38,8 @@ class CheckedExperimentManager(ExperimentManager):
       settings that they were trained with;
     - a search, and a trial loaded, leave arguments of the policy that were not searched as the hyperparameters have
       them (upstream replaces them all, the convolutions for images too), unless the search space returns classes;
-    - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``.
+    - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``;
+    - without ``--num-threads`` a training of small networks uses one thread, which is the fastest.
 
     The other arguments are upstream's.
     """
@@ -58,10 +61,16 @@ class CheckedExperimentManager(ExperimentManager):
         self._created = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             with mistakes_explained("cannot start the run", everything=True):
-                return super().setup_experiment()
+                experiment = super().setup_experiment()
         except Exception:
             _remove_unstarted(self._created)
             raise
+        if experiment is not None and getattr(self.args, "num_threads", 1) < 1:
+            threads = choose_threads(experiment[0])
+            th.set_num_threads(threads)
+            if self.verbose > 0:
+                print(f"Threads of PyTorch: {threads} (--num-threads chooses another number)")
+        return experiment
 
     def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """
