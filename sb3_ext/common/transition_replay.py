@@ -157,7 +157,10 @@ class TransitionReplayBuffer(ReplayBuffer):
         return times, envs
 
     def _draw_any(self, batch_size: int) -> tuple[Indices, Indices]:
-        return np.random.randint(0, self.size(), size=batch_size), np.random.randint(0, self.n_envs, size=batch_size)
+        times = np.random.randint(0, self.size(), size=batch_size)
+        if self.n_envs == 1:  # which draws nothing
+            return times, np.zeros(batch_size, np.int64)
+        return times, np.random.randint(0, self.n_envs, size=batch_size)
 
     def sample(  # type: ignore[override]  # dictionary samples for Dict spaces
         self, batch_size: int, env: VecNormalize | None = None
@@ -182,9 +185,9 @@ class TransitionReplayBuffer(ReplayBuffer):
         :param env: normalises observations and rewards if given
         :return: the batches, each to be used before something is added
         """
-        at_once = max(1, GATHERED_NUMBERS // (batch_size * spaces.flatdim(self.observation_space)))
+        at_once = min(n_batches, GATHERED_NUMBERS // (batch_size * spaces.flatdim(self.observation_space)))
         # Priorities change with every update, so a buffer with a ``sample`` of its own has to be asked each time
-        if at_once == 1 or getattr(self.sample, "__func__", None) is not TransitionReplayBuffer.sample:
+        if at_once < 2 or getattr(self.sample, "__func__", None) is not TransitionReplayBuffer.sample:
             yield from (self.sample(batch_size, env) for _ in range(n_batches))
             return
         for first in range(0, n_batches, at_once):

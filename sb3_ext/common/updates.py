@@ -90,7 +90,8 @@ class AdamStep(GradientStep):
         super().__init__(optimizer, max_grad_norm)
         self.decoupled = bool(optimizer.param_groups[0].get("decoupled_weight_decay", False))
         # numbers that change with every step are tensors in a graph, which would be compiled for each of them otherwise
-        self.rate, self.correction, self.decay = th.zeros(3, device=self.parameters[0].device).unbind()
+        self.numbers = th.zeros(3, device=self.parameters[0].device)
+        self.rate, self.correction, self.decay = self.numbers.unbind()
         self.averages: list[th.Tensor] = []
         self.squares: list[th.Tensor] = []
         self.refresh()
@@ -120,11 +121,16 @@ class AdamStep(GradientStep):
 
     def advance(self) -> None:
         """Count the step that a compiled graph does next; Python computes what depends on the count alone."""
-        self.counts.add_(1)
         self.count += 1
-        self.rate.fill_(self.learning_rate / (1 - self.betas[0] ** self.count))
-        self.correction.fill_(math.sqrt(1 - self.betas[1] ** self.count))
-        self.decay.fill_(self.learning_rate * self.weight_decay)
+        rate = self.learning_rate / (1 - self.betas[0] ** self.count)
+        correction = math.sqrt(1 - self.betas[1] ** self.count)
+        numbers = (rate, correction, self.learning_rate * self.weight_decay)
+        if self.numbers.is_cpu:  # NumPy writes into the same memory in less time than an operation of PyTorch takes
+            self.counts.numpy()[:] += 1
+            self.numbers.numpy()[:] = numbers
+        else:
+            self.counts.add_(1)
+            self.numbers.copy_(th.tensor(numbers))
 
     @th.no_grad()
     def __call__(self, loss: th.Tensor) -> None:
