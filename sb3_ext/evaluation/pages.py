@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 from sb3_ext.errors import UserError
 from sb3_ext.evaluation.comparison_report import markdown as comparison_page
+from sb3_ext.evaluation.effects import Effect, main_effect
 from sb3_ext.evaluation.report import markdown as results_page
 from sb3_ext.evaluation.results import Results, read_results
-from sb3_ext.evaluation.scores import read_scores
+from sb3_ext.evaluation.scores import Comparison, read_scores
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference
 from sb3_ext.evaluation.summaries import Summary, summaries
 
@@ -138,17 +139,28 @@ class _Counts:
 class ComparedFigures:
     """
     The numbers of a comparison, for placeholders: ``{compared[dueling].iqm:.1f}``, with several environments
-    ``{compared[CartPole-v1, dueling].iqm:.1f}``.
+    ``{compared[CartPole-v1, dueling].iqm:.1f}``; of an ablation also ``{compared.effect[dueling].mean:+.1f}``.
 
-    :param lines: the summaries
+    :param comparison: the scores
     """
 
-    def __init__(self, lines: Sequence[Summary]) -> None:
+    def __init__(self, comparison: Comparison) -> None:
+        lines = list(summaries(comparison))
+        self.effect = _Effects(comparison)
+        """See :func:`sb3_ext.evaluation.effects.main_effect`."""
         single = len({line.environment for line in lines}) == 1
         self._lines = {line.setting if single else f"{line.environment}, {line.setting}": line for line in lines}
 
     def __getitem__(self, name: str) -> Summary:
         return self._lines[name]
+
+
+class _Effects:
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+
+    def __getitem__(self, switch: str) -> Effect:
+        return main_effect(self._comparison, switch)
 
 
 class CoverageFigures:
@@ -207,7 +219,7 @@ def _figures(path: Path) -> Any:
     if path.suffix == ".csv":
         return CoverageFigures(path)
     if _is_comparison(path):
-        return ComparedFigures(list(summaries(read_scores(path / "results.csv"))))
+        return ComparedFigures(read_scores(path / "results.csv"))
     return Figures(read_results(path))
 
 
