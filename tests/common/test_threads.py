@@ -37,19 +37,7 @@ def test_train_says_what_it_chose(
     flags: list[str], threads: int, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     th.set_num_threads(3)
-    train = [
-        "train",
-        "--algo",
-        "ddpg_ext",
-        "--env",
-        "Pendulum-v1",
-        "-n",
-        "50",
-        "-f",
-        str(tmp_path),
-        "--eval-freq",
-        "-1",
-    ]
-    assert main([*train, *flags]) == 0
+    train = "train --algo ddpg_ext --env Pendulum-v1 -n 50 --eval-freq -1 -f".split()
+    assert main([*train, str(tmp_path), *flags]) == 0
     assert th.get_num_threads() == threads
     assert ("Threads of PyTorch: 1 (--num-threads" in capsys.readouterr().out) == (not flags)
