@@ -113,7 +113,8 @@ def measure_kills(n_kills: int, n_trials: int, n_timesteps: int, pause: float) -
                 os.kill(int(trial.user_attrs["worker"].split(":")[1]), signal.SIGKILL)
             except ProcessLookupError:
                 continue
-            records.append({"kill": len(records) + 1, "seconds": time.monotonic() - start, "trial": trial.number})
+            moment = {"seconds": time.monotonic() - start, "finished_before": len(finished(study))}
+            records.append({"kill": len(records) + 1, **moment, "trial": trial.number})
             print(records[-1], flush=True)
         study = load(folder)
         states = [trial.state.name for trial in study.get_trials()]
