@@ -14,6 +14,7 @@ from algorithm_battery import (
     assert_survives_save_and_load,
     hyperparameters,
     save_and_load,
+    seeded,
     train_seeded,
 )
 from gymnasium import spaces
@@ -47,7 +48,7 @@ class Scaled(gym.ActionWrapper[Any, Any, Any]):
 
 
 def identity_vec_env(n_envs: int = 1) -> VecEnv:
-    return make_vec_env(lambda: IdentityEnvBox(ep_length=10), n_envs=n_envs)
+    return seeded(make_vec_env(lambda: IdentityEnvBox(ep_length=10), n_envs=n_envs))
 
 
 def pendulum_vec_env(n_envs: int) -> VecEnv:

@@ -15,6 +15,7 @@ from algorithm_battery import (
     assert_survives_save_and_load,
     hyperparameters,
     save_and_load,
+    seeded,
 )
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback, StopTrainingOnMaxEpisodes
@@ -28,7 +29,8 @@ from sb3_ext.genetic import GeneticSearch
 
 
 def identity_vec_env(n_envs: int = 1, box: bool = False) -> VecEnv:
-    return make_vec_env(lambda: IdentityEnvBox(ep_length=5) if box else IdentityEnv(3, ep_length=5), n_envs=n_envs)
+    make_env = (lambda: IdentityEnvBox(ep_length=5)) if box else (lambda: IdentityEnv(3, ep_length=5))
+    return seeded(make_vec_env(make_env, n_envs=n_envs))
 
 
 def make(env: Any = None, policy: Any = "MlpPolicy", seed: int | None = 0, **kwargs: Any) -> GeneticSearch:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from algorithm_battery import seeded
 from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.distributions import (
@@ -66,7 +67,8 @@ def test_beta_finds_back_from_any_history(history: list[float]) -> None:
 
 def collected(box: bool, **kwargs: Any) -> PPOPenalty:
     """A model with a full rollout, plain gradient descent, and one minibatch an epoch."""
-    env = make_vec_env(lambda: IdentityEnvBox(ep_length=5) if box else IdentityEnv(3, ep_length=5), n_envs=2)
+    make_env = (lambda: IdentityEnvBox(ep_length=5)) if box else (lambda: IdentityEnv(3, ep_length=5))
+    env = seeded(make_vec_env(make_env, n_envs=2))
     defaults: dict[str, Any] = {
         "n_steps": 6,
         "batch_size": 12,
