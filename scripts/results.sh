@@ -48,6 +48,7 @@ CartPole-v0_dqn_tutorial|dqn|CartPole-v0|5000|100|--conf-file hyperparams/tutori
 Acrobot-v1_dueling_dqn|dueling_dqn|Acrobot-v1|10000|100|
 MsPacman_dueling_dqn|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|
 MsPacman_dueling_dqn_84x84|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|--conf-file hyperparams/tutorials/dueling_dqn_84x84.yml
+MsPacman_dqn|dqn|MsPacmanNoFrameskip-v4|25000|30|--conf-file hyperparams/tutorials/dqn_ms_pacman.yml
 Pendulum-v1|ddpg_ext|Pendulum-v1|1000|500|
 Pendulum-v1_compiled|ddpg_ext|Pendulum-v1|1000|500|-params compile:True
 Pendulum-v1_sb3|ddpg|Pendulum-v1|1000|500|-params learning_rate:'lin_0.001' learning_starts:1000 batch_size:128 policy_kwargs:dict(net_arch=[64,64])

@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from services import TwoNodeRay, postgres_server, two_node_ray
+from stable_baselines3.common.utils import set_random_seed
 
 from sb3_ext.cli import main
 
 torch.set_num_threads(1)
+
+
+def pytest_runtest_setup() -> None:
+    """What a test draws without a seed of its own is the same in every run, whatever ran before."""
+    set_random_seed(0)
 
 
 @pytest.fixture
