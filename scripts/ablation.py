@@ -7,7 +7,7 @@ Trains DuelingDQN with every combination of its switches (double, dueling, prior
 
 Everything else is the task's block in hyperparams/dueling_dqn.yml or scripts/ablation.yml, except for the number of
 steps. Trained agents go to results-logs/TASK_ablation/, tables, raw CSV and charts to docs/results/TASK_ablation/.
-Agents that are there are not trained again.
+Agents that are there are not trained again, and are compared with the others.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def run_cli(env: str, arguments: list[str]) -> None:
 
 def train(env: str, switches: tuple[bool, ...], seed: int, steps: int, folder: Path) -> None:
     """Train one agent, unless it is there."""
-    if folder.exists():
+    if any(folder.rglob("*.zip")):
         return
     double, dueling, prioritized, n_step = switches
     params = [
@@ -82,31 +82,19 @@ def run() -> None:
     os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="Agg")
     task, name = TASKS[args.env], args.env.replace("/", "-") + "_ablation"
     combinations = list(itertools.product((False, True), repeat=len(SWITCHES)))
-    folders = {
-        (on, seed): Path("results-logs", name, name_of(on), f"seed_{seed}")
+    logs = Path("results-logs", name)
+    # seed by seed, so that an interrupted run has something to compare
+    tasks = [
+        (args.env, on, seed, args.steps or task.steps, logs / name_of(on) / f"seed_{seed}")
         for seed in args.seeds
         for on in combinations
-    }
-    # seed by seed, so that an interrupted run has something to compare
-    tasks = [(args.env, on, seed, args.steps or task.steps, folder) for (on, seed), folder in folders.items()]
+    ]
     # a fresh process now and then: compiled graphs stay in memory
     with multiprocessing.get_context("spawn").Pool(args.jobs, maxtasksperchild=len(combinations)) as pool:
         pool.starmap(train, tasks, chunksize=1)
 
-    groups = [f"{name_of(on)}={folders[on, seed]}" for on in combinations for seed in args.seeds]
-    command = [
-        "evaluate",
-        "--algo",
-        "dueling_dqn",
-        "--env",
-        args.env,
-        "--group",
-        *groups,
-        "-n",
-        "100",
-        "--exp-id",
-        "all",
-    ]
+    groups = [f"{name_of(on)}={logs / name_of(on)}/seed_*" for on in combinations]
+    command = ["evaluate", "--algo", "dueling_dqn", "--env", args.env, "-n", "100", "--group", *groups]
     env_kwargs = ["--env-kwargs", *task.eval_env_kwargs] if task.eval_env_kwargs else []
     run_cli(args.env, [*command, *env_kwargs, "--output", f"docs/results/{name}"])
 

@@ -134,7 +134,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--group",
         nargs="+",
         metavar="NAME=FOLDER",
-        help="log folders (or saved models) to compare under names of their own; several of one name count together",
+        help="log folders (or saved models) to compare under names of their own; several of one name, or that match a "
+        "pattern such as 'double=logs/double/seed_*', count together",
     )
     add(
         "--exp-id",

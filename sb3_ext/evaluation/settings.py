@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,9 +42,10 @@ def chosen_settings(args: argparse.Namespace) -> list[Setting]:
         name, _, path = (part.strip() for part in text.partition("="))
         if not name or not path:
             raise UserError(f"--group: {text!r} names no folder: give NAME=FOLDER, e.g. double=logs/double")
-        if any(Path(path).resolve() == Path(other).resolve() for paths in groups.values() for other in paths):
-            raise UserError(f"--group: {path!r} is given twice: every folder belongs to one group")
-        groups.setdefault(name, []).append(path)
+        for source in _matches(path):
+            if any(Path(source).resolve() == Path(other).resolve() for paths in groups.values() for other in paths):
+                raise UserError(f"--group: {source!r} is given twice: every folder belongs to one group")
+            groups.setdefault(name, []).append(source)
     settings = []
     for name, paths in groups.items():
         for path in paths:
@@ -152,6 +154,11 @@ def warn(message: str) -> None:
     :param message: One line.
     """
     print(f"sb3-ext evaluate: warning: {message}", file=sys.stderr)
+
+
+def _matches(path: str) -> list[str]:
+    """Fill in a pattern as a shell does, which leaves those behind ``NAME=`` alone."""
+    return [path] if Path(path).exists() else sorted(glob.glob(path)) or [path]
 
 
 def _may_hold(path: str, algo: str, algos: Sequence[str]) -> bool:

@@ -161,6 +161,15 @@ def test_saved_models_and_folders_of_one_group_count_together(trained: Path, wor
     assert returns[:2] == returns[2:]
 
 
+def test_pattern_of_a_group(trained: Path, workdir: Path) -> None:
+    for seed, name in [(1, "a1.zip"), (2, "a2.zip"), (1, "b[12].zip")]:
+        shutil.copy(trained / "ppo" / "ppo" / f"CartPole-v1_{seed}" / "CartPole-v1.zip", name)
+    # a pattern is filled in, unless there is a file of that name
+    groups = ["a=a[12].zip", "b=b[12].zip"]
+    runs = compare("--algo", "ppo", "--env", "CartPole-v1", "--group", *groups, "-n", "1")
+    assert [(run["setting"], run["run"]) for run in runs] == [("a", "a1.zip"), ("a", "a2.zip"), ("b", "b[12].zip")]
+
+
 def test_several_log_folders_are_one_setting(trained: Path, workdir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(trained / "ppo", "again")
     runs = compare(
@@ -174,6 +183,7 @@ def test_several_log_folders_are_one_setting(trained: Path, workdir: Path, capfd
     ("arguments", "code", "expected"),
     [
         (["--group", "a=nowhere"], 2, "there is no folder or .zip file 'nowhere'"),
+        (["--group", "a=nowhere/*"], 2, "there is no folder or .zip file 'nowhere/*'"),
         (["--group", "LOGS/ppo"], 2, "give NAME=FOLDER"),
         (["--group", "a=LOGS/ppo", "b=LOGS/ppo/"], 2, "is given twice"),
         (["--group", "a=LOGS/ppo", "b=empty"], 2, "no trained agent of ppo"),
