@@ -11,7 +11,7 @@ from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback, TrainFreq, TrainFrequencyUnit
-from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize, unwrap_vec_wrapper
 
 from sb3_ext.common.frame_replay import FrameReplayBuffer
 from sb3_ext.common.prioritized_replay import PrioritizedSampling
@@ -50,8 +50,15 @@ class FollowingReplay(OffPolicyAlgorithm):
 
     def _check_frame_stack(self) -> None:
         """Refuse at once what ``FrameReplayBuffer`` would notice at the first transition."""
-        stacked = unwrap_vec_wrapper(self.env, VecFrameStack) if self.env is not None else None
-        if not isinstance(self.replay_buffer, FrameReplayBuffer) or not isinstance(stacked, VecFrameStack):
+        if not isinstance(self.replay_buffer, FrameReplayBuffer) or self.env is None:
+            return
+        normalized = unwrap_vec_wrapper(self.env, VecNormalize)
+        if isinstance(normalized, VecNormalize) and normalized.norm_obs:
+            raise ValueError(
+                "FrameReplayBuffer does not store observations that VecNormalize changes; pass it norm_obs=False."
+            )
+        stacked = unwrap_vec_wrapper(self.env, VecFrameStack)
+        if not isinstance(stacked, VecFrameStack):
             return
         frames = stacked.stacked_obs.n_stack
         if self.replay_buffer.n_stack != frames:
@@ -85,6 +92,7 @@ class FollowingReplay(OffPolicyAlgorithm):
                 f"{type(self).__name__}: buffer_size={self.buffer_size} is not valid; to learn with "
                 f"n_steps={self.n_steps} pass an integer >= n_steps * n_envs = {self.n_steps * self.n_envs}."
             )
+        self._check_frame_stack()
         if reset_num_timesteps or self._last_obs is None:
             self._end_stored_episodes()
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
@@ -112,8 +120,8 @@ class FollowingReplay(OffPolicyAlgorithm):
 
         :param path: file written by ``save_replay_buffer``
         :param truncate_last_traj: see ``OffPolicyAlgorithm.load_replay_buffer``
-        :raises ValueError: if the buffer does not fit the model's spaces, number of environments or ``n_steps``, or
-            only one of them has prioritized replay
+        :raises ValueError: if the buffer does not fit the model's spaces, number of environments, frame stack or
+            ``n_steps``, or only one of them has prioritized replay
         :raises AssertionError: from SB3, if the file holds no replay buffer
         """
         previous = self.replay_buffer
@@ -121,6 +129,7 @@ class FollowingReplay(OffPolicyAlgorithm):
             super().load_replay_buffer(path, truncate_last_traj)
             assert self.replay_buffer is not None
             adopt_replay_buffer(self.replay_buffer, self)
+            self._check_frame_stack()
             if isinstance(self.replay_buffer, PrioritizedSampling) != isinstance(previous, PrioritizedSampling):
                 raise ValueError(
                     f"The replay buffer is a {type(self.replay_buffer).__name__}, that of the model a "

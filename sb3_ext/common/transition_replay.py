@@ -118,6 +118,7 @@ class TransitionReplayBuffer(ReplayBuffer):
         :param reward: rewards, shape (n_envs,)
         :param done: whether the episode ended, shape (n_envs,)
         :param infos: infos of the step, whose ``TimeLimit.truncated`` is read
+        :raises ValueError: if observations have another shape than those of the space
         """
         self._store_observations(obs, next_obs)
         self.actions[self.pos] = action.reshape((self.n_envs, self.action_dim))
@@ -134,7 +135,14 @@ class TransitionReplayBuffer(ReplayBuffer):
         """Write the observations of one transition per environment at ``self.pos``."""
         for table, values in ((self.observations, obs), (self.next_observations, next_obs)):
             for stored, value in _pairs(table, values):
-                stored[self.pos] = value.reshape(stored.shape[1:])
+                shape = stored.shape[1:]
+                # only numbers, as those of Discrete spaces, come in several shapes
+                if value.shape not in (shape, shape[1:]) and shape[1:] != (1,):
+                    raise ValueError(
+                        f"{type(self).__name__}: observations have shape {value.shape}, not {shape}; with images put "
+                        "VecTransposeImage before VecNormalize."
+                    )
+                stored[self.pos] = value.reshape(shape)
 
     def _observations_at(self, times: Indices, envs: Indices) -> Observations:
         observations: Observations = _each(self.observations, lambda table: _take(table, times, envs))

@@ -47,7 +47,8 @@ class DuelingDQN(FollowingReplay, DQN):
     n-step returns https://arxiv.org/abs/1710.02298
 
     The defaults are SB3's, with dueling head and double Q-learning. With ``dueling=False, double_q=False`` and one
-    environment it computes what SB3's ``DQN`` computes.
+    environment it computes what SB3's ``DQN`` computes, up to rounding: bit by bit with the same kernel of Adam, i.e.
+    ``policy_kwargs=dict(optimizer_kwargs=dict(fused=False))``.
 
     Differences from SB3's DQN:
 
@@ -223,6 +224,10 @@ class DuelingDQN(FollowingReplay, DQN):
                     if ours
                     else f"False, or a policy derived from DuelingPolicy, not {self.policy_class.__name__}",
                 ),
+                "policy_kwargs": (
+                    self.policy_kwargs.get("dueling", self.dueling) == self.dueling,
+                    f"none with another dueling than that of the algorithm, {self.dueling}",
+                ),
                 "double_q": (isinstance(self.double_q, bool), "True or False"),
                 "prioritized_replay": (isinstance(self.prioritized_replay, bool), "True or False"),
             },
@@ -366,12 +371,19 @@ class DuelingDQN(FollowingReplay, DQN):
         """Explore: return the actions for the environment, and the same for the replay buffer."""
         if self.num_timesteps < learning_starts:
             return super()._sample_action(learning_starts, action_noise, n_envs)
-        actions = self._explore(n_envs, lambda: self._act(self._last_obs).argmax(axis=1))  # type: ignore[arg-type]
+        actions = self._explore(n_envs, self._greedy)
         return actions, actions
 
+    def _greedy(self) -> npt.NDArray[Any]:
+        """Actions of the policy for the last observations, shape (n_envs,)."""
+        assert self._last_obs is not None
+        if type(self.policy)._predict is not DQNPolicy._predict:  # a user's own
+            return self.policy.predict(self._last_obs)[0]
+        actions: npt.NDArray[Any] = self._act(self._last_obs).argmax(axis=1)
+        return actions
+
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        plain = type(self.policy)._predict is DQNPolicy._predict and type(self.q_net) is QNetwork
-        self._act = make_acting(self.q_net, self.q_net.q_net, self.q_net, plain)
+        self._act = make_acting(self.q_net, self.q_net.q_net, self.q_net, type(self.q_net) is QNetwork)
         return super()._setup_learn(*args, **kwargs)
 
     def learn(

@@ -238,12 +238,25 @@ class MsPacmanAtariWrapper(gym.Wrapper[npt.NDArray[Any], Any, Frames, Any], gym.
             env = NoopResetEnv(env, noop_max=noop_max)
         if frame_skip > 1:
             env = MaxAndSkipEnv(env, skip=frame_skip)
-        if terminal_on_life_loss:
-            env = EpisodicLifeEnv(env)
+        self._lives = env = EpisodicLifeEnv(env) if terminal_on_life_loss else env
         env = MsPacmanPreprocessing(env, crop, stride, masked_color, normalize)
         if clip_reward:
             env = ClipRewardEnv(env)
         gym.Wrapper.__init__(self, env)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """
+        Go on after a lost life, or begin a game.
+
+        :param seed: begins a game in any case; SB3's ``EpisodicLifeEnv`` would leave it aside in the middle of one
+        :param options: options of the emulator
+        :return: frame and info
+        """
+        if seed is not None and isinstance(self._lives, EpisodicLifeEnv):
+            self._lives.was_real_done = True
+        return super().reset(seed=seed, options=options)
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]

@@ -208,6 +208,15 @@ def test_saved_buffers_go_on_as_if_never_saved(n_steps: int) -> None:
         fill([buffer, copy], 8, seed=1)
 
 
+def test_observations_of_another_shape() -> None:
+    """As many numbers in another order would be other pixels."""
+    buffer = TransitionReplayBuffer(10, spaces.Box(0, 255, (3, 8, 10), np.uint8), ACTIONS["discrete"])
+    frames = np.zeros((1, 8, 10, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"shape \(1, 8, 10, 3\), not \(1, 3, 8, 10\); .* VecTransposeImage before"):
+        buffer.add(frames, frames, np.zeros((1, 1)), np.zeros(1), np.zeros(1), [{}])
+    assert buffer.size() == 0
+
+
 def test_reset_forgets_everything() -> None:
     buffer = TransitionReplayBuffer(30, BOX, ACTIONS["discrete"], "cpu")
     fill([buffer], 40)

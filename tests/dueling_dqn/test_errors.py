@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv, IdentityEnv, IdentityEnvBox
 from stable_baselines3.common.save_util import save_to_pkl
-from stable_baselines3.common.vec_env import VecFrameStack
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize, VecTransposeImage
 from stable_baselines3.dqn import MlpPolicy as PlainPolicy
 from stable_baselines3.her import HerReplayBuffer
 
@@ -133,15 +133,46 @@ def test_buffer_of_other_observations(tmp_path: pathlib.Path) -> None:
         model.load_replay_buffer(tmp_path / "buffer")
 
 
-def test_frames_are_those_the_environment_stacks() -> None:
-    def stacked(channels: int) -> VecFrameStack:
-        return VecFrameStack(make_vec_env(lambda: FakeImageEnv(2, 36, 36, n_channels=channels)), 4)
+def stacked(channels: int = 1, n_stack: int = 4) -> VecFrameStack:
+    return VecFrameStack(make_vec_env(lambda: FakeImageEnv(2, 36, 36, n_channels=channels)), n_stack)
 
-    options: dict[str, Any] = {"policy": "CnnPolicy", "policy_kwargs": {}, "replay_buffer_class": FrameReplayBuffer}
+
+def make_frames(env: Any, **kwargs: Any) -> DuelingDQN:
+    return make(env, "CnnPolicy", policy_kwargs={}, replay_buffer_class=FrameReplayBuffer, **kwargs)
+
+
+def test_frames_are_those_the_environment_stacks() -> None:
     for channels, kwargs in ((1, {"n_stack": 2}), (3, {})):
         with pytest.raises(ValueError, match=r"the environment stacks 4 frames; pass .*n_stack=4"):
-            make(stacked(channels), replay_buffer_kwargs=kwargs, **options)
-    make(stacked(3), replay_buffer_kwargs={"n_stack": 4}, **options)
+            make_frames(stacked(channels), replay_buffer_kwargs=kwargs)
+    make_frames(stacked(3), replay_buffer_kwargs={"n_stack": 4})
+
+
+def test_frames_of_another_stack_of_the_same_shape(tmp_path: pathlib.Path) -> None:
+    make_frames(stacked(1, 4)).save_replay_buffer(tmp_path / "buffer")
+    model = make_frames(stacked(2, 2), replay_buffer_kwargs={"n_stack": 2})
+    own = model.replay_buffer
+    with pytest.raises(ValueError, match="n_stack=4 is not valid, as the environment stacks 2 frames"):
+        model.load_replay_buffer(tmp_path / "buffer")
+    assert model.replay_buffer is own
+    model.set_env(stacked(1, 4))
+    with pytest.raises(ValueError, match="n_stack=2 is not valid, as the environment stacks 4 frames"):
+        model.learn(10)
+
+
+def test_frames_are_not_normalised() -> None:
+    def normalised(norm_obs: bool) -> VecNormalize:
+        return VecNormalize(VecTransposeImage(stacked()), norm_obs=norm_obs)
+
+    with pytest.raises(ValueError, match="pass it norm_obs=False"):
+        make(normalised(True), replay_buffer_class=FrameReplayBuffer)
+    make(normalised(False), replay_buffer_class=FrameReplayBuffer).learn(20)
+
+
+def test_policy_with_another_head_than_the_algorithm() -> None:
+    with pytest.raises(ValueError, match="none with another dueling than that of the algorithm, True"):
+        make(policy_kwargs={"dueling": False})
+    assert not make(policy_kwargs={"dueling": False}, dueling=False).policy.dueling
 
 
 @pytest.mark.parametrize("prioritized", [False, True])

@@ -186,6 +186,16 @@ def test_training_continues_after_load_as_if_never_saved(options: dict[str, Any]
     assert loaded.learn(20, reset_num_timesteps=False).num_timesteps == 80
 
 
+def test_a_policy_of_the_user_acts_in_training() -> None:
+    class Last(DuelingPolicy):
+        def _predict(self, observation: Any, deterministic: bool = True) -> th.Tensor:
+            return th.full((len(observation),), 2)
+
+    model = make(identity_vec_env(2), Last, exploration_initial_eps=0.0, exploration_final_eps=0.0, learning_starts=0)
+    model.learn(20)
+    assert (model.replay_buffer.actions[:10] == 2).all()
+
+
 @pytest.mark.parametrize("n_steps", [1, 3])
 def test_without_switches_it_is_the_dqn_of_sb3(n_steps: int) -> None:
     settings: dict[str, Any] = {

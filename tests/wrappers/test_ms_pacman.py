@@ -287,6 +287,16 @@ class TestSteps:
             np.testing.assert_array_equal(own[0], other[0])
             assert own[1:4] == other[1:4]
 
+    def test_a_seed_begins_a_game_in_the_middle_of_one(self) -> None:
+        env = gym.make(LEARNING)
+        first, _ = env.reset(seed=3)
+        for _ in range(60):
+            env.step(2)
+        again, info = env.reset(seed=3)
+        np.testing.assert_array_equal(again, first)
+        assert info["score"] == 0
+        gymnasium_check_env(env.unwrapped, skip_render_check=True)
+
     def test_no_ops(self) -> None:
         env = gym.make(LEARNING, noop_max=3)
         env.reset(seed=0)
