@@ -59,7 +59,7 @@ def test_placeholders() -> None:
         return fill(f"<!-- results run={row}\n{text}\n-->\n<!-- end of results -->", RESULTS).splitlines()[3]
 
     assert shown("{run.steps}, {run.seeds} seeds", "CartPole-v1_reinforce") == "53 000 to 130 000, 10 seeds"
-    assert shown("{run.at_least[500]}, {run.best:.0f}", "CartPole-v1_dueling_dqn") == "7 of 10, 500"
+    assert shown("{run.at_least[500]}, {run.best:.0f}", "CartPole-v1_dueling_dqn") == "8 of 10, 500"
     assert shown("{run.percent.policies[even pacing]:.2f} {run.percent.iqm:.2f}", "AdSpend-v0") == "99.13 99.63"
     lead = shown("{run.percent.lead.name} {run.percent.lead.gain:.2f}", "AdSpendShock-v0_ppo")
     assert lead == "certainty-equivalent MPC 0.63"
