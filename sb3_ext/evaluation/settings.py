@@ -84,7 +84,8 @@ def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_b
                 warn(f"skipped without a model: {', '.join(unfinished)}")
             prefix = f"{path}: " if len(setting.sources) > 1 else ""
             runs += [replace(run, name=f"{prefix}{run.name}") for run in found]
-    return runs
+    # a run may be named twice, as the latest and by its number
+    return list({run.model_path.resolve(): run for run in runs}.values())
 
 
 def check_one_problem(runs: Iterable[Run]) -> None:

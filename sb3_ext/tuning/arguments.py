@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from sb3_ext.cli_checks import check_train, check_writable
 from sb3_ext.common.ray_tasks import add_ray_arguments, ray_options
 from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.tuning.blocks import block_text, put_block
 from sb3_ext.tuning.spec import COMPARISON_SEED_OFFSET, EVALUATION_SEED_OFFSET, FRESH_SEED_OFFSET, TuningSpec
 
 _DESCRIPTION = f"""\
@@ -166,6 +167,9 @@ def _check(args: argparse.Namespace) -> None:
     check_writable(args.output, "--output")
     if args.write_back and not (args.write_back.endswith((".yml", ".yaml")) and Path(args.write_back).is_file()):
         raise UserError(f"--write-back: there is no hyperparameter file {args.write_back!r} (.yml)")
+    if args.write_back:
+        # say now, not after the search, that the file cannot take a block
+        put_block(Path(args.write_back).read_text(encoding="utf-8"), args.env, block_text(args.env, {}, []))
 
 
 def make_spec(args: argparse.Namespace) -> TuningSpec:

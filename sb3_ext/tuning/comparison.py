@@ -65,16 +65,23 @@ class Candidate:
         """The lowest score; NaN if every training failed."""
         return float(self.finished.min()) if len(self.finished) else np.nan
 
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """What sorts candidates, the best first: failed trainings, scores on fresh seeds, score in the search."""
+        failed = len(self.scores) - len(self.finished)
+        return failed, -self.middle, -np.nan_to_num(self.search_score, nan=-np.inf)
+
     def gain_over(self, other: Candidate) -> tuple[float, float, float]:
         """
         How much better it is than another candidate on the same seeds.
 
         :param other: The other candidate.
-        :return: Difference of the interquartile means, and its 95 % bootstrap interval over seeds drawn for both alike.
+        :return: Difference of the interquartile means, and its 95 % bootstrap interval over seeds drawn for both alike;
+            NaN if fewer than two seeds finished for both.
         """
         both = np.isfinite(self.scores) & np.isfinite(other.scores)
         if both.sum() < 2:
-            return self.middle - other.middle, np.nan, np.nan
+            return np.nan, np.nan, np.nan
         pair = np.array([self.scores[both], other.scores[both]])
         low, high = bootstrap_interval(pair, lambda scores: iqm(scores)[0] - iqm(scores)[1])
         return float(iqm(pair[0]) - iqm(pair[1])), float(low), float(high)
@@ -140,7 +147,7 @@ def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) ->
         evaluations = evaluations.reshape(len(runs), spec.n_evaluations)
         scores = np.array([np.nan if run is None else run.values[0] for run in runs])
         found.append(Candidate(number, settings, scores, evaluations[:, -1], evaluations, search_score))
-    return sorted(found, key=lambda each: (-each.middle, -np.nan_to_num(each.search_score, nan=-np.inf)))
+    return sorted(found, key=lambda each: each.rank)
 
 
 def _pair(trial: FrozenTrial) -> tuple[int, int]:

@@ -81,7 +81,8 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
     trials = states(study)
     where = f"the study {spec.study_name!r} in {shown(spec.storage)!r}"
     if trials["complete"] or trials["pruned"] or trials["running"]:
-        if "algo" not in attrs or "block" not in attrs:
+        ours = all("settings" in trial.user_attrs for trial in trials["complete"])
+        if not ours or "algo" not in attrs or "block" not in attrs:
             raise UserError(f"{where} has trials that `sb3-ext tune` did not make: give another --study-name")
         compared = list(identity)
     else:
@@ -92,6 +93,10 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
                 f"{where} is a search with {name} {attrs.get(name)!r}, not {identity[name]!r}:"
                 " give another --study-name"
             )
+    if set(compared) == set(identity):
+        was, given = (block.get("env_kwargs") or {} for block in (attrs["block"], spec.block))
+        if was != given:
+            raise UserError(f"{where} is a search with env_kwargs {was!r}, not {given!r}: give another --study-name")
     begin(study)
     if set(compared) == set(identity):
         return replace(spec, block=attrs["block"])

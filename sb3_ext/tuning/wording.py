@@ -108,6 +108,8 @@ def lead(spec: TuningSpec, found: Sequence[Candidate]) -> str:
     if best is current:
         return f"No trial did better on fresh seeds than the block that the search started from ({middle})."
     gain, low, high = best.gain_over(current)
+    if math.isnan(gain):
+        return f"The best is {best.name}: {middle} on fresh seeds. Too few trainings finished to tell by how much."
     verdict = "" if low > 0.0 else ", which may be chance"
     return (
         f"The best is {best.name}: {middle} on fresh seeds, {number_text(gain)} more than the block that the search"

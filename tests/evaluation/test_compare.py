@@ -170,6 +170,14 @@ def test_pattern_of_a_group(trained: Path, workdir: Path) -> None:
     assert [(run["setting"], run["run"]) for run in runs] == [("a", "a1.zip"), ("a", "a2.zip"), ("b", "b[12].zip")]
 
 
+def test_a_run_named_twice_counts_once(trained: Path, workdir: Path) -> None:
+    folder = f"{trained}/ppo"
+    runs = compare(
+        "--algo", "ppo", "a2c", "--env", "CartPole-v1", "-f", folder, f"{folder}/", f"{trained}/a2c", "-n", "1"
+    )
+    assert [run["training_seed"] for run in runs if run["setting"] == "ppo"] == ["3", "4"]
+
+
 def test_several_log_folders_are_one_setting(trained: Path, workdir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(trained / "ppo", "again")
     runs = compare(

@@ -289,6 +289,14 @@ class TestBadInput:
         assert message in error_line("tune", "--algo", "q_learning", "--env", "ThreeStateMDP-v0", *arguments, code=2)
         assert not (workdir / "tune").exists()
 
+    def test_a_file_that_cannot_take_the_winner_is_refused_before_the_search(
+        self, workdir: Path, error_line: ErrorLine
+    ) -> None:
+        Path("broken.yml").write_text("A-v0: [1\n")
+        arguments = ("--algo", "q_learning", "--env", "ThreeStateMDP-v0", "--write-back", "broken.yml")
+        assert "--write-back: not valid YAML" in error_line("tune", *arguments, code=1)
+        assert not (workdir / "tune").exists()
+
     def test_unknown_names(self, error_line: ErrorLine) -> None:
         assert "Did you mean 'ddpg_ext'?" in error_line("tune", "--algo", "ddpg_ex", "--env", "Pendulum-v1", code=2)
         assert "Did you mean 'Pendulum-v1'?" in error_line("tune", "--algo", "ddpg_ext", "--env", "Pendulun-v1", code=2)

@@ -14,6 +14,7 @@ import pytest
 from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 
 from sb3_ext.errors import UserError
+from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.objective import Objective, score
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
@@ -263,12 +264,41 @@ class TestClaim:
             began(make_spec(**changes))
         assert study.user_attrs["algo"] == "q_learning"
 
+    def test_another_problem_under_the_same_id_is_refused(self, make_spec: MakeSpec) -> None:
+        spec, _ = began(make_spec(n_trials=1))
+        run_worker(spec, 0)
+        other = dataclasses.replace(spec, block={**spec.block, "env_kwargs": {"max_episode_steps": 5}})
+        with pytest.raises(UserError, match=r"env_kwargs .* not {'max_episode_steps': 5}: give another --study-name"):
+            began(other)
+
+    def test_trials_that_another_command_put_into_a_study_are_refused(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec(n_trials=1))
+        run_worker(spec, 0)
+        study.tell(study.ask(), 1.0)
+        with pytest.raises(UserError, match="did not make"):
+            claim_study(spec, study, "sb3-ext tune")
+
     def test_a_study_of_someone_else_is_refused(self, make_spec: MakeSpec) -> None:
         spec = make_spec()
         study = open_study(spec)
         study.tell(study.ask(), 1.0)
         with pytest.raises(UserError, match="did not make"):
             claim_study(spec, study, "sb3-ext tune")
+
+
+def test_candidates_whose_trainings_failed_come_last() -> None:
+    def candidate(number: int, *scores: float) -> Candidate:
+        return Candidate(number, {}, np.array(scores), np.array(scores), np.zeros((len(scores), 1)), 1.0)
+
+    lucky, steady, worse = (
+        candidate(0, np.nan, np.nan, 150.0),
+        candidate(1, 90.0, 90.0, 150.0),
+        candidate(2, 80.0, 80.0, 80.0),
+    )
+    assert sorted([lucky, worse, steady], key=lambda each: each.rank) == [steady, worse, lucky]
+    assert np.isnan(lucky.gain_over(steady)).all()  # they share one seed
+    gain, low, high = steady.gain_over(worse)
+    assert low <= gain <= high and gain > 10
 
 
 def test_dashboard_opens_a_study(make_spec: MakeSpec) -> None:
