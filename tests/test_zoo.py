@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,27 @@ from stable_baselines3 import DDPG as UpstreamDDPG
 
 import sb3_ext
 from sb3_ext import zoo
+from sb3_ext.cli import main
 
 KEYS = list(zoo.ALGORITHMS)
+HYPERPARAMS = Path(__file__).parents[1] / "hyperparams"
+OFF_POLICY = ("ddpg_ext", "dqn", "dueling_dqn", "qrdqn", "sac", "td3", "tqc")
+
+
+def off_policy_blocks() -> list[tuple[str, str, str]]:
+    """Algorithm, environment and file of every block with a replay buffer, those of the tutorials too."""
+    files = {str(HYPERPARAMS / f"{algo}.yml"): algo for algo in OFF_POLICY}
+    for path in HYPERPARAMS.glob("tutorials/*.yml"):
+        command = re.match(r"# sb3-ext train --algo (\w+) ", path.read_text())
+        assert command is not None, f"{path} has no command in its first line"
+        files[str(path)] = command[1]
+    return [
+        (algo, env_id, file)
+        for file, algo in sorted(files.items())
+        if algo in OFF_POLICY
+        for env_id in yaml.safe_load(Path(file).read_text())
+        if env_id not in ("default", "atari")
+    ]
 
 
 def test_register_adds_our_keys_and_leaves_upstream_ones_alone() -> None:
@@ -40,6 +60,19 @@ def test_every_algorithm_ships_hyperparameters_the_zoo_can_read(key: str) -> Non
     for name, block in blocks.items():
         assert block["n_timesteps"] > 0, name
         assert "policy" in block, name
+
+
+@pytest.mark.parametrize(("algo", "env_id", "file"), off_policy_blocks())
+def test_every_block_with_a_replay_buffer_trains(algo: str, env_id: str, file: str, workdir: Path) -> None:
+    if env_id.startswith("LunarLander"):
+        pytest.importorskip("Box2D")
+    early = ["-params", "learning_starts:8", "batch_size:4"]
+    if algo in KEYS:
+        early.append("compile:False")
+    command = ["train", "--algo", algo, "--env", env_id, "--conf-file", file, "--seed", "0", "-n", "40", *early]
+    assert main([*command, "--eval-freq", "-1", "--verbose", "0"]) == 0
+    model = ALGOS[algo].load(workdir / "logs" / algo / f"{env_id}_1" / f"{env_id}.zip", buffer_size=1)
+    assert model._n_updates > 0
 
 
 def test_no_hyperparameters_for_an_unknown_key() -> None:
