@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_ext.common.threads import choose_threads
 from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.errors import UserError, mistakes_explained
-from sb3_ext.tuning.storage import open_storage
+from sb3_ext.tuning.storage import open_storage, shown
 
 
 class CheckedExperimentManager(ExperimentManager):
@@ -200,8 +200,9 @@ class CheckedExperimentManager(ExperimentManager):
         """
         Run the search.
 
-        :raises UserError: if the settings are wrong or every trial was pruned
+        :raises UserError: if the settings are wrong, the study is one of ``sb3-ext tune``, or every trial was pruned
         """
+        self._refuse_study_of_tune()
         sample = HYPERPARAMS_SAMPLER[self.algo]
         HYPERPARAMS_SAMPLER[self.algo] = functools.partial(self.sample_beside_the_block, sample)
         try:
@@ -215,6 +216,19 @@ class CheckedExperimentManager(ExperimentManager):
             HYPERPARAMS_SAMPLER[self.algo] = sample
             # A search trains nothing here, yet `enjoy` would take its folder for the latest run.
             _remove_unstarted(self._created)
+
+    def _refuse_study_of_tune(self) -> None:
+        """Its trials are trained and scored in another way, and ``tune`` could not resume it."""
+        if not self.storage or not self.study_name:
+            return
+        storage = open_storage(self.storage)
+        studies = [study for study in storage.get_all_studies() if study.study_name == self.study_name]
+        if any("n_evaluations" in study.user_attrs for study in studies):
+            _remove_unstarted(self._created)
+            raise UserError(
+                f"the study {self.study_name!r} in {shown(self.storage)!r} is one of `sb3-ext tune`:"
+                " give another --study-name"
+            )
 
     def sample_beside_the_block(self, sample: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
         """

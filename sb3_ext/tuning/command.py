@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sb3_ext.tuning.progress import Progress
     from sb3_ext.tuning.report import write_results
     from sb3_ext.tuning.storage import loss_explained, shown
-    from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, states
+    from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, shortfall, states
 
     command = shown(f"sb3-ext tune {shlex.join(arguments)}")
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -56,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Progress(spec, study, console, args.progress).running() as progress:
             run(spec, study, progress)
         _say_failures(console, study)
+        missing = shortfall(spec, study)
+        if missing is not None:
+            console.print(missing, highlight=False, soft_wrap=True)
         if not states(study)["complete"]:
             raise UserError(_no_result(study), exit_code=1)
 

@@ -7,6 +7,7 @@ import copy
 import os
 import socket
 import time
+import uuid
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ _FIRST_TRIAL = "first_trial_of_command"
 _MOST_FAILURES = 5
 EXHAUSTED = "exhausted"
 """Attribute of a study whose workers find no more parameters that were not tried yet."""
+SEARCH_ID = "search_id"
+"""Attribute that tells a study from one of the same name that was deleted."""
 
 
 def open_study(spec: TuningSpec) -> Study:
@@ -100,7 +103,7 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
     begin(study)
     if set(compared) == set(identity):
         return replace(spec, block=attrs["block"])
-    for name, value in {**identity, "block": spec.block, "command": command}.items():
+    for name, value in {**identity, "block": spec.block, "command": command, SEARCH_ID: uuid.uuid4().hex}.items():
         study.set_user_attr(name, value)
     return spec
 
@@ -194,6 +197,29 @@ def open_slots(spec: TuningSpec, study: Study) -> int:
     return max(spec.n_trials - len(trials["complete"]) - len(trials["pruned"]) - len(trials["running"]), 0)
 
 
+def shortfall(spec: TuningSpec, study: Study) -> str | None:
+    """
+    Say why a search ended before it had all its trials.
+
+    :param spec: The search.
+    :param study: Its study.
+    :return: One line; None if nothing is missing.
+    """
+    trials = states(study)
+    missing = spec.n_trials - len(trials["complete"]) - len(trials["pruned"])
+    if missing <= 0:
+        return None
+    if study.user_attrs.get(EXHAUSTED):
+        reason = "the sampler proposes only parameters that were tried"
+    elif always_fails(spec, study):
+        reason = "too many fail"
+    elif spec.deadline is not None and time.time() >= spec.deadline:
+        reason = "the time of --timeout is over"
+    else:
+        reason = "workers on other machines still run some"
+    return f"{missing} of {spec.n_trials} trials are missing, as {reason}. The same command resumes the search."
+
+
 def failures(study: Study) -> list[FrozenTrial]:
     """
     The trials that failed for good: not those that were started again, nor those that had nothing to do.
@@ -255,9 +281,8 @@ def fail_dead_workers_trials(study: Study, max_retries: int) -> int:
     """
     found = 0
     for trial in states(study)["running"]:
-        worker = str(trial.user_attrs.get("worker", ""))
-        host, _, process = worker.rpartition(":")[0].rpartition(":")
-        if host == socket.gethostname() and process.isdigit() and not _is_alive(int(process), worker):
+        process = _process(trial)
+        if process is not None and not _is_alive(process, trial.user_attrs["worker"]):
             found += fail_trial(study, trial, "its worker was killed", max_retries)
     return found
 
@@ -278,17 +303,17 @@ def fail_trials_of(study: Study, worker: str, reason: str, max_retries: int) -> 
 
 def others_running(study: Study) -> bool:
     """
-    Tell whether workers elsewhere run trials of a database, and fail the trials of those that show no heartbeat.
+    Tell whether workers of other commands run trials, and fail the trials of those that show no heartbeat.
 
-    :param study: The study.
-    :return: Whether to wait for them: each will finish or, after a while, be queued again. False for storages without
-        heartbeats, where nobody could tell.
+    :param study: The study, without trials of workers of this machine that are no more.
+    :return: Whether to wait for them: each will finish or, after a while, be queued again. In storages without
+        heartbeats only workers of this machine count, as nobody could tell of others.
     """
     import optuna
     from optuna.storages._heartbeat import is_heartbeat_enabled
 
     if not is_heartbeat_enabled(study._storage):
-        return False
+        return any(_process(trial) is not None for trial in states(study)["running"])
     optuna.storages.fail_stale_trials(study)
     return bool(states(study)["running"])
 
@@ -314,6 +339,12 @@ def fail_trial(study: Study, trial: FrozenTrial, reason: str, max_retries: int) 
         return 0
     retry_trial(study, copy.deepcopy(storage.get_trial(trial._trial_id)), max_retries)
     return 1
+
+
+def _process(trial: FrozenTrial) -> int | None:
+    """Number of the process that runs a trial, if it is one of this machine."""
+    host, _, process = str(trial.user_attrs.get("worker", "")).rpartition(":")[0].rpartition(":")
+    return int(process) if host == socket.gethostname() and process.isdigit() else None
 
 
 def _is_alive(pid: int, identity: str) -> bool:

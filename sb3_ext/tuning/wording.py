@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -125,11 +126,15 @@ def train_command(spec: TuningSpec) -> str:
     :param spec: The search.
     :return: The command.
     """
-    more = "" if spec.vec_env == "dummy" else f" --vec-env {spec.vec_env}"
-    return (
-        f"sb3-ext train --algo {spec.algo} --env {spec.env_id} --conf-file best.yml --seed {spec.seed}"
-        f" --num-threads {spec.num_threads}{more}"
-    )
+    command = ["sb3-ext", "train", "--algo", spec.algo, "--env", spec.env_id, "--conf-file", "best.yml"]
+    command += ["--seed", str(spec.seed), "--num-threads", str(spec.num_threads)]
+    if spec.vec_env != "dummy":
+        command += ["--vec-env", spec.vec_env]
+    if spec.device != "auto":
+        command += ["--device", spec.device]
+    if spec.gym_packages:
+        command += ["--gym-packages", *spec.gym_packages]
+    return shlex.join(command)
 
 
 def seeds_text(seeds: range) -> str:

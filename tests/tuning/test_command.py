@@ -181,6 +181,16 @@ class TestSearch:
         assert (search / "conf.yml").read_text().count("Found by `sb3-ext tune`") == 1
         assert "4 of 4 trials done" in capfd.readouterr().out
 
+    def test_the_zoos_search_does_not_go_on_in_its_study(self, search: Path, error_line: ErrorLine) -> None:
+        train = ("train", "--algo", "ddpg_ext", "--env", "Pendulum-v1", "--conf-file", "conf.yml", "--optimize")
+        study = ("--storage", "tune/ddpg_ext_Pendulum-v1.log", "--study-name", "ddpg_ext_Pendulum-v1")
+        before = len(study_in(search).trials)
+        with contextlib.chdir(search):
+            line = error_line(*train, *study, "--n-trials", "1", code=2)
+            assert "is one of `sb3-ext tune`: give another --study-name" in line
+            assert not Path("logs").exists()
+        assert len(study_in(search).trials) == before
+
     def test_another_search_under_the_same_name_is_refused(self, search: Path, error_line: ErrorLine) -> None:
         storage = ("--storage", str(search / "tune" / "ddpg_ext_Pendulum-v1.log"))
         name = ("--study-name", "ddpg_ext_Pendulum-v1")

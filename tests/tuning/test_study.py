@@ -14,12 +14,13 @@ import pytest
 from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 
 from sb3_ext.errors import UserError
-from sb3_ext.tuning.comparison import Candidate
+from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
 from sb3_ext.tuning.objective import Objective, score
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import (
+    EXHAUSTED,
     PRUNERS,
     SAMPLERS,
     claim_study,
@@ -29,10 +30,13 @@ from sb3_ext.tuning.study import (
     make_sampler,
     open_slots,
     open_study,
+    others_running,
     process_identity,
+    shortfall,
     states,
 )
 from sb3_ext.tuning.training import train
+from sb3_ext.tuning.wording import train_command
 from sb3_ext.tuning.worker import run_worker
 from sb3_ext.zoo import ALGORITHMS, UPSTREAM_SEARCH_SPACES, register
 
@@ -239,6 +243,83 @@ class TestDeadWorkers:
         names = [trial.state.name for trial in study.trials]
         assert names == ["RUNNING", "FAIL", "RUNNING", "WAITING"]
 
+    def test_those_of_another_command_are_waited_for(self, make_spec: MakeSpec) -> None:
+        _, study = began(make_spec())
+        assert not others_running(study)
+        study.ask().set_user_attr("worker", "another-host:1:1")
+        assert not others_running(study)  # a journal file has no heartbeats, it may be gone for years
+        study.ask().set_user_attr("worker", process_identity())
+        assert others_running(study)
+
+
+class TestShortfall:
+    """A search that ends before it has all its trials says why."""
+
+    def test_nothing_is_missing(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec(n_trials=1))
+        run_worker(spec, 0)
+        assert shortfall(spec, study) is None
+
+    def test_the_time_is_over(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec(deadline=0.0))
+        run_worker(spec, 0)
+        missing = shortfall(spec, study)
+        assert missing is not None and "4 of 4 trials are missing, as the time of --timeout is over" in missing
+
+    def test_every_parameter_was_tried(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec())
+        study.set_user_attr(EXHAUSTED, True)
+        missing = shortfall(spec, study)
+        assert missing is not None and "only parameters that were tried" in missing
+
+    def test_too_many_fail(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec(n_trials=20, block={"n_timesteps": 200, "policy": "NoPolicy"}))
+        run_worker(spec, 0)
+        missing = shortfall(spec, study)
+        assert missing is not None and "20 of 20 trials are missing, as too many fail" in missing
+
+
+class TestComparison:
+    """The trainings on fresh seeds."""
+
+    @pytest.fixture
+    def searched(self, make_spec: MakeSpec) -> tuple[TuningSpec, optuna.Study, optuna.Study]:
+        spec, study = began(make_spec(fresh_seeds=2))
+        run_worker(spec, 0)
+        return spec, study, open_study(comparison_of(spec))
+
+    def test_trains_what_is_missing_once(self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]) -> None:
+        spec, study, comparison = searched
+        queue_comparison(spec, study, comparison, 2)
+        queue_comparison(spec, study, comparison, 2)
+        run_worker(comparison_of(spec), 0)
+        assert len(states(comparison)["complete"]) == 6
+        assert all(np.isfinite(candidate.scores).all() for candidate in candidates(spec, study, comparison, 2))
+
+    def test_drops_from_the_queue_what_nobody_asks_for(
+        self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]
+    ) -> None:
+        spec, study, comparison = searched
+        queue_comparison(spec, study, comparison, 3)
+        queue_comparison(spec, study, comparison, 1)
+        run_worker(comparison_of(spec), 0)
+        assert len(states(comparison)["complete"]) == 4
+        assert not failures(comparison)
+
+    def test_does_not_take_those_of_a_deleted_search(
+        self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]
+    ) -> None:
+        spec, study, comparison = searched
+        queue_comparison(spec, study, comparison, 1)
+        run_worker(comparison_of(spec), 0)
+        optuna.delete_study(study_name=spec.study_name, storage=study._storage)
+        spec, study = began(dataclasses.replace(spec, seed=7))
+        run_worker(spec, 0)
+        spec = dataclasses.replace(spec, seed=0)  # the same fresh seeds as before
+        assert all(np.isnan(candidate.scores).all() for candidate in candidates(spec, study, comparison, 1))
+        queue_comparison(spec, study, comparison, 1)
+        assert len(states(comparison)["waiting"]) == 4
+
 
 class TestClaim:
     def test_a_study_goes_on_with_the_block_it_began_with(self, make_spec: MakeSpec) -> None:
@@ -312,3 +393,9 @@ def test_dashboard_opens_a_study(make_spec: MakeSpec) -> None:
     assert answer == ["200 OK"]
     assert b'"name": "study"' in body
     assert b"settings" in body
+
+
+def test_the_command_that_trains_the_best_block_again(make_spec: MakeSpec) -> None:
+    command = train_command(make_spec(vec_env="native", device="cpu", gym_packages=("my_envs", "others")))
+    assert command.endswith(" --seed 0 --num-threads 1 --vec-env native --device cpu --gym-packages my_envs others")
+    assert "--device" not in train_command(make_spec(gym_packages=()))
