@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not states(comparison)["complete"]:
                 raise UserError(_no_result(comparison), exit_code=1)
     found = candidates(spec, study, comparison, args.top_k)
-    written = write_results(spec, study, found, command, Path(args.output))
+    written = write_results(spec, study, comparison, found, command, Path(args.output))
     _say_result(console, spec, found)
     if args.write_back:
         written += _write_back(spec, found, args.write_back, Path(args.output))

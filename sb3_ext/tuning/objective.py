@@ -96,6 +96,7 @@ class Objective:
             if other.number != trial.number and other.params == trial.params:
                 raise Skipped(f"the same parameters as trial {other.number}")
         trial.set_user_attr("settings", settings)
+        trial.set_user_attr("num_threads", spec.num_threads)
 
         curves: list[list[float]] = []
         fingerprints: list[str] = []

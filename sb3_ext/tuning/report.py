@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.comparison import Candidate
+from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import failures, states
-from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, seeds_text, train_command
+from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, seeds_text, threads_of, train_command
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import FrozenTrial
 
 
-def write_results(spec: TuningSpec, study: Study, found: list[Candidate], command: str, folder: Path) -> list[Path]:
+def write_results(
+    spec: TuningSpec, study: Study, comparison: Study, found: list[Candidate], command: str, folder: Path
+) -> list[Path]:
     """
     Write everything that is known about a finished search.
 
     :param spec: The search.
     :param study: Its study.
+    :param comparison: The study of the comparison.
     :param found: The compared candidates, the best first.
     :param command: What the user typed.
     :param folder: Where to write.
@@ -41,7 +46,7 @@ def write_results(spec: TuningSpec, study: Study, found: list[Candidate], comman
         written.append(fresh)
     pictures = _write_pictures(spec, study, found, folder)
     with atomic_path(report) as path:
-        path.write_text(markdown(spec, study, found, command, pictures), encoding="utf-8")
+        path.write_text(markdown(spec, study, comparison, found, command, pictures), encoding="utf-8")
     return [*written, report, *pictures.values()]
 
 
@@ -80,12 +85,20 @@ def trial_records(study: Study) -> list[dict[str, Any]]:
     return records
 
 
-def markdown(spec: TuningSpec, study: Study, found: list[Candidate], command: str, pictures: dict[str, Path]) -> str:
+def markdown(
+    spec: TuningSpec,
+    study: Study,
+    comparison: Study,
+    found: list[Candidate],
+    command: str,
+    pictures: dict[str, Path],
+) -> str:
     """
     The report.
 
     :param spec: The search.
     :param study: Its study.
+    :param comparison: The study of the comparison.
     :param found: The compared candidates, the best first.
     :param command: What the user typed.
     :param pictures: Files by what they show.
@@ -117,15 +130,24 @@ def markdown(spec: TuningSpec, study: Study, found: list[Candidate], command: st
         "The same training again:",
         "",
         "```bash",
-        train_command(spec),
+        train_command(spec, threads_of(spec, study, found[0])),
         "```",
     ]
+    failed += failures(comparison)
     if failed:
-        reasons = [[str(trial.number), trial.user_attrs.get("failure", "its worker vanished")] for trial in failed]
+        reasons = [[_trial_name(trial), trial.user_attrs.get("failure", "its worker vanished")] for trial in failed]
         lines += ["", "## What failed", "", *_table(["trial", "reason"], reasons)]
     for title, path in pictures.items():
         lines += ["", f"## {title}", "", f"![{title}]({path.name})"]
     return "\n".join(lines) + "\n"
+
+
+def _trial_name(trial: FrozenTrial) -> str:
+    """What to call a trial of the search, or a training of the comparison, which has a candidate and a seed."""
+    if set(trial.params) != {"trial", "seed"}:
+        return str(trial.number)
+    candidate = "current block" if trial.params["trial"] == CURRENT else f"{trial.params['trial']}"
+    return f"{candidate}, fresh seed {trial.params['seed']}"
 
 
 def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:

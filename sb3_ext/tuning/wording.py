@@ -45,7 +45,7 @@ def best_block(spec: TuningSpec, study: Study, found: Sequence[Candidate], comma
             f"  search: {best.search_score:.6g} with {seeds_text(seeds)}, mean over the last quarter of training"
         )
         fingerprint = study.get_trials(deepcopy=False)[best.number].user_attrs["fingerprints"][0]
-        lines.append(f"  weights with seed {seeds[0]}: {fingerprint} (--num-threads {spec.num_threads})")
+        lines.append(f"  weights with seed {seeds[0]}: {fingerprint} (--num-threads {threads_of(spec, study, best)})")
     if spec.fresh_seeds:
         low, high = best.interval
         lines.append(
@@ -119,15 +119,31 @@ def lead(spec: TuningSpec, found: Sequence[Candidate]) -> str:
     )
 
 
-def train_command(spec: TuningSpec) -> str:
+def threads_of(spec: TuningSpec, study: Study, candidate: Candidate) -> int:
+    """
+    Threads of PyTorch that a candidate was trained with in the search, which may have been resumed with others.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param candidate: The candidate.
+    :return: The number.
+    """
+    if candidate.number == CURRENT:
+        return spec.num_threads
+    attrs = study.get_trials(deepcopy=False)[candidate.number].user_attrs
+    return int(attrs.get("num_threads", spec.num_threads))
+
+
+def train_command(spec: TuningSpec, num_threads: int) -> str:
     """
     The command that trains the best block as the first training of its trial.
 
     :param spec: The search.
+    :param num_threads: Threads of PyTorch of that training.
     :return: The command.
     """
     command = ["sb3-ext", "train", "--algo", spec.algo, "--env", spec.env_id, "--conf-file", "best.yml"]
-    command += ["--seed", str(spec.seed), "--num-threads", str(spec.num_threads)]
+    command += ["--seed", str(spec.seed), "--num-threads", str(num_threads)]
     if spec.vec_env != "dummy":
         command += ["--vec-env", spec.vec_env]
     if spec.device != "auto":

@@ -16,6 +16,7 @@ from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 from sb3_ext.errors import UserError
 from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
 from sb3_ext.tuning.objective import Objective, score
+from sb3_ext.tuning.report import markdown
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
@@ -306,6 +307,24 @@ class TestComparison:
         assert len(states(comparison)["complete"]) == 4
         assert not failures(comparison)
 
+    def test_the_report_tells_why_some_failed(
+        self, searched: tuple[TuningSpec, optuna.Study, optuna.Study], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        spec, study, comparison = searched
+
+        def fail(spec: TuningSpec, settings: Any, seed: int, *args: Any, **kwargs: Any) -> Any:
+            if seed == 1001:
+                raise RuntimeError("diverged")
+            return train(spec, settings, seed, *args, **kwargs)
+
+        monkeypatch.setattr("sb3_ext.tuning.objective.train", fail)
+        queue_comparison(spec, study, comparison, 1)
+        run_worker(comparison_of(spec), 0)
+        found = candidates(spec, study, comparison, 1)
+        report = markdown(spec, study, comparison, found, "sb3-ext tune", {})
+        assert "| current block, fresh seed 1001 | RuntimeError: diverged |" in report
+        assert "(1 of 2 failed)" in report and "fresh seed 1000" not in report
+
     def test_does_not_take_those_of_a_deleted_search(
         self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]
     ) -> None:
@@ -396,6 +415,6 @@ def test_dashboard_opens_a_study(make_spec: MakeSpec) -> None:
 
 
 def test_the_command_that_trains_the_best_block_again(make_spec: MakeSpec) -> None:
-    command = train_command(make_spec(vec_env="native", device="cpu", gym_packages=("my_envs", "others")))
-    assert command.endswith(" --seed 0 --num-threads 1 --vec-env native --device cpu --gym-packages my_envs others")
-    assert "--device" not in train_command(make_spec(gym_packages=()))
+    command = train_command(make_spec(vec_env="native", device="cpu", gym_packages=("my_envs", "others")), 2)
+    assert command.endswith(" --seed 0 --num-threads 2 --vec-env native --device cpu --gym-packages my_envs others")
+    assert "--device" not in train_command(make_spec(gym_packages=()), 1)
