@@ -105,7 +105,9 @@ def read_results(folder: Path) -> Results:
     try:
         with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
             records = list(csv.DictReader(file))
-        returns = _read_episodes(folder / "episodes.csv")
+        # a single episode has no file of its own, one that is there is older
+        several = any(int(record["episodes"]) > 1 for record in records)
+        returns = _read_episodes(folder / "episodes.csv") if several else {}
         kinds = {kind: [record for record in records if record["kind"] == kind] for kind in ("baseline", "agent")}
         baselines = [_line(record, record["policy"], returns) for record in kinds["baseline"]]
         agents = [_line(record, f"{record['policy']}, {record['run']}", returns) for record in kinds["agent"]]

@@ -102,3 +102,10 @@ def test_folders_without_results(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text("setting,policy\na,x\n")
     with pytest.raises(UserError, match="no results of a comparison"):
         folder_page(tmp_path)
+
+
+def test_an_older_file_of_episodes_beside_a_single_one_is_not_read(tmp_path: Path) -> None:
+    shutil.copy(RESULTS / "AdSpend-v0" / "results.csv", tmp_path)
+    (tmp_path / "episodes.csv").write_text('episode_seed,"ddpg_ext, run 1"\n10000,-1.0\n10001,-2.0\n')
+    assert read_results(tmp_path).agents[0].name == "ddpg_ext, run 1"
+    assert all(not line.returns for line in read_results(tmp_path).agents)
