@@ -42,12 +42,14 @@ CartPole-v1_dqn|dqn|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole
 CartPole-v1_a2c|a2c|CartPole-v1|25000|100|--tensorboard-log results-logs/CartPole-v1_a2c/tensorboard
 MountainCar-v0_dqn|dqn|MountainCar-v0|10000|500|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
 CartPole-v1_dueling_dqn|dueling_dqn|CartPole-v1|5000|100|
+CartPole-v1_dueling_dqn_eps004|dueling_dqn|CartPole-v1|5000|100|-params exploration_final_eps:0.04
 MountainCar-v0_dueling_dqn|dueling_dqn|MountainCar-v0|10000|500|--eval-env-kwargs max_episode_steps:200
 MountainCar-v0_dueling_dqn_tutorial|dueling_dqn|MountainCar-v0|10000|100|--conf-file hyperparams/tutorials/dueling_dqn_mountain_car.yml --tensorboard-log results-logs/MountainCar-v0_dueling_dqn_tutorial/tensorboard
 CartPole-v0_dqn_tutorial|dqn|CartPole-v0|5000|100|--conf-file hyperparams/tutorials/dqn_cart_pole.yml
 Acrobot-v1_dueling_dqn|dueling_dqn|Acrobot-v1|10000|100|
 LunarLander-v3_dueling_dqn|dueling_dqn|LunarLander-v3|10000|100|
 MsPacman_dueling_dqn|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|
+MsPacman_dueling_dqn_constant|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|-params learning_rate:0.0001
 MsPacman_dueling_dqn_84x84|dueling_dqn|MsPacmanNoFrameskip-v4|25000|30|--conf-file hyperparams/tutorials/dueling_dqn_84x84.yml
 MsPacman_dqn|dqn|MsPacmanNoFrameskip-v4|25000|30|--conf-file hyperparams/tutorials/dqn_ms_pacman.yml
 Pendulum-v1|ddpg_ext|Pendulum-v1|1000|500|
