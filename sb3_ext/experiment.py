@@ -24,6 +24,7 @@ from sb3_ext.common.threads import choose_threads
 from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.errors import UserError, mistakes_explained
 from sb3_ext.tuning.storage import open_storage, shown
+from sb3_ext.tuning.study import FIRST_TRIAL
 
 
 class CheckedExperimentManager(ExperimentManager):
@@ -202,11 +203,11 @@ class CheckedExperimentManager(ExperimentManager):
 
         :raises UserError: if the settings are wrong, the study is one of ``sb3-ext tune``, or every trial was pruned
         """
-        self._refuse_study_of_tune()
         sample = HYPERPARAMS_SAMPLER[self.algo]
         HYPERPARAMS_SAMPLER[self.algo] = functools.partial(self.sample_beside_the_block, sample)
         try:
             with mistakes_explained("the search stopped"):
+                self._refuse_study_of_tune()
                 super().hyperparameters_optimization()
         except UserError as error:
             if "No trials are completed" not in str(error):
@@ -219,12 +220,11 @@ class CheckedExperimentManager(ExperimentManager):
 
     def _refuse_study_of_tune(self) -> None:
         """Its trials are trained and scored in another way, and ``tune`` could not resume it."""
-        if not self.storage or not self.study_name:
+        if not self.storage or not self.study_name or ":memory:" in self.storage:
             return
         storage = open_storage(self.storage)
         studies = [study for study in storage.get_all_studies() if study.study_name == self.study_name]
-        if any("n_evaluations" in study.user_attrs for study in studies):
-            _remove_unstarted(self._created)
+        if any(FIRST_TRIAL in study.user_attrs for study in studies):
             raise UserError(
                 f"the study {self.study_name!r} in {shown(self.storage)!r} is one of `sb3-ext tune`:"
                 " give another --study-name"

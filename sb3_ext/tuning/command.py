@@ -70,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             with Progress(comparison_spec, comparison, console, args.progress).running() as progress:
                 run(comparison_spec, comparison, progress)
             _say_failures(console, comparison)
-            if not states(comparison)["complete"]:
-                raise UserError(_no_result(comparison), exit_code=1)
     found = candidates(spec, study, comparison, args.top_k)
+    if spec.fresh_seeds and not any(len(candidate.finished) for candidate in found):
+        raise UserError(_no_result(comparison), exit_code=1)
     written = write_results(spec, study, comparison, found, command, Path(args.output))
     _say_result(console, spec, found)
     if args.write_back:

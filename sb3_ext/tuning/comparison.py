@@ -10,7 +10,7 @@ import numpy as np
 from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm
 from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import SEARCH_ID, states
+from sb3_ext.tuning.study import SEARCH_ID, is_of, pair_of, states
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -110,27 +110,23 @@ def best_trials(study: Study, top_k: int) -> list[FrozenTrial]:
 
 def queue_comparison(spec: TuningSpec, study: Study, comparison: Study, top_k: int) -> None:
     """
-    Queue the trainings on fresh seeds that are still missing, and drop those in the queue that nobody asks for now.
+    Queue the trainings on fresh seeds that are still missing.
 
     :param spec: The search.
     :param study: Its study.
     :param comparison: The study of the comparison.
     :param top_k: How many trials to compare with the block of the beginning.
     """
-    from optuna.trial import TrialState
-
     settings = {CURRENT: {}, **{trial.number: trial.user_attrs["settings"] for trial in best_trials(study, top_k)}}
-    wanted = {(number, seed) for number in settings for seed in spec.fresh_training_seeds}
     by_state = states(comparison)
-    for trial in by_state["waiting"]:
-        if not _is_of(trial, study) or _pair(trial) not in wanted:
-            comparison._storage.set_trial_user_attr(trial._trial_id, "skipped", "no longer among the best")
-            comparison._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    known = [trial for name in ("complete", "waiting", "running") for trial in by_state[name] if _is_of(trial, study)]
-    missing = wanted - {_pair(trial) for trial in known}
-    for number, seed in sorted(missing, key=lambda pair: (pair[1], list(settings).index(pair[0]))):
-        attrs = {"settings": settings[number], SEARCH_ID: study.user_attrs.get(SEARCH_ID)}
-        comparison.enqueue_trial({"trial": number, "seed": seed}, user_attrs=attrs)
+    known = {
+        pair_of(trial) for name in ("complete", "waiting", "running") for trial in by_state[name] if is_of(trial, study)
+    }
+    for seed in spec.fresh_training_seeds:
+        for number, changes in settings.items():
+            if (number, seed) not in known:
+                attrs = {"settings": changes, SEARCH_ID: study.user_attrs.get(SEARCH_ID)}
+                comparison.enqueue_trial({"trial": number, "seed": seed}, user_attrs=attrs)
 
 
 def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) -> list[Candidate]:
@@ -143,7 +139,7 @@ def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) ->
     :param top_k: How many trials were compared with the block of the beginning.
     :return: The candidates, the best first.
     """
-    trained = {_pair(trial): trial for trial in states(comparison)["complete"] if _is_of(trial, study)}
+    trained = {pair_of(trial): trial for trial in states(comparison)["complete"] if is_of(trial, study)}
     compared: dict[int, tuple[dict[str, Any], float]] = {CURRENT: ({}, np.nan)}
     compared |= {trial.number: (trial.user_attrs["settings"], trial.values[0]) for trial in best_trials(study, top_k)}
     found = []
@@ -155,14 +151,3 @@ def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) ->
         scores = np.array([np.nan if run is None else run.values[0] for run in runs])
         found.append(Candidate(number, settings, scores, evaluations[:, -1], evaluations, search_score))
     return sorted(found, key=lambda each: each.rank)
-
-
-def _is_of(trial: FrozenTrial, study: Study) -> bool:
-    """Tell whether a training belongs to this search, and not to a deleted one of the same name."""
-    return bool(trial.user_attrs.get(SEARCH_ID) == study.user_attrs.get(SEARCH_ID))
-
-
-def _pair(trial: FrozenTrial) -> tuple[int, int]:
-    # A waiting trial has no parameters yet, a trial that was started again has no others.
-    params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    return int(params["trial"]), int(params["seed"])

@@ -14,7 +14,13 @@ from sb3_ext.errors import UserError
 from sb3_ext.tuning.processes import fail_nameless
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.storage import loss_explained
-from sb3_ext.tuning.study import fail_trials_of, open_slots, process_identity
+from sb3_ext.tuning.study import (
+    fail_dead_workers_trials,
+    fail_trials_of,
+    open_slots,
+    others_running,
+    process_identity,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -44,6 +50,7 @@ def run_tasks(
     nameless: dict[int, float] = {}
 
     def look() -> None:
+        fail_dead_workers_trials(study, spec.max_retries)
         fail_nameless(spec, study, nameless)
         watch(study)
 
@@ -57,7 +64,7 @@ def run_tasks(
                 workers = [(shared, index, owner) for index, owner in enumerate(owners[:wanted])]
                 for _ in ray_map(_work, workers, options, _MOST_RESTARTS, died, look):
                     pass
-            elif nameless:
+            elif nameless or others_running(spec, study):
                 time.sleep(1)
             else:
                 return

@@ -12,7 +12,7 @@ import numpy as np
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import states
+from sb3_ext.tuning.study import SEARCH_ID, pair_of, states
 from sb3_ext.tuning.training import train
 
 if TYPE_CHECKING:
@@ -130,6 +130,12 @@ class Objective:
             raise Skipped("other workers have started the last trainings")
         candidate = trial.suggest_int("trial", CURRENT, 2**31 - 1)
         seed = trial.suggest_int("seed", 0, 2**32 - 1)
+        by_state = states(trial.study)
+        for other in (*by_state["complete"], *by_state["running"], *by_state["waiting"]):
+            same_search = other.user_attrs.get(SEARCH_ID) == trial.user_attrs.get(SEARCH_ID)
+            # Commands that came to their comparison at the same time have queued it twice
+            if other.number < trial.number and same_search and pair_of(other) == (candidate, seed):
+                raise Skipped(f"the same training as trial {other.number}")
         save_as = None
         if spec.models_folder is not None:
             name = "current" if candidate == CURRENT else f"trial_{candidate}"

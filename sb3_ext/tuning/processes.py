@@ -79,7 +79,7 @@ def run_processes(
             watch(study)
             names = {identity for _, identity in workers.values()}
             busy = sum(trial.user_attrs.get("worker") in names for trial in states(study)["running"])
-            idle = not workers and not nameless and not others_running(study)
+            idle = not workers and not nameless and not others_running(spec, study)
             wanted = open_slots(spec, study)
             if idle and not wanted:
                 return

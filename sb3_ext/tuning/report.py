@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.comparison import Candidate
-from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import failures, states
+from sb3_ext.tuning.study import failures, is_of, pair_of, states
 from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, seeds_text, threads_of, train_command
 
 if TYPE_CHECKING:
@@ -133,21 +132,24 @@ def markdown(
         train_command(spec, threads_of(spec, study, found[0])),
         "```",
     ]
-    failed += failures(comparison)
-    if failed:
-        reasons = [[_trial_name(trial), trial.user_attrs.get("failure", "its worker vanished")] for trial in failed]
+    reasons = [[str(trial.number), _reason(trial)] for trial in failed]
+    lacking = {
+        (candidate.number, seed): f"{candidate.name}, fresh seed {seed}"
+        for candidate in found
+        for seed, score in zip(spec.fresh_training_seeds, candidate.scores, strict=True)
+        if math.isnan(score)
+    }
+    fresh = {pair_of(trial): _reason(trial) for trial in failures(comparison) if is_of(trial, study)}
+    reasons += [[name, fresh[pair]] for pair, name in lacking.items() if pair in fresh]
+    if reasons:
         lines += ["", "## What failed", "", *_table(["trial", "reason"], reasons)]
     for title, path in pictures.items():
         lines += ["", f"## {title}", "", f"![{title}]({path.name})"]
     return "\n".join(lines) + "\n"
 
 
-def _trial_name(trial: FrozenTrial) -> str:
-    """What to call a trial of the search, or a training of the comparison, which has a candidate and a seed."""
-    if set(trial.params) != {"trial", "seed"}:
-        return str(trial.number)
-    candidate = "current block" if trial.params["trial"] == CURRENT else f"{trial.params['trial']}"
-    return f"{candidate}, fresh seed {trial.params['seed']}"
+def _reason(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("failure", "its worker vanished"))
 
 
 def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:

@@ -29,7 +29,8 @@ SAMPLERS = ("tpe", "gp", "random")
 PRUNERS = ("median", "hyperband", "wilcoxon", "none")
 N_STARTUP_TRIALS = 10
 """Trials that are drawn at random before a sampler learns from them."""
-_FIRST_TRIAL = "first_trial_of_command"
+FIRST_TRIAL = "first_trial_of_command"
+"""Attribute of every study of a search or a comparison: its number of trials when the command was started."""
 _MOST_FAILURES = 5
 EXHAUSTED = "exhausted"
 """Attribute of a study whose workers find no more parameters that were not tried yet."""
@@ -115,7 +116,7 @@ def begin(study: Study) -> None:
     :param study: The study.
     """
     study.set_user_attr(EXHAUSTED, False)
-    study.set_user_attr(_FIRST_TRIAL, len(study.get_trials(deepcopy=False)))
+    study.set_user_attr(FIRST_TRIAL, len(study.get_trials(deepcopy=False)))
 
 
 def make_sampler(spec: TuningSpec, worker_index: int, n_trials_so_far: int, explore: bool = False) -> BaseSampler:
@@ -205,19 +206,27 @@ def shortfall(spec: TuningSpec, study: Study) -> str | None:
     :param study: Its study.
     :return: One line; None if nothing is missing.
     """
-    trials = states(study)
-    missing = spec.n_trials - len(trials["complete"]) - len(trials["pruned"])
+    running = states(study)["running"]
+    missing = _n_missing(spec, study)
     if missing <= 0:
         return None
     if study.user_attrs.get(EXHAUSTED):
-        reason = "the sampler proposes only parameters that were tried"
+        reason = "the sampler proposes only parameters that were tried."
     elif always_fails(spec, study):
-        reason = "too many fail"
+        reason = "too many failed. The same command resumes the search."
     elif spec.deadline is not None and time.time() >= spec.deadline:
-        reason = "the time of --timeout is over"
+        reason = "the time of --timeout is over. The same command resumes the search."
+    elif running:
+        hosts = {str(trial.user_attrs.get("worker", "another machine")).partition(":")[0] for trial in running}
+        reason = f"{len(running)} are still marked as running, on {', '.join(sorted(hosts))}."
     else:
-        reason = "workers on other machines still run some"
-    return f"{missing} of {spec.n_trials} trials are missing, as {reason}. The same command resumes the search."
+        reason = "another command stopped it. The same command resumes the search."
+    return f"The search lacks {missing} of {spec.n_trials} trials: {reason}"
+
+
+def _n_missing(spec: TuningSpec, study: Study) -> int:
+    trials = states(study)
+    return spec.n_trials - len(trials["complete"]) - len(trials["pruned"])
 
 
 def failures(study: Study) -> list[FrozenTrial]:
@@ -243,7 +252,7 @@ def always_fails(spec: TuningSpec, study: Study) -> bool:
     :param study: Its study.
     :return: Whether to start no more trials.
     """
-    first = int(study.user_attrs.get(_FIRST_TRIAL, 0))
+    first = int(study.user_attrs.get(FIRST_TRIAL, 0))
     failed = [trial for trial in failures(study) if trial.number >= first]
     # A worker may be killed for reasons that are not its trial's.
     errors = sum("traceback" in trial.user_attrs for trial in failed)
@@ -252,6 +261,29 @@ def always_fails(spec: TuningSpec, study: Study) -> bool:
     trials = states(study)
     succeeded = sum(trial.number >= first for trial in (*trials["complete"], *trials["pruned"]))
     return not succeeded or len(failed) > max(spec.n_trials, 4 * succeeded)
+
+
+def is_of(trial: FrozenTrial, study: Study) -> bool:
+    """
+    Tell whether a training belongs to this search, and not to a deleted one of the same name.
+
+    :param trial: A trial of a comparison.
+    :param study: The search.
+    :return: Whether it does.
+    """
+    return bool(trial.user_attrs.get(SEARCH_ID) == study.user_attrs.get(SEARCH_ID))
+
+
+def pair_of(trial: FrozenTrial) -> tuple[int, int]:
+    """
+    What a trial of a comparison trains.
+
+    :param trial: The trial.
+    :return: Number of the candidate, and the training seed.
+    """
+    # A waiting trial has no parameters yet, a trial that was started again has no others.
+    params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+    return int(params["trial"]), int(params["seed"])
 
 
 def process_identity(pid: int | None = None) -> str:
@@ -281,8 +313,9 @@ def fail_dead_workers_trials(study: Study, max_retries: int) -> int:
     """
     found = 0
     for trial in states(study)["running"]:
-        process = _process(trial)
-        if process is not None and not _is_alive(process, trial.user_attrs["worker"]):
+        worker = str(trial.user_attrs.get("worker", ""))
+        process = _process(worker)
+        if process is not None and not _is_alive(process, worker):
             found += fail_trial(study, trial, "its worker was killed", max_retries)
     return found
 
@@ -301,19 +334,29 @@ def fail_trials_of(study: Study, worker: str, reason: str, max_retries: int) -> 
     return sum(fail_trial(study, trial, reason, max_retries) for trial in running)
 
 
-def others_running(study: Study) -> bool:
+def others_running(spec: TuningSpec, study: Study) -> bool:
     """
-    Tell whether workers of other commands run trials, and fail the trials of those that show no heartbeat.
+    Tell whether workers of other commands run trials that this one lacks.
 
-    :param study: The study, without trials of workers of this machine that are no more.
+    Trials of workers that show no heartbeat any more are failed.
+
+    :param spec: The search.
+    :param study: Its study, without trials of workers of this machine that are no more.
     :return: Whether to wait for them: each will finish or, after a while, be queued again. In storages without
         heartbeats only workers of this machine count, as nobody could tell of others.
     """
     import optuna
     from optuna.storages._heartbeat import is_heartbeat_enabled
 
+    if spec.deadline is not None and time.time() >= spec.deadline:
+        return False
+    if spec.stage == "search" and _n_missing(spec, study) <= 0:
+        return False
     if not is_heartbeat_enabled(study._storage):
-        return any(_process(trial) is not None for trial in states(study)["running"])
+        here = process_identity()
+        workers = [str(trial.user_attrs.get("worker", "")).partition("#")[0] for trial in states(study)["running"]]
+        # Without the time of its start a process may be any other program by now
+        return any(_process(worker) is not None and worker != here and worker[-2:] != ":0" for worker in workers)
     optuna.storages.fail_stale_trials(study)
     return bool(states(study)["running"])
 
@@ -341,9 +384,9 @@ def fail_trial(study: Study, trial: FrozenTrial, reason: str, max_retries: int) 
     return 1
 
 
-def _process(trial: FrozenTrial) -> int | None:
-    """Number of the process that runs a trial, if it is one of this machine."""
-    host, _, process = str(trial.user_attrs.get("worker", "")).rpartition(":")[0].rpartition(":")
+def _process(worker: str) -> int | None:
+    """Number of a worker's process, if it is one of this machine."""
+    host, _, process = worker.rpartition(":")[0].rpartition(":")
     return int(process) if host == socket.gethostname() and process.isdigit() else None
 
 

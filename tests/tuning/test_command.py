@@ -183,11 +183,12 @@ class TestSearch:
 
     def test_the_zoos_search_does_not_go_on_in_its_study(self, search: Path, error_line: ErrorLine) -> None:
         train = ("train", "--algo", "ddpg_ext", "--env", "Pendulum-v1", "--conf-file", "conf.yml", "--optimize")
-        study = ("--storage", "tune/ddpg_ext_Pendulum-v1.log", "--study-name", "ddpg_ext_Pendulum-v1")
+        storage = ("--storage", "tune/ddpg_ext_Pendulum-v1.log")
         before = len(study_in(search).trials)
         with contextlib.chdir(search):
-            line = error_line(*train, *study, "--n-trials", "1", code=2)
-            assert "is one of `sb3-ext tune`: give another --study-name" in line
+            for name in ("ddpg_ext_Pendulum-v1", "ddpg_ext_Pendulum-v1-fresh-seeds"):
+                line = error_line(*train, *storage, "--study-name", name, "--n-trials", "1", code=2)
+                assert "is one of `sb3-ext tune`: give another --study-name" in line
             assert not Path("logs").exists()
         assert len(study_in(search).trials) == before
 

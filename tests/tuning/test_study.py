@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 from sb3_ext.errors import UserError
 from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
 from sb3_ext.tuning.objective import Objective, score
+from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.report import markdown
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
@@ -245,12 +247,22 @@ class TestDeadWorkers:
         assert names == ["RUNNING", "FAIL", "RUNNING", "WAITING"]
 
     def test_those_of_another_command_are_waited_for(self, make_spec: MakeSpec) -> None:
-        _, study = began(make_spec())
-        assert not others_running(study)
+        spec, study = began(make_spec(n_trials=1))
         study.ask().set_user_attr("worker", "another-host:1:1")
-        assert not others_running(study)  # a journal file has no heartbeats, it may be gone for years
         study.ask().set_user_attr("worker", process_identity())
-        assert others_running(study)
+        assert not others_running(spec, study)  # a journal has no heartbeats, the other machine may be gone for years
+        study.ask().set_user_attr("worker", process_identity(os.getppid()))
+        assert others_running(spec, study)
+        assert not others_running(dataclasses.replace(spec, deadline=0.0), study)
+        study.tell(study.ask(), 1.0)
+        assert not others_running(spec, study)  # it has what it wanted
+
+    def test_a_command_ends_when_it_has_what_it_wanted(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec(n_trials=1))
+        run_worker(spec, 0)
+        study.ask().set_user_attr("worker", process_identity(os.getppid()))
+        run_processes(spec, study, 1, lambda _: None)
+        assert len(study.trials) == 2
 
 
 class TestShortfall:
@@ -265,7 +277,7 @@ class TestShortfall:
         spec, study = began(make_spec(deadline=0.0))
         run_worker(spec, 0)
         missing = shortfall(spec, study)
-        assert missing is not None and "4 of 4 trials are missing, as the time of --timeout is over" in missing
+        assert missing is not None and "lacks 4 of 4 trials: the time of --timeout is over" in missing
 
     def test_every_parameter_was_tried(self, make_spec: MakeSpec) -> None:
         spec, study = began(make_spec())
@@ -277,7 +289,13 @@ class TestShortfall:
         spec, study = began(make_spec(n_trials=20, block={"n_timesteps": 200, "policy": "NoPolicy"}))
         run_worker(spec, 0)
         missing = shortfall(spec, study)
-        assert missing is not None and "20 of 20 trials are missing, as too many fail" in missing
+        assert missing is not None and "lacks 20 of 20 trials: too many failed" in missing
+
+    def test_others_still_run(self, make_spec: MakeSpec) -> None:
+        spec, study = began(make_spec())
+        study.ask().set_user_attr("worker", "another-host:1:1")
+        missing = shortfall(spec, study)
+        assert missing == "The search lacks 4 of 4 trials: 1 are still marked as running, on another-host."
 
 
 class TestComparison:
@@ -297,15 +315,16 @@ class TestComparison:
         assert len(states(comparison)["complete"]) == 6
         assert all(np.isfinite(candidate.scores).all() for candidate in candidates(spec, study, comparison, 2))
 
-    def test_drops_from_the_queue_what_nobody_asks_for(
+    def test_trains_once_what_two_commands_have_queued(
         self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]
     ) -> None:
         spec, study, comparison = searched
-        queue_comparison(spec, study, comparison, 3)
         queue_comparison(spec, study, comparison, 1)
+        for trial in states(comparison)["waiting"]:
+            comparison.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=trial.user_attrs)
         run_worker(comparison_of(spec), 0)
         assert len(states(comparison)["complete"]) == 4
-        assert not failures(comparison)
+        assert not failures(comparison) and not states(comparison)["waiting"]
 
     def test_the_report_tells_why_some_failed(
         self, searched: tuple[TuningSpec, optuna.Study, optuna.Study], monkeypatch: pytest.MonkeyPatch
@@ -324,6 +343,12 @@ class TestComparison:
         report = markdown(spec, study, comparison, found, "sb3-ext tune", {})
         assert "| current block, fresh seed 1001 | RuntimeError: diverged |" in report
         assert "(1 of 2 failed)" in report and "fresh seed 1000" not in report
+
+        monkeypatch.setattr("sb3_ext.tuning.objective.train", train)
+        queue_comparison(spec, study, comparison, 1)
+        run_worker(comparison_of(spec), 0)
+        found = candidates(spec, study, comparison, 1)
+        assert "What failed" not in markdown(spec, study, comparison, found, "sb3-ext tune", {})
 
     def test_does_not_take_those_of_a_deleted_search(
         self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]
