@@ -132,7 +132,8 @@ class Objective:
         seed = trial.suggest_int("seed", 0, 2**32 - 1)
         by_state = states(trial.study)
         for other in (*by_state["complete"], *by_state["running"], *by_state["waiting"]):
-            same_search = other.user_attrs.get(SEARCH_ID) == trial.user_attrs.get(SEARCH_ID)
+            attrs = other.user_attrs
+            same_search = "settings" in attrs and attrs.get(SEARCH_ID) == trial.user_attrs.get(SEARCH_ID)
             # Commands that came to their comparison at the same time have queued it twice
             if other.number < trial.number and same_search and pair_of(other) == (candidate, seed):
                 raise Skipped(f"the same training as trial {other.number}")

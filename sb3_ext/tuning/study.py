@@ -271,7 +271,8 @@ def is_of(trial: FrozenTrial, study: Study) -> bool:
     :param study: The search.
     :return: Whether it does.
     """
-    return bool(trial.user_attrs.get(SEARCH_ID) == study.user_attrs.get(SEARCH_ID))
+    # A trial that a worker began with an empty queue trains nothing
+    return "settings" in trial.user_attrs and trial.user_attrs.get(SEARCH_ID) == study.user_attrs.get(SEARCH_ID)
 
 
 def pair_of(trial: FrozenTrial) -> tuple[int, int]:
