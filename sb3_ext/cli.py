@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 
-from sb3_ext import __version__, cli_checks
-from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext import __version__
+from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.zoo import ALGORITHMS, register
+from sb3_ext.zoo import checks as cli_checks
 
 DEBUG_VARIABLE = "SB3_EXT_DEBUG"
 
@@ -103,12 +104,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark speed": Command(
         "measure speed and memory beside SB3, sbx and others",
-        "sb3_ext.evaluation.benchmarks.command:main",
+        "benchmarks.command:main",
         ("--sections updates training --output speed.csv",),
     ),
     "plan": Command(
         "plan when to spend how much on which channel, from a media-mix model: a table, a CSV and a page",
-        "sb3_ext.planner.command:main",
+        "sb3_ext.spend_plan.command:main",
         (
             "--market robyn.json --budget 2000000 --periods 26 --start 2027-01-04",
             "--market curves.csv --budget 500000 --periods 13 --carry-over tv=0.4",
@@ -180,7 +181,7 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         stack.enter_context(_replaced(subprocess, "call", functools.partial(_call_ours, subprocess.call)))
         register()
         if name == "train":
-            from sb3_ext.experiment import CheckedExperimentManager
+            from sb3_ext.zoo.experiment import CheckedExperimentManager
 
             train_module = importlib.import_module("rl_zoo3.train")
             stack.enter_context(_replaced(train_module, "ExperimentManager", CheckedExperimentManager))

@@ -1,6 +1,6 @@
 """Measure speed and memory beside what others offer: see `python scripts/benchmark.py --help`."""
 
-from sb3_ext.evaluation.benchmarks.__main__ import run
+from benchmarks.__main__ import run
 
 if __name__ == "__main__":
     raise SystemExit(run())

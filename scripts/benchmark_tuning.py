@@ -23,7 +23,7 @@ from typing import Any
 
 import optuna
 
-from sb3_ext.tuning.storage import open_storage
+from sb3_ext.zoo.storage import open_storage
 
 CONF = """\
 Pendulum-v1:

@@ -10,8 +10,8 @@ import functools
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from docs.coverage import SEEDS, Coverage, measure_coverage
 from sb3_ext.common.files import atomic_path
-from sb3_ext.evaluation.coverage import SEEDS, Coverage, measure_coverage
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 Write every page of results from the raw CSV files beside it.
 
 docs/results/*/results.md, the filled templates in docs/*.md and README.md (`<!-- results NAME=FOLDER ...`, see
-sb3_ext/evaluation/pages.py) and docs/tutorial_systems.md. Nothing is trained or measured.
+scripts/docs/pages.py) and docs/tutorial_systems.md. Nothing is trained or measured.
 
 --check changes nothing and fails if a page is not what it should be.
 """
@@ -14,11 +14,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.pages import fill, folder_page
+from docs.tutorials.page import COMMAND, render_page
+from docs.tutorials.systems import read_systems, read_trainings
+from sb3_ext.app.errors import UserError
 from sb3_ext.common.files import atomic_path
-from sb3_ext.errors import UserError
-from sb3_ext.evaluation.pages import fill, folder_page
-from sb3_ext.evaluation.tutorials.page import COMMAND, render_page
-from sb3_ext.evaluation.tutorials.systems import read_systems, read_trainings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sb3_ext.errors import UserError
-from sb3_ext.evaluation.benchmarks.page import write_page
+from benchmarks.page import write_page
+from sb3_ext.app.errors import UserError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

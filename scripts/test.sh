@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint, types and tests in .venv, made if absent. Arguments go to pytest: `bash scripts/test.sh -m slow`, `... tests/test_zoo.py -x`.
+# Lint, types and tests in .venv, made if absent. Arguments go to pytest: `bash scripts/test.sh -m slow`, `... tests/zoo/test_registry.py -x`.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 SECONDS=0

@@ -28,12 +28,9 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 from rich.progress import Progress
 
-from sb3_ext.common.files import atomic_path
-from sb3_ext.errors import UserError
-from sb3_ext.evaluation.runs import find_runs
-from sb3_ext.evaluation.tutorials import baselines, mountain_car, pictures, three_states
-from sb3_ext.evaluation.tutorials.page import COMMAND, IMAGES, render_page
-from sb3_ext.evaluation.tutorials.systems import (
+from docs.tutorials import baselines, mountain_car, pictures, three_states
+from docs.tutorials.page import COMMAND, IMAGES, render_page
+from docs.tutorials.systems import (
     Chapter,
     Score,
     System,
@@ -42,6 +39,9 @@ from sb3_ext.evaluation.tutorials.systems import (
     read_systems,
     read_trainings,
 )
+from sb3_ext.app.errors import UserError
+from sb3_ext.common.files import atomic_path
+from sb3_ext.evaluation.runs import find_runs
 from sb3_ext.q_learning.plots import q_values_over_training
 from sb3_ext.zoo import register
 

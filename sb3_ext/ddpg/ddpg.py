@@ -22,8 +22,6 @@ from stable_baselines3.common.type_aliases import (
 from stable_baselines3.common.utils import FloatSchedule, get_parameters_by_name, update_learning_rate
 from torch.nn import functional as F
 
-from sb3_ext.common.acting import make_acting
-from sb3_ext.common.compiled import COMPILE_MODES, make_update
 from sb3_ext.common.hyperparameters import (
     check_hyperparameters,
     is_float_box,
@@ -32,9 +30,11 @@ from sb3_ext.common.hyperparameters import (
     is_real,
     make_schedule,
 )
-from sb3_ext.common.replay import FollowingReplay
-from sb3_ext.common.updates import make_gradient_step, soft_update
 from sb3_ext.ddpg.policies import Actor, CnnPolicy, Critic, DDPGPolicy, MlpPolicy, MultiInputPolicy
+from sb3_ext.fast.acting import make_acting
+from sb3_ext.fast.compiled import COMPILE_MODES, make_update
+from sb3_ext.fast.gradient_step import make_gradient_step, soft_update
+from sb3_ext.replay.following import FollowingReplay
 
 SelfDDPG = TypeVar("SelfDDPG", bound="DDPG")
 
@@ -89,7 +89,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
     :param critic_weight_decay: ``weight_decay`` of the critic's optimizer, at least 0 (with Adam the paper's L2 term in
         the gradient); 0 leaves what ``policy_kwargs["optimizer_kwargs"]`` says. The actor is never affected
     :param max_grad_norm: largest gradient norm of each network, above 0; ``None`` for no clipping
-    :param compile: whether to compile the whole update, see :class:`sb3_ext.common.compiled.CompiledUpdate`
+    :param compile: whether to compile the whole update, see :class:`sb3_ext.fast.compiled.CompiledUpdate`
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not a ``Box`` with finite bounds
     """

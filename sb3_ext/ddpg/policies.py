@@ -19,10 +19,10 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
-from sb3_ext.common.acting import FloatArray, NumpyModule
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
-from sb3_ext.common.modes import TrainingSwitch
-from sb3_ext.common.updates import lean_optimizer_kwargs
+from sb3_ext.fast.acting import FloatArray, NumpyModule
+from sb3_ext.fast.gradient_step import lean_optimizer_kwargs
+from sb3_ext.fast.training_flag import TrainingSwitch
 
 
 class CenteredSigmoid(NumpyModule):

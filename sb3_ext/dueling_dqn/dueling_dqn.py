@@ -21,16 +21,16 @@ from stable_baselines3.dqn.dqn import DQN
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch.nn import functional as F
 
-from sb3_ext.common.acting import make_acting
-from sb3_ext.common.compiled import COMPILE_MODES, make_update
-from sb3_ext.common.frame_replay import FrameReplayBuffer
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
-from sb3_ext.common.prioritized_replay import PrioritizedReplayBufferSamples, PrioritizedSampling, prioritize
-from sb3_ext.common.replay import FollowingReplay
-from sb3_ext.common.transition_replay import TransitionReplayBuffer
-from sb3_ext.common.updates import make_gradient_step, soft_update
 from sb3_ext.dueling_dqn.exploration import EXPLORATION_DECAYS, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import CnnPolicy, DuelingPolicy, MlpPolicy, MultiInputPolicy
+from sb3_ext.fast.acting import make_acting
+from sb3_ext.fast.compiled import COMPILE_MODES, make_update
+from sb3_ext.fast.gradient_step import make_gradient_step, soft_update
+from sb3_ext.replay.following import FollowingReplay
+from sb3_ext.replay.frames import FrameReplayBuffer
+from sb3_ext.replay.prioritized import PrioritizedReplayBufferSamples, PrioritizedSampling, prioritize
+from sb3_ext.replay.transitions import TransitionReplayBuffer
 
 Samples = ReplayBufferSamples | DictReplayBufferSamples | PrioritizedReplayBufferSamples
 SelfDuelingDQN = TypeVar("SelfDuelingDQN", bound="DuelingDQN")
@@ -75,10 +75,10 @@ class DuelingDQN(FollowingReplay, DQN):
     :param train_freq: steps between updates, or ``(frequency, "step" | "episode")``; episodes need a single environment
     :param gradient_steps: updates after each collection; -1 for as many as the environment steps collected
     :param replay_buffer_class: replay buffer; ``None`` for one that serves any observation space and ``n_steps``.
-        :class:`~sb3_ext.common.frame_replay.FrameReplayBuffer` stores each frame of stacked images once. A buffer that
+        :class:`~sb3_ext.replay.frames.FrameReplayBuffer` stores each frame of stacked images once. A buffer that
         takes ``n_steps`` and ``gamma`` always receives those of the algorithm
     :param replay_buffer_kwargs: keyword arguments of the replay buffer, e.g. ``alpha``, ``beta`` and ``epsilon`` of
-        :class:`~sb3_ext.common.prioritized_replay.PrioritizedReplayBuffer`, which our other buffers leave aside
+        :class:`~sb3_ext.replay.prioritized.PrioritizedReplayBuffer`, which our other buffers leave aside
     :param optimize_memory_usage: store each observation once, see SB3's ``ReplayBuffer``; neither with
         ``n_steps > 1`` nor with prioritized replay
     :param n_steps: rewards summed before bootstrapping, at least 1
@@ -100,7 +100,7 @@ class DuelingDQN(FollowingReplay, DQN):
     :param loss: ``"huber"`` (threshold 1) or ``"mse"``
     :param exploration_decay: ``"linear"``, ``"exponential"``, or a function from the remaining progress (1 to 0) to the
         probability of a random action, which takes the place of the three numbers above
-    :param compile: whether to compile the whole update, see :class:`sb3_ext.common.compiled.CompiledUpdate`
+    :param compile: whether to compile the whole update, see :class:`sb3_ext.fast.compiled.CompiledUpdate`
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not ``Discrete``
     """

@@ -13,10 +13,10 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
-from sb3_ext.common.acting import FloatArray, NumpyModule, forward_numpy
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
-from sb3_ext.common.modes import TrainingSwitch
-from sb3_ext.common.updates import lean_optimizer_kwargs
+from sb3_ext.fast.acting import FloatArray, NumpyModule, forward_numpy
+from sb3_ext.fast.gradient_step import lean_optimizer_kwargs
+from sb3_ext.fast.training_flag import TrainingSwitch
 
 NATURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 

@@ -38,7 +38,7 @@ class ThreeStateMDP(gym.Env[np.int64, np.int64]):
     learning. Staying in state 0 earns a steady 10; leaving it costs 50 on the way through states 1 and 2, which then
     return 40. Which is better depends on the discount factor: at 0.9 it pays to stay in state 1, at 0.95 to cross it.
 
-    :data:`TRANSITIONS`, :data:`REWARDS` and :data:`AVAILABLE` are the whole model, for :mod:`sb3_ext.planning`.
+    :data:`TRANSITIONS`, :data:`REWARDS` and :data:`AVAILABLE` are the whole model, for :mod:`sb3_ext.mdp`.
 
     ## Action Space
 

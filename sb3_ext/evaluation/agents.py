@@ -15,8 +15,8 @@ import gymnasium as gym
 from stable_baselines3.common.atari_wrappers import MaxAndSkipEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_ext.common.ray_tasks import RayOptions, ray_connection, ray_map
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
+from sb3_ext.app.ray import RayOptions, ray_connection, ray_map
 from sb3_ext.evaluation.measure import Measurement, measure
 from sb3_ext.evaluation.rules import random_actions
 from sb3_ext.evaluation.runs import Run

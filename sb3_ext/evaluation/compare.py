@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import gymnasium as gym
 
-from sb3_ext.common.ray_tasks import ray_options
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.ray import ray_options
 from sb3_ext.envs.ad_spend import AdSpendEnv
-from sb3_ext.errors import UserError, mistakes_explained
 from sb3_ext.evaluation.agents import Agent, evaluate_runs, play_at_random
 from sb3_ext.evaluation.ceilings import CEILINGS
 from sb3_ext.evaluation.measure import ad_spend_env, references

@@ -12,9 +12,9 @@ from typing import Any, NoReturn, cast
 
 import gymnasium as gym
 
-from sb3_ext.common.ray_tasks import add_ray_arguments, ray_options
+from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.envs.ad_spend import AdSpendEnv
-from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.evaluation.agents import PARALLEL_EPISODES, evaluate_runs
 from sb3_ext.evaluation.compare import Planned, compare
 from sb3_ext.evaluation.comparison_report import terminal_tables, write_comparison
@@ -116,8 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     from rl_zoo3.utils import ALGOS, StoreDict
 
-    from sb3_ext.cli_checks import check_environment, check_writable
     from sb3_ext.zoo import register
+    from sb3_ext.zoo.checks import check_environment, check_writable
 
     register()
     parser = _Parser(

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
-from sb3_ext.envs.ad_spend.optimum import campaign_references, reference_plans
+from sb3_ext.envs.ad_spend.optimum.plan import campaign_references, reference_plans
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.measure import References
 from sb3_ext.evaluation.statistics import paired_difference
 

@@ -18,7 +18,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecTransposeImage
 
-from sb3_ext.errors import UserError, mistakes_explained
+from sb3_ext.app.errors import UserError, mistakes_explained
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from sb3_ext.app.errors import UserError
 from sb3_ext.common.files import atomic_path
-from sb3_ext.errors import UserError
 from sb3_ext.evaluation.agents import Agent
 from sb3_ext.evaluation.curves import read_clock, read_evaluations
 from sb3_ext.evaluation.results import VERSION

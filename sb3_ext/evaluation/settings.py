@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.runs import Run, find_runs, has_runs, read_run
 
 

@@ -16,8 +16,8 @@ from stable_baselines3.common.policies import ActorCriticCnnPolicy, BasePolicy, 
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import FloatSchedule, safe_mean
 
-from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real, make_schedule
+from sb3_ext.fast.compiled import warn_of_no_gain
 from sb3_ext.genetic.evaluation import PolicyBatch, Tournament
 from sb3_ext.genetic.population import Population
 

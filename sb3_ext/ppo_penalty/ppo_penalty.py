@@ -14,9 +14,9 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.ppo import PPO
 from torch.nn import functional as F
 
-from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive
-from sb3_ext.common.updates import make_gradient_step
+from sb3_ext.fast.compiled import warn_of_no_gain
+from sb3_ext.fast.gradient_step import make_gradient_step
 
 SelfPPOPenalty = TypeVar("SelfPPOPenalty", bound="PPOPenalty")
 

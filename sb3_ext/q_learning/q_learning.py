@@ -13,8 +13,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import LinearSchedule, safe_mean
 
-from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive, is_real, make_schedule
+from sb3_ext.fast.compiled import warn_of_no_gain
 from sb3_ext.q_learning.policies import MlpPolicy, QTablePolicy, TablePolicy
 
 SelfQLearning = TypeVar("SelfQLearning", bound="QLearning")

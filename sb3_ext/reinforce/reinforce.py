@@ -20,10 +20,10 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional as F
 
-from sb3_ext.common.compiled import warn_of_no_gain
 from sb3_ext.common.episodes import EpisodeBatch, FloatArray, normalize
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
-from sb3_ext.common.updates import make_gradient_step
+from sb3_ext.fast.compiled import warn_of_no_gain
+from sb3_ext.fast.gradient_step import make_gradient_step
 
 SelfREINFORCE = TypeVar("SelfREINFORCE", bound="REINFORCE")
 

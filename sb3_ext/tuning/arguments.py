@@ -13,11 +13,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sb3_ext.cli_checks import check_train, check_writable
-from sb3_ext.common.ray_tasks import add_ray_arguments, ray_options
-from sb3_ext.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.tuning.blocks import block_text, put_block
 from sb3_ext.tuning.spec import COMPARISON_SEED_OFFSET, EVALUATION_SEED_OFFSET, FRESH_SEED_OFFSET, TuningSpec
+from sb3_ext.zoo.checks import check_train, check_writable
 
 _DESCRIPTION = f"""\
 Search hyperparameters with Optuna, in worker processes, and write the best ones as a YAML block.
@@ -180,9 +180,9 @@ def make_spec(args: argparse.Namespace) -> TuningSpec:
     :return: The search.
     :raises UserError: If something cannot.
     """
-    from sb3_ext.experiment import CheckedExperimentManager
     from sb3_ext.tuning.search_space import check_search_space
     from sb3_ext.tuning.settings import as_settings
+    from sb3_ext.zoo.experiment import CheckedExperimentManager
 
     manager = CheckedExperimentManager(
         args, args.algo, args.env, "", hyperparams=deepcopy(args.hyperparams), config=args.conf_file, verbose=0

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 
 PROVENANCE = "Found by `sb3-ext tune` on"
 """How the comment in front of a written block begins."""

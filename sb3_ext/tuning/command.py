@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sb3_ext.common.ray_tasks import ray_connection, ray_options, room
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
+from sb3_ext.app.ray import ray_connection, ray_options, room
 from sb3_ext.tuning.arguments import make_spec, parse
 from sb3_ext.tuning.spec import TuningSpec
 
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
     from sb3_ext.tuning.progress import Progress
     from sb3_ext.tuning.report import write_results
-    from sb3_ext.tuning.storage import loss_explained, shown
     from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, shortfall, states
+    from sb3_ext.zoo.storage import loss_explained, shown
 
     command = shown(f"sb3-ext tune {shlex.join(arguments)}")
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -101,8 +101,8 @@ def _workers(args: argparse.Namespace) -> Iterator[tuple[Callable[[TuningSpec, S
 
 
 def _say_start(console: Console, spec: TuningSpec, study: Study, workers: str, changed: bool) -> None:
-    from sb3_ext.tuning.storage import shown
     from sb3_ext.tuning.study import states
+    from sb3_ext.zoo.storage import shown
 
     by_state = states(study)
     done = len(by_state["complete"]) + len(by_state["pruned"])

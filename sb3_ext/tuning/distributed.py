@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sb3_ext.common.ray_tasks import RayOptions, ray_map, spans_machines
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
+from sb3_ext.app.ray import RayOptions, ray_map, spans_machines
 from sb3_ext.tuning.processes import fail_nameless
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.storage import loss_explained
 from sb3_ext.tuning.study import (
     fail_dead_workers_trials,
     fail_trials_of,
@@ -21,6 +20,7 @@ from sb3_ext.tuning.study import (
     others_running,
     process_identity,
 )
+from sb3_ext.zoo.storage import loss_explained
 
 if TYPE_CHECKING:
     from optuna import Study

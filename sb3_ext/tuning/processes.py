@@ -14,7 +14,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import (
     fail_dead_workers_trials,

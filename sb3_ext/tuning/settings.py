@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 
 _EVALUATED_BY_THE_ZOO = ("policy_kwargs", "replay_buffer_kwargs")
 

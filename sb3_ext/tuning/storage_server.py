@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from sb3_ext.errors import UserError, mistakes_explained
+from sb3_ext.app.errors import UserError, mistakes_explained
 
 _DESCRIPTION = """\
 Let the workers of `sb3-ext tune --storage grpc://HOST:PORT` share one connection to a database.
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from optuna.storages import get_storage, run_grpc_proxy_server
 
-    from sb3_ext.tuning.storage import open_storage, shown
+    from sb3_ext.zoo.storage import open_storage, shown
 
     storage = get_storage(open_storage(args.storage))
     print(f"serving {shown(args.storage)} at grpc://{args.host}:{args.port}; Ctrl-C ends it", flush=True)

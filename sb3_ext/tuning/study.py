@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.storage import open_storage, retry_trial, shown
+from sb3_ext.zoo.storage import open_storage, retry_trial, shown
 
 if TYPE_CHECKING:
     from optuna import Study

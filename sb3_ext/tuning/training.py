@@ -22,8 +22,8 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_normalization
 
 from sb3_ext.evaluation.measure import measure
-from sb3_ext.experiment import CheckedExperimentManager
 from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.zoo.experiment import CheckedExperimentManager
 
 _PARALLEL_EPISODES = 16
 

@@ -16,7 +16,7 @@ from sb3_ext.tuning.blocks import PROVENANCE, block_text
 from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import COMPARISON_EPISODES, TuningSpec
-from sb3_ext.tuning.storage import shown
+from sb3_ext.zoo.storage import shown
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -27,8 +27,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
-from sb3_ext.common.transition_replay import TransitionReplayBuffer
 from sb3_ext.ddpg import DDPG, DDPGPolicy
+from sb3_ext.replay.transitions import TransitionReplayBuffer
 
 ZERO, SIGMA = np.zeros(1), np.full(1, 0.3)
 NORMAL = NormalActionNoise(ZERO, SIGMA)

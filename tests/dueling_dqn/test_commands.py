@@ -7,12 +7,12 @@ import pytest
 
 from sb3_ext import DuelingDQN
 from sb3_ext.cli import main
-from sb3_ext.common.prioritized_replay import PrioritizedFrameReplayBuffer
+from sb3_ext.replay.prioritized import PrioritizedFrameReplayBuffer
 
 CONF = """
 %s: {n_timesteps: 48, policy: CnnPolicy, frame_stack: 4, buffer_size: 500, learning_starts: 24, batch_size: 4,
   n_envs: %d, n_steps: 3, prioritized_replay: true, %s
-  replay_buffer_class: "get_class_by_name('sb3_ext.common.frame_replay.FrameReplayBuffer')",
+  replay_buffer_class: "get_class_by_name('sb3_ext.replay.frames.FrameReplayBuffer')",
   policy_kwargs: "dict(features_extractor_kwargs=dict(layers=[[8, 8, 8]]), net_arch=[16])"}
 """
 WRAPPER = "env_wrapper: sb3_ext.wrappers.MsPacmanAtariWrapper,"

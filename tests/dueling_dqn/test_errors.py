@@ -15,8 +15,8 @@ from stable_baselines3.dqn import MlpPolicy as PlainPolicy
 from stable_baselines3.her import HerReplayBuffer
 
 from sb3_ext import DuelingDQN
-from sb3_ext.common.frame_replay import FrameReplayBuffer
 from sb3_ext.dueling_dqn import Convolutions
+from sb3_ext.replay.frames import FrameReplayBuffer
 
 
 def make(env: Any = None, policy: Any = "MlpPolicy", **kwargs: Any) -> DuelingDQN:

@@ -26,9 +26,9 @@ from stable_baselines3.dqn import MlpPolicy as PlainPolicy
 from stable_baselines3.her import HerReplayBuffer
 
 from sb3_ext import DuelingDQN
-from sb3_ext.common.frame_replay import FrameReplayBuffer
-from sb3_ext.common.prioritized_replay import PrioritizedFrameReplayBuffer, PrioritizedReplayBuffer
 from sb3_ext.dueling_dqn import Convolutions, DuelingPolicy
+from sb3_ext.replay.frames import FrameReplayBuffer
+from sb3_ext.replay.prioritized import PrioritizedFrameReplayBuffer, PrioritizedReplayBuffer
 
 
 def identity_vec_env(n_envs: int = 1) -> VecEnv:

@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from sb3_ext import DuelingDQN
-from sb3_ext.common.prioritized_replay import PrioritizedReplayBufferSamples
-from sb3_ext.common.updates import GradientStep
 from sb3_ext.dueling_dqn.exploration import ExponentialSchedule, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import Convolutions, DuelingHead
+from sb3_ext.fast.gradient_step import GradientStep
+from sb3_ext.replay.prioritized import PrioritizedReplayBufferSamples
 
 
 class Table(nn.Module):

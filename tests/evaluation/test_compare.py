@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from docs.pages import fill, folder_page
+from sb3_ext.app.errors import UserError
 from sb3_ext.cli import main
-from sb3_ext.errors import UserError
 from sb3_ext.evaluation import improvement_interval, iqm, probability_of_improvement
 from sb3_ext.evaluation.comparison_report import number_format
-from sb3_ext.evaluation.pages import fill, folder_page
 
 HYPERPARAMS = """
 CartPole-v1: &tiny

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from sb3_ext import DDPG
 from sb3_ext.cli import main
 from sb3_ext.envs.ad_spend import AdSpendEnv, plan_optimal
-from sb3_ext.envs.ad_spend.market import CampaignSimulator
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.evaluation import iqm
 
 FIGURES = {"spend_plan.png", "learning_curve.png"}

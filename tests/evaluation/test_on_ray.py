@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from services import TwoNodeRay
 
+from sb3_ext.app.errors import UserError
 from sb3_ext.cli import main
-from sb3_ext.errors import UserError
 from sb3_ext.evaluation import agents
 from sb3_ext.evaluation.runs import find_runs
 

@@ -8,7 +8,7 @@ from stable_baselines3.common.envs import IdentityEnv
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_ext.envs.toy_mdp import AVAILABLE, REWARDS, TRANSITIONS
-from sb3_ext.planning import q_value_iteration, toy_text_model, value_iteration
+from sb3_ext.mdp.value_iteration import q_value_iteration, toy_text_model, value_iteration
 from sb3_ext.q_learning import QLearning
 from sb3_ext.wrappers import DiscretizeObservation
 

@@ -20,8 +20,8 @@ import yaml
 
 from sb3_ext import DDPG
 from sb3_ext.cli import main
-from sb3_ext.tuning.storage import open_storage
 from sb3_ext.tuning.training import fingerprint
+from sb3_ext.zoo.storage import open_storage
 
 ErrorLine = Callable[..., str]
 

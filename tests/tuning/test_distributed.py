@@ -11,14 +11,14 @@ import optuna
 import pytest
 from services import TwoNodeRay, free_port, postgres_server
 
+from sb3_ext.app.errors import UserError
+from sb3_ext.app.ray import RayOptions, ray_connection, room
 from sb3_ext.cli import main
-from sb3_ext.common.ray_tasks import RayOptions, ray_connection, room
-from sb3_ext.errors import UserError
 from sb3_ext.tuning import distributed
 from sb3_ext.tuning.distributed import run_tasks
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.storage import loss_explained, open_storage
 from sb3_ext.tuning.study import claim_study, open_study, states
+from sb3_ext.zoo.storage import loss_explained, open_storage
 
 pytestmark = pytest.mark.xdist_group("servers")
 
@@ -134,7 +134,7 @@ def test_cluster_shares_a_database_through_the_proxy(
 @pytest.mark.usefixtures("workdir")
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg://sb3:a-secret@127.0.0.1:{}/sb3", "grpc://127.0.0.1:{}"])
 def test_unreachable_storage(scheme: str, error_line: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sb3_ext.tuning.storage._CONNECT_SECONDS", 2)
+    monkeypatch.setattr("sb3_ext.zoo.storage._CONNECT_SECONDS", 2)
     storage = scheme.format(free_port())
     commands = ["tune"] if storage.startswith("grpc") else ["tune", "storage-server"]
     for command in commands:

@@ -11,8 +11,8 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from torch import nn
 
+from sb3_ext.app.errors import UserError
 from sb3_ext.dueling_dqn import DuelingPolicy
-from sb3_ext.errors import UserError
 from sb3_ext.tuning.blocks import PROVENANCE, block_text, put_block
 from sb3_ext.tuning.settings import as_settings
 

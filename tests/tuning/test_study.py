@@ -14,7 +14,7 @@ import optuna
 import pytest
 from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 
-from sb3_ext.errors import UserError
+from sb3_ext.app.errors import UserError
 from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
 from sb3_ext.tuning.objective import Objective, score
 from sb3_ext.tuning.processes import run_processes
@@ -41,7 +41,7 @@ from sb3_ext.tuning.study import (
 from sb3_ext.tuning.training import train
 from sb3_ext.tuning.wording import train_command
 from sb3_ext.tuning.worker import run_worker
-from sb3_ext.zoo import ALGORITHMS, UPSTREAM_SEARCH_SPACES, register
+from sb3_ext.zoo.registry import ALGORITHMS, UPSTREAM_SEARCH_SPACES, register
 
 MakeSpec = Callable[..., TuningSpec]
 

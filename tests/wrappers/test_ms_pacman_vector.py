@@ -13,8 +13,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecFrameStack, VecTransposeImage
 
-from sb3_ext.common.vec_env import GymnasiumVecEnv
 from sb3_ext.envs.ms_pacman import MsPacmanVectorEnv
+from sb3_ext.vec_env.adapter import GymnasiumVecEnv
 
 ID = "MsPacmanPreprocessed-v0"
 WHOLE_GAMES: dict[str, Any] = {"terminal_on_life_loss": False, "clip_reward": False}

@@ -2,9 +2,9 @@
 
 from sb3_ext.envs.ad_spend import baselines
 from sb3_ext.envs.ad_spend.env import AdSpendEnv
-from sb3_ext.envs.ad_spend.optimum import Plan, plan_clairvoyant, plan_optimal
-from sb3_ext.envs.ad_spend.params import Channel, Market
-from sb3_ext.envs.ad_spend.randomness import Randomness
+from sb3_ext.envs.ad_spend.market.market import Channel, Market
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.envs.ad_spend.optimum.plan import Plan, plan_clairvoyant, plan_optimal
 from sb3_ext.envs.ad_spend.vector_env import AdSpendVectorEnv
 
 __all__ = [

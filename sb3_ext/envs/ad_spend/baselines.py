@@ -8,13 +8,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_ext.envs.ad_spend.curves import FloatArray
-from sb3_ext.envs.ad_spend.optimum import plan_optimal
-from sb3_ext.envs.ad_spend.params import Market
-from sb3_ext.envs.ad_spend.planners import certainty_equivalent_mpc, posterior_mean_mpc, thompson_sampling
-from sb3_ext.envs.ad_spend.policy import Baseline, Observations, Periods, known_market, unwrap
-from sb3_ext.envs.ad_spend.randomness import Randomness
-from sb3_ext.envs.ad_spend.rules import greedy_marginal_roas, pid_pacing, roas_chasing
+from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.envs.ad_spend.optimum.plan import plan_optimal
+from sb3_ext.envs.ad_spend.policies.base import Baseline, Observations, Periods, known_market, unwrap
+from sb3_ext.envs.ad_spend.policies.mpc import certainty_equivalent_mpc, posterior_mean_mpc, thompson_sampling
+from sb3_ext.envs.ad_spend.policies.rules import greedy_marginal_roas, pid_pacing, roas_chasing
 
 __all__ = [
     "Baseline",

@@ -10,12 +10,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.envs.ad_spend.curves import FloatArray
-from sb3_ext.envs.ad_spend.interface import ActionMode, ObsMode
-from sb3_ext.envs.ad_spend.market import Period, SalesFunction
-from sb3_ext.envs.ad_spend.params import Market
-from sb3_ext.envs.ad_spend.presets import PERIODS
-from sb3_ext.envs.ad_spend.problem import CampaignProblem, CampaignProperties, Range
+from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.campaign.problem import CampaignProblem, CampaignProperties, Range
+from sb3_ext.envs.ad_spend.campaign.simulator import Period, SalesFunction
+from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.presets import PERIODS
 
 
 class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
@@ -94,8 +94,8 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
 
     ## Arguments
 
-    :param market: A :class:`Market`, the name of a preset (see :data:`sb3_ext.envs.ad_spend.presets.PRESETS`) or the
-        path of a market file (``adspend-params/1`` JSON or a Robyn export). Not used with ``sales_function``.
+    :param market: A :class:`Market`, the name of a preset (see :data:`sb3_ext.envs.ad_spend.market.presets.PRESETS`)
+        or the path of a market file (``adspend-params/1`` JSON or a Robyn export). Not used with ``sales_function``.
     :param budget: Budget of a campaign, money, > 0. Default: what the historical mean spends amount to; with
         ``sales_function`` and ``act_range``: what mid-range spends amount to.
     :param periods: Length of a campaign, >= 1.
@@ -251,7 +251,7 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         return ratios
 
     def _summary(self) -> dict[str, float]:
-        from sb3_ext.envs.ad_spend.optimum import campaign_references
+        from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
 
         summary = {
             "utilization": 1.0 - float(self._campaign.budget_left) / self.budget,

@@ -19,9 +19,9 @@ from sb3_ext.common.charts import (
     period_name,
     style_axes,
 )
-from sb3_ext.envs.ad_spend.curves import FloatArray
-from sb3_ext.envs.ad_spend.market import Period
-from sb3_ext.envs.ad_spend.params import Market
+from sb3_ext.envs.ad_spend.campaign.simulator import Period
+from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
 
 # Behind the import above, which says what to do if matplotlib is missing.
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # isort: skip

@@ -12,12 +12,12 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from sb3_ext.envs.ad_spend.curves import FloatArray
-from sb3_ext.envs.ad_spend.interface import ActionMode, ObsMode
-from sb3_ext.envs.ad_spend.market import Period, SalesFunction
-from sb3_ext.envs.ad_spend.params import Market
-from sb3_ext.envs.ad_spend.presets import PERIODS
-from sb3_ext.envs.ad_spend.problem import CampaignProblem, CampaignProperties, Range
+from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.campaign.problem import CampaignProblem, CampaignProperties, Range
+from sb3_ext.envs.ad_spend.campaign.simulator import Period, SalesFunction
+from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.presets import PERIODS
 
 FloatObservation = npt.NDArray[np.float32]
 

@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness
-from sb3_ext.envs.ad_spend.market import CampaignSimulator
-from sb3_ext.envs.ad_spend.presets import PRESETS
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
 IDS = [
     *("AdSpend-v0", "AdSpendTutorial-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0"),

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_clairvoyant, plan_optimal
-from sb3_ext.envs.ad_spend.curves import Curves
-from sb3_ext.envs.ad_spend.market import CampaignSimulator
-from sb3_ext.envs.ad_spend.optimum import campaign_references
-from sb3_ext.envs.ad_spend.outlook import Outlook
-from sb3_ext.envs.ad_spend.presets import PRESETS
-from sb3_ext.envs.ad_spend.scenario import Scenario, ScenarioSampler
+from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.market.curves import Curves
+from sb3_ext.envs.ad_spend.market.presets import PRESETS
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
 
 RANDOM = [name for name, preset in PRESETS.items() if preset().randomness.any]
 

@@ -1,0 +1,292 @@
+"""The batched campaign simulator: pure NumPy over (..., channels), for one campaign or thousands at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
+from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
+from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+
+SalesFunction = Callable[[FloatArray], float | FloatArray]
+
+
+class SalesFunctionMarket:
+    """
+    A market known only through the user's function from today's spend to today's sales, without carry-over.
+
+    :param sales_function: Maps the spend per channel, shape (N,), to the sales of the period: their sum (a number) or
+        one number per channel, shape (N,).
+    :param names: Names of the channels.
+    :raises ValueError: If the names are not unique, or the function returns something else, or values that are not
+        finite.
+    """
+
+    period_days = 1.0
+    margin = 1.0
+    spend_cost = 0.0
+    tail_periods = 0
+
+    def __init__(self, sales_function: SalesFunction, names: Sequence[str]) -> None:
+        valid = not isinstance(names, str) and all(isinstance(name, str) and name for name in names)
+        if not valid or not names or len(set(names)) != len(names):
+            raise ValueError(f"channel names must be unique, non-empty strings, at least one, got {names!r}")
+        self.sales_function = sales_function
+        self.names = tuple(names)
+        self.theta = np.zeros(len(names))
+        self.initial_adstock = np.zeros(len(names))
+        self.response(self.initial_adstock)
+
+    def season_factors(self, periods: int) -> FloatArray:
+        """
+        Constant demand.
+
+        :param periods: Length of the campaign.
+        :return: Ones, shape (periods,).
+        """
+        return np.ones(periods)
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        """
+        Sales of every row of spends.
+
+        :param adstock: The spends (there is no carry-over), shape (..., N).
+        :return: Sales, shape (..., N) or (..., 1), as the function gives them.
+        :raises ValueError: If the function returns another shape or values that are not finite.
+        """
+        rows = adstock.reshape(-1, len(self.names))
+        return np.array([self._sales(row) for row in rows]).reshape(*adstock.shape[:-1], -1)
+
+    def _sales(self, spend: FloatArray) -> FloatArray:
+        returned = self.sales_function(spend.copy())
+        try:
+            sold = np.atleast_1d(np.asarray(returned, dtype=np.float64))
+        except (TypeError, ValueError):
+            sold = np.array([np.nan])
+        if sold.shape not in ((1,), (len(self.names),)) or not np.all(np.isfinite(sold)):
+            raise ValueError(
+                f"sales_function must return one finite number, or one per channel ({len(self.names)}), "
+                f"got {' '.join(repr(returned).split())} for the spend {spend.tolist()}"
+            )
+        return sold
+
+
+class Period(NamedTuple):
+    """What happened in one period; numbers and shape (N,) for a single campaign, shapes (n,) and (n, N) for a batch."""
+
+    spend: FloatArray
+    """Money spent per channel: what was delivered, at most what was left of the budget."""
+    sales: FloatArray
+    """Sales per channel (or one column for a user's own function), carry-over included."""
+    total_sales: FloatArray | np.float64
+    """Sales of all channels together, with their noise."""
+    value: FloatArray | np.float64
+    """
+    Money earned: margin of the sales, less the costs of spending, less what a zero-spend campaign would have earned.
+    """
+    tail: FloatArray | np.float64
+    """Money the adstock left at the end of the campaign will earn; 0 before."""
+    overspent: npt.NDArray[np.bool_] | np.bool_
+    """Whether the spend was scaled down because the budget did not suffice."""
+    adstock: FloatArray
+    """Adstock that sold in this period."""
+
+
+class CampaignSimulator:
+    """
+    Steps campaigns of one market, all at once. Model and formulas: ``docs/adspend.md``.
+
+    :param market: The market.
+    :param budget: Budget of each campaign, money, from 1e-6 to 1e15.
+    :param periods: Length of the campaigns, >= 1.
+    :param num_envs: Number of campaigns; ``None``: a single one, whose arrays have no leading dimension.
+    :raises ValueError: If the budget or the number of periods is out of range.
+    """
+
+    def __init__(
+        self, market: Market | SalesFunctionMarket, budget: float, periods: int, num_envs: int | None = None
+    ) -> None:
+        self.market = market
+        self.budget = check_number(budget, "budget", 1e-6, 1e15)
+        self.periods = check_periods(periods)
+        self.batch_shape = () if num_envs is None else (num_envs,)
+        self.season = market.season_factors(self.periods)
+        self._no_tail = np.zeros(self.batch_shape)[()]
+        self._expected = _Conditions(self, Scenario())
+        self.reset()
+
+    def reset(self, scenario: Scenario | None = None) -> None:
+        """
+        Start all campaigns: full budget, adstock at the steady state of the historical mean spend.
+
+        :param scenario: What happens to them. ``None``: the expected, nothing random.
+        """
+        shape = (*self.batch_shape, len(self.market.names))
+        self.period = 0
+        self.budget_left = np.full(self.batch_shape, self.budget)[()]
+        self.adstock = np.broadcast_to(self.market.initial_adstock, shape).copy()
+        if scenario is None:
+            self._conditions = self._expected
+        elif scenario.curves is None and scenario.drift is None:
+            self._conditions = self._expected.under(scenario)
+        else:
+            self._conditions = _Conditions(self, scenario)
+
+    @property
+    def scenario(self) -> Scenario:
+        """What happens to the campaigns."""
+        return self._conditions.scenario
+
+    @property
+    def demand(self) -> FloatArray | np.float64:
+        """Demand factor of the last period, a number or shape (..., N)."""
+        return self._conditions.demand[self.period - 1]
+
+    @property
+    def done(self) -> bool:
+        """Whether the campaigns are over."""
+        return self.period >= self.periods
+
+    def step(self, spend: FloatArray) -> Period:
+        """
+        Advance all campaigns by one period.
+
+        :param spend: Requested spend, finite and >= 0, shape (..., N). If its sum exceeds what is left of the budget,
+            all channels are scaled down alike.
+        :return: What happened.
+        :raises RuntimeError: If the campaigns are over.
+        """
+        if self.done:
+            raise RuntimeError("the campaign is over: call reset() first")
+        market, left, period = self.market, self.budget_left, self.period
+        conditions = self._conditions
+        scenario = conditions.scenario
+        if scenario.delivery is not None:
+            spend = spend * scenario.delivery[period]
+        total = conditions.add_up(spend)
+        overspent = total > left
+        if np.count_nonzero(overspent):
+            spend = spend * np.minimum(left / np.maximum(total, 1e-300), 1.0)[..., None]
+            # Rounding must not flag a plan that uses up the budget exactly.
+            overspent = total > left * (1.0 + 1e-9)
+            total = np.minimum(total, left)
+        self.budget_left = left - total
+        media = spend if scenario.media is None else spend * scenario.media[period]
+        self.adstock = conditions.theta * self.adstock + conditions.gain * media
+        sales = conditions.response(self.adstock) * conditions.demand[period]
+        total_sales = conditions.add_up(sales)
+        if scenario.sales_noise is not None:
+            total_sales = total_sales + scenario.sales_noise[period]
+        value = market.margin * total_sales - conditions.idle_value[period]
+        if market.spend_cost:
+            value = value - market.spend_cost * total
+        self.period += 1
+        tail = conditions.tail_value(self.adstock) if self.done else self._no_tail
+        return Period(spend, sales, total_sales, value, tail, overspent, self.adstock)
+
+    def plan_value(self, plan: FloatArray) -> float:
+        """
+        Expected value of a whole spend plan where nothing random happens, tail included.
+
+        :param plan: Spends, shape (periods, N), money.
+        :return: Money earned over a zero-spend campaign.
+        :raises ValueError: If the plan has another shape, or holds spends that are negative or not finite.
+        """
+        expected = (self.periods, len(self.market.names))
+        if np.shape(plan) != expected:
+            raise ValueError(f"a plan of this campaign has the shape {expected}, got {np.shape(plan)}")
+        if not np.all(np.isfinite(plan)) or np.any(np.asarray(plan) < 0.0):
+            raise ValueError("a plan must hold finite spends >= 0")
+        campaign = CampaignSimulator(self.market, self.budget, self.periods)
+        steps = [campaign.step(spend) for spend in np.asarray(plan, dtype=np.float64)]
+        return float(sum(step.value + step.tail for step in steps))
+
+
+class _Conditions:
+    """
+    Under which conditions the campaigns of a simulator take place, and what zero-spend campaigns earn under them.
+
+    Constants of a batch have the full shape (n, N): NumPy is slow at broadcasting along a short last axis.
+    """
+
+    def __init__(self, campaigns: CampaignSimulator, scenario: Scenario) -> None:
+        market, batch_shape = campaigns.market, campaigns.batch_shape
+        self.scenario = scenario
+        self._shape = (*batch_shape, len(market.names))
+        self._margin, self._tail_periods = market.margin, market.tail_periods
+        curves: Curves | SalesFunctionMarket = market.curves if isinstance(market, Market) else market
+        if scenario.curves is not None:
+            curves = scenario.curves
+        elif isinstance(curves, Curves) and batch_shape:
+            curves = curves.repeated(batch_shape[0])
+        self.response = curves.response
+        self.theta = self._full(curves.theta)
+        self.gain = 1.0 - self.theta
+        self._ones = np.ones(len(market.names))
+        self._initial = self._full(market.initial_adstock)
+        # Demand factors of all periods: numbers, or arrays of shape (..., N) where they drift.
+        self.demand: Sequence[FloatArray] = list(campaigns.season)
+        self._after: FloatArray | float = 1.0
+        if scenario.drift is not None:
+            self.demand = [factor * drift for factor, drift in zip(campaigns.season, scenario.drift, strict=True)]
+            self._after = scenario.drift[-1]
+
+    def under(self, scenario: Scenario) -> _Conditions:
+        """The same for another scenario under which zero-spend campaigns earn as much."""
+        _ = self.idle_value, self._idle_tail
+        conditions = copy.copy(self)
+        conditions.scenario = scenario
+        return conditions
+
+    def _full(self, constants: FloatArray) -> FloatArray:
+        full: FloatArray = np.broadcast_to(constants, self._shape).copy()
+        return full
+
+    def add_up(self, amounts: FloatArray) -> Any:
+        """Sum over the channels; a user's own sales function may give one column for all of them."""
+        if amounts.ndim == 1:
+            return np.add.reduce(amounts)
+        return amounts @ self._ones[: amounts.shape[-1]]
+
+    @cached_property
+    def idle_value(self) -> list[FloatArray]:
+        """Money that campaigns without spend earn per period, from the adstock they started with."""
+        return [
+            np.asarray(self._margin * self.add_up(self.response(adstock) * demand))[()]
+            for adstock, demand in zip(self._idle_adstock, self.demand, strict=True)
+        ]
+
+    @cached_property
+    def _idle_adstock(self) -> FloatArray:
+        """Adstock without spend, shape (T, ..., N); computed as in ``step``: zero spend earns exactly 0."""
+        decay = np.broadcast_to(self.theta, (len(self.demand) + 1, *self._shape)).copy()
+        decay[0] = self._initial
+        levels: FloatArray = np.multiply.accumulate(decay)[1:]
+        return levels
+
+    @cached_property
+    def _idle_tail(self) -> FloatArray:
+        level: FloatArray = self._idle_adstock[-1]
+        return self._tail_sales(level) if self._tail_periods else np.zeros(self._shape[:-1])
+
+    @cached_property
+    def _tail_powers(self) -> FloatArray:
+        """What is left of the adstock in every period of the tail, shape (tail, ..., N)."""
+        powers: FloatArray = np.multiply.accumulate(np.broadcast_to(self.theta, (self._tail_periods, *self._shape)))
+        return powers
+
+    def _tail_sales(self, adstock: FloatArray) -> FloatArray:
+        return np.asarray(self.add_up(self.response(adstock * self._tail_powers) * self._after).sum(axis=0))
+
+    def tail_value(self, adstock: FloatArray) -> FloatArray:
+        """Money from the adstock left at the end, with no further spend, at the demand of ordinary periods."""
+        if not self._tail_periods:
+            return np.zeros(self._shape[:-1])[()]
+        return np.asarray(self._margin * (self._tail_sales(adstock) - self._idle_tail))[()]

@@ -1,0 +1,383 @@
+"""The parameters of an advertising market: channels, season, economics, and their JSON form."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.common.files import atomic_path
+from sb3_ext.envs.ad_spend.market.checks import check_number
+from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+
+SCHEMA = "adspend-params/1"
+
+
+def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:
+    """
+    Largest spend per channel and period where nothing else is known: four times the even split of the budget.
+
+    :param budget: Budget of the campaign, money.
+    :param periods: Length of the campaign.
+    :param n_channels: Number of channels.
+    :return: Money per period.
+    """
+    return 4.0 * budget / (periods * n_channels)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """
+    One advertising channel: a saturating response to an adstock (carried-over advertising).
+
+    ``response(A) = beta * A**alpha / (kappa**alpha + A**alpha)`` per period, where the normalised geometric adstock is
+    ``A_t = theta * A_{t-1} + (1 - theta) * media_t``: a constant spend x has the adstock x.
+
+    :param name: Name of the channel, unique in its market.
+    :param beta: Sales at full saturation, money per period, >= 0.
+    :param kappa: Adstock at which half of ``beta`` is sold, money per period, at least 1e-6.
+    :param alpha: Shape of the Hill curve, in (0, 20]. At most 1: concave; above 1: S-shaped.
+    :param theta: Share of the adstock carried over to the next period, in [0, 1).
+    :param historical_mean: Mean spend per period before the campaign, money, >= 0. The campaign starts with its
+        adstock.
+    :param cap: Largest spend per period, money, > 0. ``None``: the environment derives it from the budget.
+    :param historical_max: Largest spend per period the model was fitted on, money, > 0. ``None``: unknown.
+    :raises ValueError: If a parameter is out of its range.
+    """
+
+    name: str
+    beta: float
+    kappa: float
+    alpha: float = 1.0
+    theta: float = 0.0
+    historical_mean: float = 0.0
+    cap: float | None = None
+    historical_max: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"channel name must be a non-empty string, got {self.name!r}")
+        label = f"channel {self.name!r}: "
+        numbers = {
+            "beta": check_number(self.beta, label + "beta", 0.0),
+            "kappa": check_number(self.kappa, label + "kappa", 1e-6),
+            "alpha": check_number(self.alpha, label + "alpha", 0.0, 20.0, low_open=True),
+            "theta": check_number(self.theta, label + "theta", 0.0, 1.0, high_open=True),
+            "historical_mean": check_number(self.historical_mean, label + "historical_mean", 0.0),
+        }
+        for optional in ("cap", "historical_max"):
+            if getattr(self, optional) is not None:
+                numbers[optional] = check_number(getattr(self, optional), label + optional, 0.0, low_open=True)
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
+
+
+@dataclass(frozen=True)
+class Market:
+    """
+    A market: channels, the demand over time and the economics of a sale. Immutable and hashable.
+
+    Values are profits over what a campaign without any spend would earn:
+    ``sum_t [margin * (sales_t - sales of a zero-spend campaign) - spend_cost * spend_t]``, where the adstock left at
+    the end of the campaign keeps selling for ``tail_periods`` ordinary periods.
+
+    :param channels: The channels, at least one, with unique names.
+    :param period_days: Length of a period in days, > 0 (1: daily, 7: weekly).
+    :param season: Demand factors, > 0, one per period from the first on, repeated cyclically.
+    :param margin: Money earned per unit of sales, > 0. 1: the reward is revenue.
+    :param spend_cost: Money lost per unit of spend, >= 0. 0: the budget is sunk; above 0 leaving budget unspent can
+        pay.
+    :param tail_periods: Periods after the campaign whose sales are credited, >= 0.
+    :param draws: Alternative parameters of the same channels, e.g. draws of a posterior.
+    :param randomness: What is random in a campaign; by default nothing.
+    :raises ValueError: If a parameter is out of its range.
+    """
+
+    channels: tuple[Channel, ...]
+    period_days: float = 1.0
+    season: tuple[float, ...] = (1.0,)
+    margin: float = 1.0
+    spend_cost: float = 0.0
+    tail_periods: int = 28
+    draws: tuple[tuple[Channel, ...], ...] = ()
+    randomness: Randomness = field(default_factory=Randomness)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "season", tuple(self.season))
+        object.__setattr__(self, "draws", tuple(tuple(draw) for draw in self.draws))
+        if not self.channels:
+            raise ValueError("a market needs at least one channel, got none")
+        for channel in (*self.channels, *(channel for draw in self.draws for channel in draw)):
+            if not isinstance(channel, Channel):
+                raise ValueError(f"channels must be of type Channel, got {type(channel).__name__}")
+        names = self.names
+        if len(set(names)) != len(names):
+            raise ValueError(f"channel names must be unique, got {list(names)}")
+        if not self.season:
+            raise ValueError("season must hold at least one demand factor, got none")
+        season = tuple(check_number(factor, "season factor", 0.0, low_open=True) for factor in self.season)
+        object.__setattr__(self, "season", season)
+        object.__setattr__(self, "period_days", check_number(self.period_days, "period_days", 0.0, low_open=True))
+        object.__setattr__(self, "margin", check_number(self.margin, "margin", 0.0, low_open=True))
+        object.__setattr__(self, "spend_cost", check_number(self.spend_cost, "spend_cost", 0.0))
+        if isinstance(self.tail_periods, bool) or not isinstance(self.tail_periods, int) or self.tail_periods < 0:
+            raise ValueError(f"tail_periods must be a whole number >= 0, got {self.tail_periods!r}")
+        for draw in self.draws:
+            if tuple(channel.name for channel in draw) != names:
+                raise ValueError(
+                    f"every draw must hold the channels {list(names)} in this order, got {[c.name for c in draw]}"
+                )
+        if not isinstance(self.randomness, Randomness):
+            raise ValueError(f"randomness must be of type Randomness, got {type(self.randomness).__name__}")
+        if self.randomness.use_draws and not self.draws:
+            raise ValueError("randomness.use_draws needs a market with draws, it has none")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def is_concave(self) -> bool:
+        """Whether every response curve is concave (alpha <= 1), so that an optimal plan can be certified."""
+        return all(channel.alpha <= 1.0 or channel.beta == 0.0 for channel in self.channels)
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Response and carry-over of the channels."""
+        return Curves(*(self._column(name) for name in ("beta", "kappa", "alpha", "theta")))
+
+    @property
+    def beta(self) -> FloatArray:
+        """Saturation sales per channel, shape (N,), money per period."""
+        return self.curves.beta
+
+    @property
+    def kappa(self) -> FloatArray:
+        """Half-saturation adstock per channel, shape (N,), money per period."""
+        return self.curves.kappa
+
+    @property
+    def alpha(self) -> FloatArray:
+        """Hill exponents, shape (N,)."""
+        return self.curves.alpha
+
+    @property
+    def theta(self) -> FloatArray:
+        """Carry-over per period, shape (N,)."""
+        return self.curves.theta
+
+    @cached_property
+    def initial_adstock(self) -> FloatArray:
+        """Adstock before the first period, shape (N,), money: the steady state of the historical mean spend."""
+        return self._column("historical_mean")
+
+    @cached_property
+    def historical_max(self) -> FloatArray:
+        """Largest spend per period that the model was fitted on, shape (N,), money; infinite where unknown."""
+        return np.array([math.inf if c.historical_max is None else c.historical_max for c in self.channels])
+
+    def _column(self, name: str) -> FloatArray:
+        column = np.array([getattr(channel, name) for channel in self.channels], dtype=np.float64)
+        column.flags.writeable = False
+        return column
+
+    def spend_caps(self, budget: float, periods: int) -> FloatArray:
+        """
+        Largest spend per channel and period: the channel's own cap, else four times the even split of the budget.
+
+        :param budget: Budget of the campaign, money.
+        :param periods: Length of the campaign.
+        :return: Caps, shape (N,), money per period.
+        """
+        default = default_spend_cap(budget, periods, len(self.channels))
+        return np.array([default if channel.cap is None else channel.cap for channel in self.channels])
+
+    def season_factors(self, periods: int) -> FloatArray:
+        """
+        Demand factors of a campaign.
+
+        :param periods: Length of the campaign.
+        :return: Factors, shape (periods,).
+        """
+        return np.resize(np.array(self.season, dtype=np.float64), periods)
+
+    def adstock(self, media: npt.ArrayLike, initial: npt.ArrayLike | None = None) -> FloatArray:
+        """
+        Normalised geometric adstock of a media plan.
+
+        :param media: Media bought, shape (T, N), money per period.
+        :param initial: Adstock before the first period, shape (N,). ``None``: ``initial_adstock``.
+        :return: Adstock, shape (T, N).
+        """
+        level = self.initial_adstock if initial is None else np.asarray(initial, dtype=np.float64)
+        levels = []
+        for bought in np.asarray(media, dtype=np.float64):
+            level = self.theta * level + (1.0 - self.theta) * bought
+            levels.append(level)
+        return np.array(levels)
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        """
+        Sales per channel and period at demand factor 1.
+
+        :param adstock: Adstock >= 0, shape (..., N).
+        :return: Sales, shape (..., N), money per period.
+        """
+        return self.curves.response(adstock)
+
+    def marginal_response(self, adstock: FloatArray) -> FloatArray:
+        """
+        Derivative of :meth:`response` with respect to the adstock.
+
+        :param adstock: Adstock >= 0, shape (..., N). At 0 the derivative is infinite for ``alpha < 1``.
+        :return: Additional sales per additional adstock, shape (..., N).
+        """
+        return self.curves.marginal_response(adstock)
+
+    def with_period(self, period_days: float) -> Market:
+        """
+        The same market with another period length (approximate: responses are spread evenly over the period).
+
+        Carry-over becomes ``theta**(new / old)``; flows of money (beta, kappa, means, caps) scale with the length;
+        shocks, drift and noise keep their size over a given time. The season must be constant: demand factors of one
+        period length have no unique counterpart in another.
+
+        :param period_days: New length of a period in days, e.g. 1 for a weekly model that shall decide daily.
+        :return: The converted market.
+        :raises ValueError: If the length is not positive or the season is not constant.
+        """
+        ratio = check_number(period_days, "period_days", 0.0, low_open=True) / self.period_days
+        if len(set(self.season)) > 1:
+            raise ValueError("with_period needs a market with a constant season: set `season` after the conversion")
+
+        def convert(channel: Channel) -> Channel:
+            return replace(
+                channel,
+                beta=channel.beta * ratio,
+                kappa=channel.kappa * ratio,
+                theta=channel.theta**ratio,
+                historical_mean=channel.historical_mean * ratio,
+                cap=None if channel.cap is None else channel.cap * ratio,
+                historical_max=None if channel.historical_max is None else channel.historical_max * ratio,
+            )
+
+        return replace(
+            self,
+            channels=tuple(map(convert, self.channels)),
+            draws=tuple(tuple(map(convert, draw)) for draw in self.draws),
+            period_days=period_days,
+            randomness=self.randomness.with_period(ratio),
+            tail_periods=math.ceil(self.tail_periods / ratio),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        The market as JSON-ready values.
+
+        :return: A dictionary in the format ``adspend-params/1``.
+        """
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Market:
+        """
+        Build a market from the values of an ``adspend-params/1`` document.
+
+        :param data: A dictionary as :meth:`to_dict` returns it.
+        :return: The market.
+        :raises ValueError: If the schema is another one, or a field is missing, unknown or out of range.
+        """
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise ValueError(f'expected a JSON object with "schema": "{SCHEMA}", got {found!r}')
+        values = {key: value for key, value in data.items() if key != "schema"}
+        _check_keys(values, cls, "market")
+        values["channels"] = _channels(values["channels"])
+        draws = values.get("draws", ())
+        if not isinstance(draws, (list, tuple)):
+            raise ValueError(f"draws must be a list of lists of channels, got {type(draws).__name__}")
+        values["draws"] = tuple(_channels(draw) for draw in draws)
+        if "randomness" in values:
+            _check_keys(values["randomness"], Randomness, "randomness")
+            values["randomness"] = Randomness(**values["randomness"])
+        if not isinstance(values.get("season", []), (list, tuple)):
+            raise ValueError(f"season must be a list of demand factors, got {values['season']!r}")
+        return cls(**values)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """
+        Write the market as JSON; the file appears whole or not at all.
+
+        :param path: Where to write, e.g. ``market.json``.
+        """
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        with atomic_path(Path(path)) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Market:
+        """
+        Read a market from our JSON format or from a Robyn export, whichever the file holds.
+
+        :param path: The JSON file.
+        :return: The market.
+        :raises FileNotFoundError: If there is no such file.
+        :raises ValueError: If it is neither format, or its values are out of range.
+        """
+        from sb3_ext.envs.ad_spend.market.importers import is_robyn_export, read_json, robyn_market
+
+        data = read_json(path)
+        try:
+            return robyn_market(data) if is_robyn_export(data) else cls.from_dict(data)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+    @classmethod
+    def from_robyn(cls, path: str | os.PathLike[str], spend_per_exposure: dict[str, float] | None = None) -> Market:
+        """
+        Read a fitted media-mix model exported by Meta's Robyn (``robyn_write``, JSON).
+
+        :param path: The exported ``RobynModel-*.json``.
+        :param spend_per_exposure: Money per unit of exposure, for every channel that was modelled on exposures
+            (impressions, clicks) rather than on spend.
+        :return: A market whose periods are the model's own (weekly for most models).
+        :raises FileNotFoundError: If there is no such file.
+        :raises ValueError: If the file is truncated, foreign, or of a kind that is not supported (e.g. Weibull
+            adstock).
+        """
+        from sb3_ext.envs.ad_spend.market.importers import read_json, robyn_market
+
+        data = read_json(path)
+        try:
+            return robyn_market(data, spend_per_exposure)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def _channels(values: Any) -> tuple[Channel, ...]:
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, dict) for value in values):
+        raise ValueError(f"channels must be a list of objects, got {values!r:.80}")
+    for value in values:
+        _check_keys(value, Channel, f"channel {value.get('name')!r}")
+    return tuple(Channel(**value) for value in values)
+
+
+def _check_keys(values: Any, cls: type[Channel] | type[Market] | type[Randomness], what: str) -> None:
+    if not isinstance(values, dict):
+        raise ValueError(f"{what} must be an object, got {values!r:.80}")
+    known = [one.name for one in fields(cls)]
+    required = [one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING]
+    if unknown := sorted(set(values) - set(known)):
+        raise ValueError(f"{what}: unknown field {unknown[0]!r}, allowed are {known}")
+    if missing := [name for name in required if name not in values]:
+        raise ValueError(f"{what}: field {missing[0]!r} is missing")

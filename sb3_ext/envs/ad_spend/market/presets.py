@@ -1,0 +1,129 @@
+"""The markets behind the registered AdSpend ids. The numbers are synthetic, of the size of a small online shop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from sb3_ext.envs.ad_spend.market.market import Channel, Market
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+
+PERIODS = 28
+BUDGET = 100_000.0
+_EVEN = BUDGET / PERIODS / 2
+
+
+def static() -> Market:
+    """
+    Static concave curves, revenue as reward, no carry-over, no noise: the problem of the tutorial.
+
+    :return: The market of ``AdSpend-v0``.
+    """
+    return Market(
+        (
+            Channel("facebook", beta=9000.0, kappa=3000.0, historical_mean=_EVEN),
+            Channel("instagram", beta=6000.0, kappa=1500.0, historical_mean=_EVEN),
+        )
+    )
+
+
+def adstock() -> Market:
+    """
+    Carry-over of 0.3 and 0.1 a week, a warm start at the even split and credit for the sales after the campaign.
+
+    :return: The market of ``AdSpendAdstock-v0``.
+    """
+    facebook, instagram = static().channels
+    return Market((replace(facebook, theta=0.3 ** (1 / 7)), replace(instagram, theta=0.1 ** (1 / 7))))
+
+
+def seasonal() -> Market:
+    """
+    Carry-over, a weekly season of 25 % and a promotion that doubles demand around day 21.
+
+    :return: The market of ``AdSpendSeasonal-v0``.
+    """
+
+    def factor(day: int) -> float:
+        weekly = 1.0 + 0.25 * math.sin(2.0 * math.pi * day / 7.0)
+        return weekly * (1.0 + math.exp(-0.5 * ((day - 21) / 1.5) ** 2))
+
+    return replace(adstock(), season=tuple(factor(day) for day in range(PERIODS)))
+
+
+def profit() -> Market:
+    """
+    Carry-over where a unit of spend costs 1.5: profit is the reward, and leaving budget unspent can pay.
+
+    :return: The market of ``AdSpendProfit-v0``.
+    """
+    return replace(adstock(), spend_cost=1.5)
+
+
+def s_shape() -> Market:
+    """
+    Carry-over with S-shaped responses (``alpha`` 3): little money sells next to nothing, so bursts beat even pacing.
+
+    :return: The market of ``AdSpendSShape-v0``.
+    """
+    return replace(adstock(), channels=tuple(replace(channel, alpha=3.0) for channel in adstock().channels))
+
+
+def shock() -> Market:
+    """
+    Profit where media prices vary: observed log price shocks with a standard deviation of 0.3, AR(1) with 0.7.
+
+    :return: The market of ``AdSpendShock-v0``.
+    """
+    return replace(profit(), randomness=Randomness(price_sigma=0.3, price_persistence=0.7))
+
+
+def uncertain() -> Market:
+    """
+    Profit where nobody knows the curves: beta and kappa are drawn anew for every campaign (log standard deviation 0.5),
+    and only noisy total sales are seen (noise of 5 % of the saturation sales).
+
+    :return: The market of ``AdSpendUncertain-v0``.
+    """
+    return replace(profit(), randomness=Randomness(beta_sigma=0.5, kappa_sigma=0.5, sales_sigma=0.05))
+
+
+def drift() -> Market:
+    """
+    Profit where beta drifts by 10 % a day, unobserved but for the sales.
+
+    :return: The market of ``AdSpendDrift-v0``.
+    """
+    return replace(profit(), randomness=Randomness(drift_sigma=0.1))
+
+
+def delivery() -> Market:
+    """
+    Profit where platforms deliver more or less than what was ordered (log standard deviation 0.3).
+
+    :return: The market of ``AdSpendDelivery-v0``.
+    """
+    return replace(profit(), randomness=Randomness(delivery_sigma=0.3))
+
+
+def noisy() -> Market:
+    """
+    Profit with noise of 10 % of the saturation sales: a documented null, as feedback can gain nothing.
+
+    :return: The market of ``AdSpendNoisy-v0``.
+    """
+    return replace(profit(), randomness=Randomness(sales_sigma=0.1))
+
+
+PRESETS = {
+    "static": static,
+    "adstock": adstock,
+    "seasonal": seasonal,
+    "profit": profit,
+    "shock": shock,
+    "s_shape": s_shape,
+    "uncertain": uncertain,
+    "drift": drift,
+    "delivery": delivery,
+    "noisy": noisy,
+}

@@ -1,0 +1,255 @@
+"""Response curves in a CSV (channel, spend, response) as a market: one Hill curve fitted per channel."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.envs.ad_spend.market.checks import check_number
+from sb3_ext.envs.ad_spend.market.market import Channel, Market
+
+FloatArray = npt.NDArray[np.float64]
+
+_REQUIRED = ("channel", "spend", "response")
+_OPTIONAL = ("theta", "historical_mean")
+_LEAST_SPENDS = 4
+_ALPHA = (0.05, 20.0)
+_POOR_FIT = 0.1
+_STARTS = 6
+
+
+@dataclass
+class CurvePoints:
+    """The points of one channel in a CSV."""
+
+    spend: list[float] = field(default_factory=list)
+    """Money per period."""
+    response: list[float] = field(default_factory=list)
+    """Sales per period."""
+    settings: dict[str, float] = field(default_factory=dict)
+    """``theta`` and ``historical_mean``, where the file has them."""
+
+
+@dataclass(frozen=True)
+class CurveFit:
+    """A fitted channel and how well it fits its points."""
+
+    channel: Channel
+    spend: FloatArray
+    """Spends of the points, shape (n,), money per period."""
+    response: FloatArray
+    """Responses of the points, shape (n,), sales per period."""
+    nrmse: float
+    """Root mean squared error, relative to the range of the responses."""
+    r_squared: float
+    """Share of the responses' variance that the curve explains."""
+    warnings: tuple[str, ...]
+    """Reasons to doubt the curve, one line each."""
+
+
+def fit_response_curves(
+    path: str | os.PathLike[str], period_days: float = 7.0, carry_over: Mapping[str, float] | None = None
+) -> tuple[Market, tuple[CurveFit, ...]]:
+    """
+    Read a CSV of response curves and fit ``beta * x**alpha / (kappa**alpha + x**alpha)`` to every channel.
+
+    The file needs the columns ``channel``, ``spend`` and ``response``: the sales per period that a constant spend per
+    period settles at. Separators are commas, semicolons (then a comma in a number is its decimal sign) or tabs. A curve
+    says nothing of the past and of how quickly sales follow, so two optional columns may: ``theta``, the share of the
+    adstock carried over to the next period, and ``historical_mean``, the mean spend per period before the campaign
+    (each the same in all rows of a channel; 0 where missing). Further columns are ignored.
+
+    Caps are the largest spends of the data, as for a Robyn export: beyond them a curve is a guess.
+
+    :param path: The file.
+    :param period_days: Length of a period in days, > 0.
+    :param carry_over: ``theta`` by channel, in [0, 1); goes before the column.
+    :return: The market, channels in the order of the file, and the fit of every channel.
+    :raises FileNotFoundError: If there is no such file.
+    :raises ValueError: If the file is malformed, a channel has fewer than four different spends, or an argument is out
+        of range.
+    """
+    name = os.fspath(path)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no response curves at {name!r}")
+    try:
+        points = _read(Path(path))
+        if unknown := sorted(set(carry_over or {}) - set(points)):
+            raise ValueError(f"carry-over is given for {unknown[0]!r}, the channels are {list(points)}")
+        fits = tuple(
+            fit_curve(channel, data.spend, data.response, **{**data.settings, **_theta(carry_over, channel)})
+            for channel, data in points.items()
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    period_days = check_number(period_days, "period_days", 0.0, low_open=True)
+    tail_periods = max(1, round(28 / period_days))
+    return Market(tuple(fit.channel for fit in fits), period_days=period_days, tail_periods=tail_periods), fits
+
+
+def fit_curve(
+    name: str, spend: list[float], response: list[float], theta: float = 0.0, historical_mean: float = 0.0
+) -> CurveFit:
+    """
+    Fit one Hill curve by least squares.
+
+    For given ``kappa`` and ``alpha`` the best ``beta`` is a closed form, so only two parameters are searched, from the
+    best cells of a grid.
+
+    :param name: Name of the channel.
+    :param spend: Spends of the points, >= 0, at least four different ones, money per period.
+    :param response: Their responses, >= 0, sales per period.
+    :param theta: Share of the adstock carried over to the next period, in [0, 1).
+    :param historical_mean: Mean spend per period before the campaign, >= 0, money.
+    :return: The fit; its ``historical_max`` and ``cap`` are the largest spend.
+    :raises ImportError: If SciPy is missing.
+    :raises ValueError: If there are too few different spends, or a parameter is out of its range.
+    """
+    x, y = np.array(spend, dtype=np.float64), np.array(response, dtype=np.float64)
+    if len(np.unique(x)) < _LEAST_SPENDS:
+        raise ValueError(
+            f"channel {name!r} has {len(np.unique(x))} different spends, a curve needs at least {_LEAST_SPENDS}"
+        )
+    largest = float(x.max())
+    kappa, alpha = _search(x / largest, y / y.max()) if y.max() > 0.0 else (0.5, 1.0)
+    shape = _hill(x / largest, kappa, alpha)
+    beta = float(shape @ y / (shape @ shape))
+    channel = Channel(
+        name,
+        beta,
+        max(kappa * largest, 1e-6),
+        alpha,
+        theta,
+        historical_mean,
+        cap=largest,
+        historical_max=largest,
+    )
+    squared_error = float(np.square(y - beta * shape).sum())
+    spread, variance = float(np.ptp(y)), float(np.square(y - y.mean()).sum())
+    nrmse = np.sqrt(squared_error / len(y)) / spread if spread > 0.0 else 0.0
+    r_squared = 1.0 - squared_error / variance if variance > 0.0 else 1.0
+    return CurveFit(channel, x, y, float(nrmse), r_squared, tuple(_doubts(channel, x, float(nrmse), r_squared)))
+
+
+def _theta(carry_over: Mapping[str, float] | None, channel: str) -> dict[str, float]:
+    return {"theta": carry_over[channel]} if carry_over and channel in carry_over else {}
+
+
+def _read(path: Path) -> dict[str, CurvePoints]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not a UTF-8 text file ({error}): save it as CSV UTF-8") from error
+    lines = text.splitlines()
+    separator = max(";\t,", key=lines[0].count) if lines else ","
+    reader = csv.reader(lines, delimiter=separator)
+    points: dict[str, CurvePoints] = {}
+    try:
+        header = [title.strip().lower() for title in next(reader, [])]
+        columns = {title: header.index(title) for title in (*_REQUIRED, *_OPTIONAL) if title in header}
+        for title in _REQUIRED:
+            if title not in columns:
+                raise ValueError(f"column {title!r} is missing, the first line has {header}")
+        for title in columns:
+            if header.count(title) > 1:
+                raise ValueError(f"column {title!r} is there {header.count(title)} times")
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            line = f"line {reader.line_num}: "
+            if len(row) <= max(columns.values()):
+                raise ValueError(f"{line}{len(row)} cells, the first line has {len(header)}")
+            cells = {title: row[column].strip() for title, column in columns.items()}
+            name = cells.pop("channel")
+            if not name:
+                raise ValueError(f"{line}the channel has no name")
+            numbers = {title: _number(cell, line + title, separator == ";") for title, cell in cells.items()}
+            channel = points.setdefault(name, CurvePoints())
+            channel.spend.append(numbers.pop("spend"))
+            channel.response.append(numbers.pop("response"))
+            for title, number in numbers.items():
+                if channel.settings.setdefault(title, number) != number:
+                    raise ValueError(
+                        f"{line}{title} of {name!r} is {number:g}, but {channel.settings[title]:g} in an earlier line"
+                    )
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: not a CSV ({error})") from error
+    if not points:
+        raise ValueError("there are no points below the first line")
+    return points
+
+
+def _number(cell: str, what: str, decimal_comma: bool) -> float:
+    try:
+        number = float(cell.replace(",", ".") if decimal_comma else cell)
+    except ValueError:
+        raise ValueError(f"{what} must be a number, got {cell!r}") from None
+    return check_number(number, what, 0.0)
+
+
+def _hill(spend: FloatArray, kappa: float | FloatArray, alpha: float | FloatArray) -> FloatArray:
+    # Infinite at a spend of 0, where the response is 0.
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(1.0 / (1.0 + (kappa / spend) ** alpha))
+
+
+def _search(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    """``kappa`` and ``alpha`` of the best curve through points scaled to a largest spend and response of 1."""
+    try:
+        from scipy.optimize import least_squares
+    except ImportError as error:
+        raise ImportError('fitting response curves needs SciPy: pip install "sb3-ext[plots]"') from error
+
+    low = np.log([max(1e-3 * x[x > 0.0].min(), 1e-9), _ALPHA[0]])
+    high = np.log([1e3, _ALPHA[1]])
+
+    def residuals(logs: FloatArray) -> FloatArray:
+        shape = _hill(x, *np.exp(logs))
+        return np.asarray(y - shape * (shape @ y) / max(float(shape @ shape), 1e-300))
+
+    grid = np.stack(
+        np.meshgrid(np.linspace(low[0], np.log(10.0), 24), np.log(np.geomspace(0.2, 15.0, 14))), axis=-1
+    ).reshape(-1, 2)
+    errors = [float(np.square(residuals(logs)).sum()) for logs in grid]
+    fits = [
+        least_squares(residuals, grid[start], bounds=(low, high), xtol=1e-12, ftol=1e-14, gtol=1e-14, max_nfev=400)
+        for start in np.argsort(errors, kind="stable")[:_STARTS]
+    ]
+    kappa, alpha = np.exp(min(fits, key=lambda fit: float(fit.cost)).x)
+    return float(kappa), float(np.clip(alpha, *_ALPHA))
+
+
+def _doubts(channel: Channel, spend: FloatArray, nrmse: float, r_squared: float) -> list[str]:
+    """Reasons not to trust a curve."""
+    if channel.beta == 0.0:
+        return [f"{channel.name}: all responses are 0, so the channel sells nothing"]
+    doubts = []
+    lowest, largest = float(spend[spend > 0.0].min()), float(spend.max())
+    if nrmse > _POOR_FIT or r_squared < 1.0 - _POOR_FIT:
+        doubts.append(
+            f"{channel.name}: the curve fits poorly (error {nrmse:.1%} of the responses' range, R² {r_squared:.3f})"
+        )
+    if channel.kappa > largest:
+        doubts.append(
+            f"{channel.name}: half of the saturation is reached at {channel.kappa:,.0f}, beyond the largest spend of"
+            f" the data ({largest:,.0f}): where the channel saturates is a guess"
+        )
+    elif channel.kappa < lowest:
+        doubts.append(
+            f"{channel.name}: the curve is saturated from the smallest spend of the data on ({lowest:,.0f}): what"
+            " smaller spends sell is a guess"
+        )
+    if channel.alpha > 1.0:
+        inflexion = channel.kappa * ((channel.alpha - 1.0) / (channel.alpha + 1.0)) ** (1.0 / channel.alpha)
+        if not lowest <= inflexion <= largest and lowest <= channel.kappa <= largest:
+            doubts.append(
+                f"{channel.name}: the curve turns from accelerating to saturating at {inflexion:,.0f}, outside the"
+                f" spends of the data ({lowest:,.0f} to {largest:,.0f})"
+            )
+    return doubts

@@ -1,0 +1,1 @@
+"""Reference policies, with the `predict` of SB3."""

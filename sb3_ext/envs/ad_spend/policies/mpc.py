@@ -1,0 +1,221 @@
+"""Reference policies that plan the rest of the campaign anew every day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.envs.ad_spend.optimum.replanning import Remainder, Replanner
+from sb3_ext.envs.ad_spend.policies.base import Memory, Observations, ObservingBaseline, Periods
+from sb3_ext.envs.ad_spend.policies.posterior import ParticlePosterior
+
+
+def expected_media(randomness: Randomness, price_shock: FloatArray, periods: int) -> FloatArray:
+    """
+    What a unit of money is expected to buy, ``E[exp(z_k - s**2 / 2) | z_0]`` of an AR(1) with the deviation ``s``.
+
+    :param randomness: Deviation and persistence of the log price shocks.
+    :param price_shock: Log price shocks of the coming period, shape (...).
+    :param periods: Number of periods, from the coming one on.
+    :return: ``exp(rho**k * z - rho**(2 k) * s**2 / 2)``, shape (..., periods).
+    """
+    kept = randomness.price_persistence ** np.arange(periods)
+    return np.asarray(np.exp(kept * price_shock[..., None] - (kept * randomness.price_sigma) ** 2 / 2.0))
+
+
+class CertaintyEquivalentMPC(ObservingBaseline):
+    """
+    Plans the periods left every day as if everything would come as expected, and carries out today's part.
+
+    The plan starts from the observed adstock and budget left, knows today's prices and expects
+    :func:`expected_media` of later ones; delivery is expected to be as ordered. A campaign of the presets takes some
+    milliseconds a day, an S-shaped one, which :func:`plan_optimal` plans, some tenths of a second.
+
+    :param env: The environment, with ``obs_mode="full"``.
+    :param tolerance: Gap of every plan, relative to what the rest of the campaign can still earn.
+    """
+
+    needs: tuple[str, ...] = ("budget_left", "adstock")
+
+    def __init__(self, env: gym.Env[Any, Any], tolerance: float = 1e-4) -> None:
+        super().__init__(env)
+        low, cap = self.env.spend_bounds
+        self._replanner = Replanner(self.market, self.env.budget, self.env.periods, low, cap, tolerance)
+
+    def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
+        """
+        Today's part of the plan under the market's parameters.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :return: Spend, shape (n, N), money.
+        """
+        return self.replan(period, observation, self.market.curves)
+
+    def replan(self, period: Periods, observation: Observations | None, curves: Curves) -> FloatArray:
+        """
+        Today's part of the plan under given parameters.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :param curves: Parameters, shapes (N,), or (n, N) for each campaign its own.
+        :return: Spend, shape (n, N), money.
+        """
+        adstock, budget = self.observed("adstock", observation), self.observed("budget_left", observation)
+        shocks = np.zeros_like(adstock)
+        if self.market.randomness.price_sigma:
+            shocks = self.observed("price_shock", observation)
+        spend = np.empty_like(adstock)
+        for now in np.unique(period):
+            rows = np.flatnonzero(period == now)
+            n_left = self.env.periods - int(now)
+            media = np.ones((len(period), self.n_channels, n_left))
+            if self.market.randomness.price_sigma:
+                media = expected_media(self.market.randomness, shocks, n_left)
+            rest = Remainder(int(now), adstock, budget, media, curves).of(rows)
+            spend[rows] = self._replanner.plan(rest)[..., 0]
+        return spend
+
+
+class PosteriorMPC(CertaintyEquivalentMPC):
+    """
+    Learns the campaign's own parameters from its sales, and plans the periods left every day under them.
+
+    :param env: The environment, with ``obs_mode="full"``, whose market draws parameters.
+    :param sampled: Whether to plan under one particle of the posterior, drawn every day (Thompson sampling, which
+        explores), or under its mean.
+    :param n_particles: Particles of a campaign.
+    :param seed: Seed of the particles.
+    :raises ValueError: If the market draws no parameters.
+    """
+
+    needs: tuple[str, ...] = ("spend", "sales", "budget_left", "adstock")
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        *,
+        sampled: bool,
+        n_particles: int = 500,
+        seed: int | None = None,
+        tolerance: float = 1e-4,
+    ) -> None:
+        super().__init__(env, tolerance)
+        self.sampled = sampled
+        self.posterior = ParticlePosterior(self.market, self.env.periods, n_particles)
+        self._rng = np.random.default_rng(seed)
+
+    def start(self, n_envs: int) -> Memory:
+        """
+        Particles of the prior and an empty history.
+
+        :param n_envs: Number of campaigns n.
+        :return: Seeds (n,), particles (n, P, K), log weights (n, P), media bought (n, T, N), sales (n, T), and the
+            media that a unit of money bought last (n, N).
+        """
+        seeds = self._rng.integers(2**32, size=n_envs)
+        particles = np.array([self.posterior.prior(np.random.default_rng([seed])) for seed in seeds])
+        periods, n_channels = self.env.periods, self.n_channels
+        return (
+            seeds,
+            particles,
+            np.zeros(particles.shape[:2]),
+            np.zeros((n_envs, periods, n_channels)),
+            np.zeros((n_envs, periods)),
+            np.ones((n_envs, n_channels)),
+        )
+
+    def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
+        """
+        Spends where nothing has been learned yet.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :return: Spend, shape (n, N), money.
+        """
+        seeds, particles, log_weights, *_ = self.start(len(period))
+        generators = [np.random.default_rng([seed, now]) for seed, now in zip(seeds, period, strict=True)]
+        return self._spend(period, observation, particles, log_weights, generators)
+
+    def decide(self, period: Periods, observation: Observations, memory: Memory) -> tuple[FloatArray, Memory]:
+        """
+        Learn from yesterday's sales and plan.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :param memory: See :meth:`start`.
+        :return: Spend, shape (n, N), money, and what to remember.
+        """
+        seeds, particles, log_weights, bought, sold, media = memory
+        generators = [np.random.default_rng([seed, 1 + now]) for seed, now in zip(seeds, period, strict=True)]
+        rows = np.flatnonzero(period > 0)
+        if rows.size:
+            particles, log_weights, bought, sold = (a.copy() for a in (particles, log_weights, bought, sold))
+            last = period[rows] - 1
+            bought[rows, last] = (media * self.observed("spend", observation))[rows]
+            sold[rows, last] = self.observed("sales", observation)[rows]
+            particles[rows], log_weights[rows] = self.posterior.observe(
+                particles[rows],
+                log_weights[rows],
+                bought[rows],
+                sold[rows],
+                period[rows],
+                [generators[r] for r in rows],
+            )
+        spend = self._spend(period, observation, particles, log_weights, generators)
+        random = self.market.randomness
+        if random.price_sigma:
+            media = expected_media(random, self.observed("price_shock", observation), 1)[..., 0]
+        return spend, (seeds, particles, log_weights, bought, sold, media)
+
+    def _spend(
+        self,
+        period: Periods,
+        observation: Observations | None,
+        particles: FloatArray,
+        log_weights: FloatArray,
+        generators: list[np.random.Generator],
+    ) -> FloatArray:
+        if self.sampled:
+            uniform = np.array([rng.uniform() for rng in generators])
+            return self.replan(period, observation, self.posterior.sample(particles, log_weights, uniform))
+        return self.replan(period, observation, self.posterior.mean(particles, log_weights))
+
+
+def certainty_equivalent_mpc(env: gym.Env[Any, Any], tolerance: float = 1e-4) -> CertaintyEquivalentMPC:
+    """
+    Re-plan every day under the market's parameters.
+
+    :param env: The environment.
+    :param tolerance: Relative gap of every plan.
+    :return: The policy.
+    """
+    return CertaintyEquivalentMPC(env, tolerance)
+
+
+def posterior_mean_mpc(env: gym.Env[Any, Any], n_particles: int = 500, seed: int | None = None) -> PosteriorMPC:
+    """
+    Re-plan every day under the mean of what has been learned about the parameters.
+
+    :param env: The environment.
+    :param n_particles: Particles of a campaign.
+    :param seed: Seed of the particles.
+    :return: The policy.
+    """
+    return PosteriorMPC(env, sampled=False, n_particles=n_particles, seed=seed)
+
+
+def thompson_sampling(env: gym.Env[Any, Any], n_particles: int = 500, seed: int | None = None) -> PosteriorMPC:
+    """
+    Re-plan every day under parameters drawn from the posterior.
+
+    :param env: The environment.
+    :param n_particles: Particles of a campaign.
+    :param seed: Seed of the particles and draws.
+    :return: The policy.
+    """
+    return PosteriorMPC(env, sampled=True, n_particles=n_particles, seed=seed)

@@ -1,0 +1,204 @@
+"""What the sales of a campaign tell about its channels: a particle posterior over the drawn parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+
+_PARAMETERS = ("beta", "kappa", "alpha", "theta")
+_MOVES = 3
+# Relative to the sum of all beta: with less noise than this the particles would miss the posterior.
+_LEAST_NOISE = 0.01
+
+
+class ParticlePosterior:
+    """
+    Particles of n campaigns at once, each with its own history.
+
+    Parameters are those that the market draws (``Randomness``): log-normal beta and kappa, moved by a random-walk
+    Metropolis kernel on the whole history whenever the weights degenerate (resample-move, Gilks & Berzuini 2001); or
+    ``Market.draws``, a finite set that needs no moving. Observed are the total sales with Gaussian noise and the
+    delivered spends, from which the adstock of every particle follows. Drift is not modelled.
+
+    :param market: A market that draws parameters.
+    :param periods: Length of the campaigns.
+    :param n_particles: Particles of a campaign P; of ``Market.draws`` at most as many as there are.
+    :raises ValueError: If the market draws no parameters, or there is no particle.
+    """
+
+    def __init__(self, market: Market, periods: int, n_particles: int) -> None:
+        random = market.randomness
+        if not random.draws_parameters:
+            raise ValueError("there is nothing to learn: the market's randomness draws no parameters")
+        if isinstance(n_particles, bool) or not isinstance(n_particles, (int, np.integer)) or n_particles < 1:
+            raise ValueError(f"n_particles must be a whole number >= 1, got {n_particles!r}")
+        self._market, self._periods = market, periods
+        self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum())
+        self._demand = market.season_factors(periods)
+        self._sigmas = np.repeat([random.beta_sigma, random.kappa_sigma], len(market.names))
+        self._draws: FloatArray | None = None
+        self.n_particles = int(n_particles)
+        if random.use_draws:
+            self.n_particles = min(self.n_particles, len(market.draws))
+            self._draws = np.array([[[getattr(c, p) for c in draw] for p in _PARAMETERS] for draw in market.draws])
+
+    def prior(self, rng: np.random.Generator) -> FloatArray:
+        """
+        Particles of one campaign before anything is seen.
+
+        :param rng: Random numbers.
+        :return: Standard normal coordinates, shape (P, 2 N), or numbers of draws, shape (P, 1).
+        """
+        if self._draws is None:
+            return rng.standard_normal((self.n_particles, len(self._sigmas)))
+        return rng.choice(len(self._draws), (self.n_particles, 1), replace=False).astype(np.float64)
+
+    def curves(self, particles: FloatArray) -> Curves:
+        """
+        Parameters that particles stand for.
+
+        :param particles: Shape (..., K), see :meth:`prior`.
+        :return: Curves, shape (..., N).
+        """
+        if self._draws is not None:
+            chosen = self._draws[particles[..., 0].astype(np.int64)]
+            return Curves(*(chosen[..., number, :] for number in range(len(_PARAMETERS))))
+        market = self._market
+        factors = np.exp(self._sigmas * particles - self._sigmas**2 / 2.0)
+        beta, kappa = np.split(factors, 2, axis=-1)
+        alpha, theta = (np.broadcast_to(values, beta.shape) for values in (market.alpha, market.theta))
+        return Curves(market.beta * beta, market.kappa * kappa, alpha, theta)
+
+    def mean(self, particles: FloatArray, log_weights: FloatArray) -> Curves:
+        """
+        Mean parameters.
+
+        :param particles: Shape (n, P, K).
+        :param log_weights: Shape (n, P).
+        :return: Curves, shape (n, N).
+        """
+        weights, curves = _normalized(log_weights)[..., None], self.curves(particles)
+        columns = [getattr(curves, name) for name in _PARAMETERS]
+        # Rounding must not lift an alpha that is 1 above it: the market would no longer be concave.
+        return Curves(*(np.clip((weights * c).sum(axis=1), c.min(axis=1), c.max(axis=1)) for c in columns))
+
+    def sample(self, particles: FloatArray, log_weights: FloatArray, uniform: FloatArray) -> Curves:
+        """
+        One particle of each campaign.
+
+        :param particles: Shape (n, P, K).
+        :param log_weights: Shape (n, P).
+        :param uniform: Uniform random numbers, shape (n,).
+        :return: Curves, shape (n, N).
+        """
+        reached = np.cumsum(_normalized(log_weights), axis=1)
+        chosen = np.minimum((reached < uniform[:, None]).sum(axis=1), self.n_particles - 1)
+        return self.curves(particles[np.arange(len(particles)), chosen])
+
+    def observe(
+        self,
+        particles: FloatArray,
+        log_weights: FloatArray,
+        bought: FloatArray,
+        sold: FloatArray,
+        period: npt.NDArray[np.int64],
+        generators: list[np.random.Generator],
+    ) -> tuple[FloatArray, FloatArray]:
+        """
+        Learn from the last period of every campaign.
+
+        :param particles: Shape (n, P, K).
+        :param log_weights: Shape (n, P).
+        :param bought: Media bought so far, shape (n, T, N), money at ordinary prices.
+        :param sold: Total sales so far, shape (n, T), money.
+        :param period: Periods played, each at least 1, shape (n,).
+        :param generators: Random numbers of each campaign.
+        :return: Particles and log weights, up to a constant.
+        """
+        rows, last = np.arange(len(period)), period - 1
+        curves = self.curves(particles)
+        adstock = self._adstock(curves.theta if self._draws is not None else self._market.theta, bought, period)
+        predicted = self._demand[last, None] * curves.response(adstock).sum(axis=-1)
+        log_weights = log_weights - ((sold[rows, last, None] - predicted) / self._noise) ** 2 / 2.0
+        weights = _normalized(log_weights)
+        poor = np.flatnonzero(1.0 / (weights**2).sum(axis=1) < self.n_particles / 2)
+        if poor.size and self._draws is None:
+            particles, log_weights = particles.copy(), log_weights.copy()
+            chosen = [generators[row] for row in poor]
+            particles[poor] = self._renew(
+                particles[poor], weights[poor], bought[poor], sold[poor], period[poor], chosen
+            )
+            log_weights[poor] = 0.0
+        return particles, log_weights
+
+    def _adstock(self, theta: FloatArray, bought: FloatArray, period: npt.NDArray[np.int64]) -> FloatArray:
+        """Adstock that sold in the last period, shape (n, P or 1, N)."""
+        theta = np.broadcast_to(theta, (len(period), *theta.shape[-2:])) if theta.ndim == 3 else theta
+        ages = period[:, None] - 1 - np.arange(self._periods)
+        adstock = self._market.initial_adstock * theta ** period[:, None, None]
+        for past in range(int(period.max())):
+            age = ages[:, past, None, None]
+            adstock = (
+                adstock + np.where(age >= 0, (1.0 - theta) * theta ** np.maximum(age, 0), 0.0) * bought[:, None, past]
+            )
+        return np.asarray(adstock)
+
+    def _renew(
+        self,
+        particles: FloatArray,
+        weights: FloatArray,
+        bought: FloatArray,
+        sold: FloatArray,
+        period: npt.NDArray[np.int64],
+        generators: list[np.random.Generator],
+    ) -> FloatArray:
+        """Resample in proportion to the weights, then spread equal particles by Metropolis moves."""
+        n_particles, n_coordinates = particles.shape[1:]
+        uniform = np.array([rng.uniform(size=1 + _MOVES * n_particles) for rng in generators])
+        normal = np.array([rng.standard_normal((_MOVES, n_particles, n_coordinates)) for rng in generators])
+        centered = particles - (weights[..., None] * particles).sum(axis=1, keepdims=True)
+        covariance = np.swapaxes(weights[..., None] * centered, 1, 2) @ centered + 1e-6 * np.eye(n_coordinates)
+        scale = np.swapaxes(np.linalg.cholesky(covariance), 1, 2) * 2.38 / np.sqrt(n_coordinates)
+
+        positions = (uniform[:, :1] + np.arange(n_particles)) / n_particles
+        reached = np.cumsum(weights, axis=1)
+        picked = np.array([np.searchsorted(row, at) for row, at in zip(reached, positions, strict=True)])
+        particles = np.take_along_axis(particles, np.minimum(picked, n_particles - 1)[..., None], axis=1)
+
+        path = self._path(bought)
+        score = self._log_posterior(particles, path, sold, period)
+        accepting = np.log(uniform[:, 1:]).reshape(len(generators), _MOVES, n_particles)
+        for move in range(_MOVES):
+            proposed = particles + normal[:, move] @ scale
+            reached_score = self._log_posterior(proposed, path, sold, period)
+            better = accepting[:, move] < reached_score - score
+            particles, score = np.where(better[..., None], proposed, particles), np.where(better, reached_score, score)
+        return particles
+
+    def _path(self, bought: FloatArray) -> FloatArray:
+        """Adstock of every period under the market's own carry-over, shape (n, T, N)."""
+        theta, path = self._market.theta, np.empty_like(bought)
+        adstock = self._market.initial_adstock
+        for period in range(self._periods):
+            path[:, period] = adstock = theta * adstock + (1.0 - theta) * bought[:, period]
+        return path
+
+    def _log_posterior(
+        self, particles: FloatArray, path: FloatArray, sold: FloatArray, period: npt.NDArray[np.int64]
+    ) -> FloatArray:
+        """Log density of particles given all sales so far, shape (n, P)."""
+        curves = self.curves(particles)
+        score = -(particles**2).sum(axis=-1) / 2.0
+        for past in range(int(period.max())):
+            predicted = self._demand[past] * curves.response(path[:, None, past]).sum(axis=-1)
+            error = (sold[:, past, None] - predicted) / self._noise
+            score -= np.where((past < period)[:, None], error**2 / 2.0, 0.0)
+        return np.asarray(score)
+
+
+def _normalized(log_weights: FloatArray) -> FloatArray:
+    weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -1,0 +1,222 @@
+"""Rules of thumb: reference policies that react to a campaign without planning the rest of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.envs.ad_spend.optimum.plan import plan_optimal
+from sb3_ext.envs.ad_spend.policies.base import Memory, Observations, ObservingBaseline, Periods
+
+_BISECTIONS = 60
+_GRID = np.geomspace(1e-6, 1e6, 4001)
+
+
+class RoasChasing(ObservingBaseline):
+    """
+    Splits each day's even share of the budget left by yesterday's return on ad spend: wrong on purpose.
+
+    The return of a channel is its sales, as the market's curves attribute them to its adstock, over its spend. Average
+    returns say nothing about the next unit of money, and carry-over is credited to the day on which it sells.
+
+    :param env: The environment, with ``obs_mode="full"``.
+    :param exploration: Share of the budget that is split evenly whatever the returns, in [0, 1]; all on the first day.
+    """
+
+    needs: tuple[str, ...] = ("spend", "budget_left", "adstock")
+
+    def __init__(self, env: gym.Env[Any, Any], exploration: float = 0.1) -> None:
+        super().__init__(env)
+        self.exploration = exploration
+
+    def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
+        """
+        Spends by yesterday's returns.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :return: Spend, shape (n, N), money.
+        """
+        spent = self.observed("spend", observation)
+        sold = self.market.curves.response(self.observed("adstock", observation))
+        roas = np.where(spent > 0.0, sold / np.where(spent > 0.0, spent, 1.0), 0.0)
+        total = roas.sum(axis=1, keepdims=True)
+        by_roas = np.where(total > 0.0, roas / np.where(total > 0.0, total, 1.0), 1.0 / self.n_channels)
+        share = self.exploration / self.n_channels + (1.0 - self.exploration) * by_roas
+        pace = self.observed("budget_left", observation) / self.periods_left(period)
+        return np.asarray(share * pace[:, None])
+
+
+class GreedyMarginalRoas(ObservingBaseline):
+    """
+    Spends on every channel up to the point where one more unit returns no more than it costs.
+
+    What a unit of money returns is valued as if today's spend were kept up: the adstock ``A`` that it leads to stays,
+    so that the unit sells ``margin * media * demand * slope(A) * sum_k theta**k (1 - theta)``, with the sum over the
+    periods left and the tail, ``1 - theta**K``. What it costs is ``spend_cost`` plus the price of the budget, the one
+    at which such steady spends use up the budget left at ordinary prices. Nothing is expected of the prices to come.
+    S-shaped curves count as their concave envelopes.
+
+    :param env: The environment, with ``obs_mode="full"``.
+    """
+
+    needs: tuple[str, ...] = ("budget_left", "adstock")
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        curves = self.market.curves
+        # Slopes by level, from where the concave envelope leaves its line on; both as logarithms.
+        self._levels, self._slopes = [], []
+        for channel, alpha in enumerate(curves.alpha):
+            levels = max(alpha - 1.0, 0.0) ** (1.0 / alpha) + _GRID
+            adstock = np.ones((len(levels), self.n_channels))
+            adstock[:, channel] = levels * curves.kappa[channel]
+            slopes = np.maximum(curves.marginal_response(adstock)[:, channel], 1e-300)
+            self._levels.append(np.log(adstock[::-1, channel]))
+            self._slopes.append(np.log(slopes[::-1]))
+
+    def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
+        """
+        Spends at which marginal returns equal the price of money.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :return: Spend, shape (n, N), money.
+        """
+        env, market, theta = self.env, self.market, self.market.theta
+        left = self.periods_left(period)[:, None]
+        worth = (
+            market.margin
+            * market.season_factors(env.periods)[period, None]
+            * (1.0 - theta ** (left + market.tail_periods))
+        )
+        low, cap = env.spend_bounds
+        budget = self.observed("budget_left", observation)
+
+        def steady_spend(price: FloatArray) -> FloatArray:
+            steady = np.clip(self._adstock_at((market.spend_cost + price[:, None]) / worth), low, cap)
+            return np.asarray((steady * left).sum(axis=1))
+
+        cheap, dear = (
+            np.zeros(len(period)),
+            np.full(len(period), np.exp(max(s[-1] for s in self._slopes)) * worth.max()),
+        )
+        affordable = steady_spend(cheap) <= budget
+        for _ in range(_BISECTIONS):
+            middle = (cheap + dear) / 2.0
+            over = steady_spend(middle) > budget
+            cheap, dear = np.where(over, middle, cheap), np.where(over, dear, middle)
+        price = np.where(affordable, 0.0, dear)[:, None] + market.spend_cost
+        media = np.ones((len(period), self.n_channels))
+        if market.randomness.price_sigma:
+            media = np.exp(self.observed("price_shock", observation) - market.randomness.price_sigma**2 / 2.0)
+        missing = self._adstock_at(price / (worth * media)) - theta * self.observed("adstock", observation)
+        return np.asarray(np.clip(missing / ((1.0 - theta) * media), low, cap))
+
+    def _adstock_at(self, slope: FloatArray) -> FloatArray:
+        """Adstock, shape (n, N), beyond which one more unit sells less than ``slope``."""
+        wanted = np.log(np.maximum(slope, 1e-299))
+        columns = [
+            np.where(want < slopes[-1], np.exp(np.interp(want, slopes, levels)), 0.0)
+            for want, slopes, levels in zip(wanted.T, self._slopes, self._levels, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+
+class PidPacing(ObservingBaseline):
+    """
+    Carries out the open-loop plan, times a factor that keeps the money spent at the planned pace.
+
+    A PID controller acts on the pacing error, the planned less the actual cumulative spend in units of the plan's mean
+    daily spend.
+
+    :param env: The environment, with an observation that holds the budget left.
+    :param proportional: Gain on the error.
+    :param integral: Gain on the sum of all errors so far.
+    :param derivative: Gain on the change of the error.
+    """
+
+    needs: tuple[str, ...] = ("budget_left",)
+
+    def __init__(
+        self, env: gym.Env[Any, Any], proportional: float = 0.2, integral: float = 0.01, derivative: float = 0.05
+    ) -> None:
+        super().__init__(env)
+        self.gains = (proportional, integral, derivative)
+        campaign = self.env
+        low, cap = campaign.spend_bounds
+        self.plan = plan_optimal(self.market, campaign.budget, campaign.periods, low=low, cap=cap).spend
+        daily = self.plan.sum(axis=1)
+        self._planned = np.cumsum(daily) - daily
+        self._unit = max(float(daily.mean()), 1e-9)
+
+    def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
+        """
+        Spends without memory of earlier errors.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :return: Spend, shape (n, N), money.
+        """
+        return self._paced(period, observation, self.start(len(period)))[0]
+
+    def start(self, n_envs: int) -> Memory:
+        """
+        No errors yet.
+
+        :param n_envs: Number of campaigns n.
+        :return: Sum of the errors and last error, each of shape (n,).
+        """
+        return np.zeros(n_envs), np.zeros(n_envs)
+
+    def decide(self, period: Periods, observation: Observations, memory: Memory) -> tuple[FloatArray, Memory]:
+        """
+        Spends of the plan, corrected.
+
+        :param period: Periods, shape (n,).
+        :param observation: Observations, shape (n, D).
+        :param memory: Sum of the errors and last error.
+        :return: Spend, shape (n, N), money, and what to remember.
+        """
+        return self._paced(period, observation, memory)
+
+    def _paced(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
+        spent = self.env.budget - self.observed("budget_left", observation)
+        error = (self._planned[period] - spent) / self._unit
+        total, last = memory[0] + error, memory[1]
+        proportional, integral, derivative = self.gains
+        factor = 1.0 + proportional * error + integral * total + derivative * (error - last)
+        return self.plan[period] * np.clip(factor, 0.0, 2.0)[:, None], (total, error)
+
+
+def greedy_marginal_roas(env: gym.Env[Any, Any]) -> GreedyMarginalRoas:
+    """
+    Equal marginal returns every day, without looking ahead.
+
+    :param env: The environment.
+    :return: The policy.
+    """
+    return GreedyMarginalRoas(env)
+
+
+def roas_chasing(env: gym.Env[Any, Any]) -> RoasChasing:
+    """
+    Money follows yesterday's average return.
+
+    :param env: The environment.
+    :return: The policy.
+    """
+    return RoasChasing(env)
+
+
+def pid_pacing(env: gym.Env[Any, Any]) -> PidPacing:
+    """
+    The open-loop plan at a controlled pace.
+
+    :param env: The environment.
+    :return: The policy.
+    """
+    return PidPacing(env)

@@ -1,0 +1,147 @@
+"""Campaigns in the hands of a trained agent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from gymnasium import spaces
+
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.envs.ad_spend import AdSpendEnv, Market
+from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
+from sb3_ext.evaluation.runs import Run, read_run
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.spend_plan.outcome import Rollout
+
+_ADVICE = "train an agent on this campaign, or give the campaign it was trained for"
+
+
+def agent_rollout(
+    path: str,
+    algo: str,
+    market: Market,
+    budget: float,
+    periods: int,
+    bounds: tuple[FloatArray, FloatArray] | None,
+    seeds: range,
+) -> Rollout:
+    """
+    Let a saved agent spend the budgets of campaigns, without exploration.
+
+    Beside a model of the zoo lie its environment's wrappers, arguments and normalization, which are honoured. Any other
+    model is tried with every form of observations and actions that the registered environments have.
+
+    :param path: The saved model. Loading it unpickles: only for trusted files.
+    :param algo: Zoo key of its algorithm.
+    :param market: The market.
+    :param budget: Budget of each campaign, money.
+    :param periods: Length of the campaigns.
+    :param bounds: Smallest and largest spend per channel, shapes (N,), where they are not the market's own.
+    :param seeds: Seeds of the campaigns, in steps of 1.
+    :return: What it did.
+    :raises UserError: If the model cannot be loaded, or was trained for another market, budget or horizon.
+    """
+    settings = [file.parent.name for file in Path(path).parent.glob("*/config.yml")]
+    env_id = settings[0] if len(settings) == 1 else "AdSpend-v0"
+    run = read_run(Path(path).name, algo, env_id, path)
+    campaign: dict[str, Any] = {"market": market, "budget": budget, "periods": periods}
+    if bounds is not None:
+        campaign["act_range"] = bounds
+    if len(settings) == 1:
+        _check_training(run, campaign, path)
+        forms = [{**run.training_env_kwargs, **campaign}]
+    else:
+        forms = [{**campaign, **form} for form in _plain_forms(market)]
+    wanted = _spaces(path, algo)
+    for env_kwargs in forms:
+        run = replace(run, env_kwargs=env_kwargs)
+        env = run.make_env(seeds[0])
+        fits = (env.observation_space, env.action_space) == wanted
+        env.close()
+        if fits:
+            return _play(run, periods, seeds)
+    raise UserError(
+        f"--model: {path!r} was trained for another market, budget or horizon (the bounds of its observations and "
+        f"actions fit this campaign in no mode), or with other observations: {_ADVICE}"
+    )
+
+
+def _plain_forms(market: Market) -> list[dict[str, Any]]:
+    """Arguments on which spaces depend: all modes, with the extras of the registered environments."""
+    import gymnasium
+
+    extras: list[dict[str, Any]] = []
+    for spec in gymnasium.registry.values():
+        extra = {name: value for name, value in spec.kwargs.items() if name != "market"}
+        if spec.id.startswith("AdSpend") and extra not in extras:
+            extras.append(extra)
+    random = market.randomness
+    if random.draws_parameters and not random.use_draws:
+        # As our hyperparameters have it.
+        extras.append({"urgency": True, "belief": True})
+    # "full" before "spend", whose observations tell the least and allow no extras.
+    modes = product(get_args(ObsMode), get_args(ActionMode), extras)
+    return [
+        {"obs_mode": obs_mode, "action_mode": action_mode, **extra}
+        for obs_mode, action_mode, extra in modes
+        if (obs_mode != "spend" or not extra) and (obs_mode == "full" or "belief" not in extra)
+    ]
+
+
+def _play(run: Run, periods: int, seeds: range) -> Rollout:
+    env = run.make_env(seeds[0], len(seeds))
+    model = run.load(env, seeds[0])
+    observation, state, start = env.reset(), None, np.ones(len(seeds), dtype=bool)
+    steps = []
+    for _ in range(periods):
+        action, state = model.predict(observation, state, start, deterministic=True)  # type: ignore[arg-type]
+        observation, _, start, infos = env.step(action)
+        steps.append([(info["spend"].copy(), float(info["value"])) for info in infos])
+    env.close()
+    spend = np.array([[spend for spend, _ in step] for step in steps]).swapaxes(0, 1)
+    return Rollout(spend, np.array([[value for _, value in step] for step in steps]).sum(axis=0))
+
+
+def _check_training(run: Run, campaign: dict[str, Any], path: str) -> None:
+    """Compare the campaign with the one that the zoo noted."""
+    import gymnasium
+
+    with mistakes_explained(f"--model: cannot rebuild the environment that {path!r} was trained on"):
+        trained = gymnasium.make(run.env_id, **run.training_env_kwargs).unwrapped
+    if not isinstance(trained, AdSpendEnv):
+        raise UserError(f"--model: {path!r} was trained on {run.env_id}, which is no AdSpend environment")
+    if trained.periods != campaign["periods"]:
+        raise UserError(
+            f"--model: {path!r} was trained for another horizon ({trained.periods} periods, not "
+            f"{campaign['periods']}): {_ADVICE}"
+        )
+    if not np.isclose(trained.budget, campaign["budget"], rtol=1e-6):
+        raise UserError(
+            f"--model: {path!r} was trained for another budget ({trained.budget:,.2f}, not "
+            f"{campaign['budget']:,.2f}): {_ADVICE}"
+        )
+    if trained.market != campaign["market"]:
+        raise UserError(f"--model: {path!r} was trained for another market: {_ADVICE}")
+    if "act_range" in campaign and not np.allclose(trained.spend_bounds, campaign["act_range"], rtol=1e-6):
+        raise UserError(
+            f"--model: {path!r} was trained with other smallest and largest spends: leave out --caps and --min"
+        )
+
+
+def _spaces(path: str, algo: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    from stable_baselines3.common.save_util import load_from_zip_file
+
+    try:
+        data, _, _ = load_from_zip_file(path, device="cpu")
+        assert data is not None
+        return data["observation_space"], data["action_space"]
+    except Exception as error:
+        raise UserError(
+            f"--model: cannot load {path!r} as {algo} ({' '.join(str(error).split())[:200]}): "
+            "give a .zip that Stable-Baselines3 saved",
+            exit_code=1,
+        ) from error

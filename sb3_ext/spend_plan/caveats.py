@@ -1,0 +1,89 @@
+"""What an analyst must know before following a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sb3_ext.common.charts import period_name
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.spend_plan.campaign import Campaign
+
+_CENT = 0.01
+
+
+def find_caveats(
+    campaign: Campaign,
+    spend: FloatArray,
+    value: float,
+    even_value: float,
+    gap: float,
+    single: tuple[float, float] | None = None,
+) -> Iterator[str]:
+    """
+    Say where a plan leaves what the model has seen, leaves money unspent, or rests on weak ground.
+
+    :param campaign: What is to be planned.
+    :param spend: The plan, shape (T, N), money.
+    :param value: What the plan earns, money; on average where the market is random.
+    :param even_value: What even pacing earns, money.
+    :param gap: How much more the best plan can earn where all happens as expected, relative to the plan's value.
+    :param single: What the plan earns in the middle 95% of random campaigns, money; None where nothing is random.
+    :return: One line each.
+    """
+    market, periods = campaign.market, campaign.periods
+    unit = period_name(market.period_days)
+    beyond = spend > market.historical_max + _CENT
+    for index, channel in enumerate(market.channels):
+        if count := int(beyond[:, index].sum()):
+            yield (
+                f"{channel.name}: in {count} of {periods} {unit}s the plan spends more than the model has ever seen "
+                f"(up to {spend[:, index].max():,.2f}, seen {market.historical_max[index]:,.2f}): the sales expected "
+                "there are extrapolated"
+            )
+    if unknown := [channel.name for channel in market.channels if channel.historical_max is None]:
+        yield f"the largest past spend of {', '.join(unknown)} is not known: the plan may go beyond the data"
+    absorbed = float(campaign.cap.sum()) * periods
+    unspent = campaign.budget - float(spend.sum())
+    if absorbed < campaign.budget - _CENT:
+        yield (
+            f"the caps take at most {absorbed:,.2f} of the budget of {campaign.budget:,.2f}: {unspent:,.2f} stay "
+            "unspent unless --caps are raised"
+        )
+    elif unspent > max(1e-3 * campaign.budget, _CENT):
+        yield f"{unspent:,.2f} of the budget stay unspent: spending them would not earn what they cost"
+    if value <= 0.0:
+        yield (
+            "the plan earns nothing: under this model no spending pays"
+            if single is None
+            else "in these random campaigns the plan loses money on average, although it is best for what is expected"
+        )
+    elif value < even_value - 1e-6 * abs(even_value):
+        reason = "the search for a better one failed" if single is None else "it was made for what is expected"
+        yield f"even pacing earns more than the plan: {reason}"
+    if gap > 0.01 and not market.is_concave:
+        yield (
+            f"up to {gap:.1%} more could be possible: at least one curve is S-shaped, where no method is sure to find "
+            "the best plan"
+        )
+    for fit in campaign.fits:
+        yield from fit.warnings
+    for channel in market.channels:
+        if channel.theta > 0.0 and channel.historical_mean == 0.0:
+            yield (
+                f"{channel.name}: past spend is not known, so the campaign is planned as if nothing had been "
+                f"advertised before; the first {unit}s may be too high (give historical_mean)"
+            )
+    if idle := [channel.name for channel in market.channels if channel.beta == 0.0]:
+        yield f"the model sees no effect of {', '.join(idle)}: the plan spends no more there than it must"
+    if single is None:
+        return
+    yield (
+        "this market is random: the plan is the best one for a campaign in which everything happens as expected, and "
+        "what it earns is a mean over random campaigns; 95% of the single ones earn "
+        f"{single[0]:,.0f} to {single[1]:,.0f}"
+    )
+    if market.draws and not market.randomness.use_draws:
+        yield (
+            "the draws of the parameters are no part of the random campaigns, so the intervals leave out how uncertain "
+            'they are (switch on "use_draws" in the randomness of the market)'
+        )

@@ -1,0 +1,263 @@
+"""The figures of a plan, each wide for desks and paper or narrow for phones. Importing this needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, format_money, money_axis, new_figure, style_axes
+from sb3_ext.envs.ad_spend import Market
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN
+from sb3_ext.spend_plan.plan import SpendPlan
+
+# Behind the import above, which says what to do if matplotlib is missing.
+from matplotlib.figure import Figure  # isort: skip
+from matplotlib.lines import Line2D  # isort: skip
+from matplotlib.patches import Patch  # isort: skip
+from matplotlib.ticker import MaxNLocator  # isort: skip
+
+WIDE, NARROW = 10.0, 4.3
+_DOUBT = "#c44e52"
+_CURVE_POINTS = 160
+_DRAWS_SHOWN = 200
+
+
+def plan_figure(plan: SpendPlan, width: float) -> Figure:
+    """
+    Spend per channel over time, above the sales expected from it and from even pacing.
+
+    :param plan: The plan.
+    :param width: Inches.
+    :return: The figure.
+    """
+    campaign, spend = plan.campaign, plan.spend
+    names, periods = campaign.market.names, campaign.periods
+    wide = width > 6.0
+    beyond = spend > campaign.market.historical_max + 0.005
+    handles = [Patch(color=color_of(index), label=name) for index, name in enumerate(names)]
+    if np.any(beyond):
+        handles.append(Patch(facecolor="#b8c1c9", edgecolor="white", hatch="///", label="beyond the data"))
+    columns = max(1, min(len(handles), 6 if wide else 2))
+    legend = 0.19 * -(-len(handles) // columns)
+    height = (5.4 if wide else 5.0) + legend
+    figure = new_figure(width, height)
+    left = 0.62 / width
+    top = 1.0 - (0.32 + legend) / height
+    middle = 2.5 / height
+    upper = figure.add_axes((left, middle, 1.0 - left - 0.01, top - middle))
+    lower = figure.add_axes((left, 0.36 / height, 1.0 - left - 0.01, middle - 1.0 / height), sharex=upper)
+
+    edges = np.arange(periods + 1) - 0.5
+    bottom = np.zeros(periods)
+    for index in range(len(names)):
+        top_edge = bottom + spend[:, index]
+        upper.bar(
+            np.arange(periods),
+            spend[:, index],
+            0.86 if periods <= 70 else 1.0,
+            bottom,
+            color=color_of(index),
+            linewidth=0,
+        )
+        if np.any(beyond[:, index]):
+            rows = np.flatnonzero(beyond[:, index])
+            upper.bar(
+                rows,
+                spend[rows, index],
+                0.86,
+                bottom[rows],
+                facecolor="none",
+                edgecolor="white",
+                hatch="///",
+                linewidth=0,
+            )
+        bottom = top_edge
+    style_axes(upper, "Spend")
+    _legend(figure, handles, columns, height, left)
+
+    style_axes(lower, "Expected sales" if wide else "Sales")
+    sales, even = plan.outcome.sales
+    if plan.sales_interval is not None:
+        low, high = (np.append(end, end[-1]) for end in plan.sales_interval)
+        lower.fill_between(edges, low, high, step="post", color=ACCENT, alpha=0.18, linewidth=0)
+    lower.stairs(sales, edges, baseline=None, color=ACCENT, linewidth=2.2)
+    lower.stairs(even, edges, baseline=None, color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)))
+    lines: list[Any] = [
+        Line2D([], [], color=ACCENT, linewidth=2.2, label="this plan"),
+        Line2D([], [], color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)), label=EVEN),
+    ]
+    if plan.sales_interval is not None:
+        band = "95% of campaigns" if plan.n_paths else "95% of draws"
+        lines.insert(1, Patch(color=ACCENT, alpha=0.18, label=band if wide else "95%"))
+    lower.legend(
+        handles=lines, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=8.5,
+        labelcolor=INK, borderaxespad=0.1, handlelength=1.6, columnspacing=1.2,
+    )  # fmt: skip
+    for axes in (upper, lower):
+        axes.set_xlim(-0.6, periods - 0.4)
+        axes.set_ylim(0.0, 1.06 * max(axes.dataLim.y1, 1e-9))
+        money_axis(axes.yaxis)
+        _date_axis(axes, campaign.dates, 9 if wide else 4)
+    upper.tick_params(labelbottom=False)
+    return figure
+
+
+def curves_figure(plan: SpendPlan, width: float) -> Figure:
+    """
+    Response curve of every channel, with the periods of the plan on it and what lies beyond the data shaded.
+
+    :param plan: The plan.
+    :param width: Inches.
+    :return: The figure.
+    """
+    campaign, market = plan.campaign, plan.campaign.market
+    n_channels = len(market.names)
+    n_columns = min(n_channels, 3) if width > 6.0 else 1
+    n_rows = -(-n_channels // n_columns)
+    height = 0.5 + 2.55 * n_rows
+    figure = new_figure(width, height)
+    figure.subplots_adjust(
+        left=0.62 / width,
+        right=1.0 - 0.12 / width,
+        top=1.0 - 0.62 / height,
+        bottom=0.52 / height,
+        hspace=0.62,
+        wspace=0.24,
+    )
+    points = {fit.channel.name: fit for fit in campaign.fits}
+    seen_beyond = False
+    for index, channel in enumerate(market.channels):
+        axes = figure.add_subplot(n_rows, n_columns, index + 1)
+        style_axes(axes, channel.name)
+        at_work = plan.outcome.adstock[0, :, index]
+        known = channel.historical_max
+        largest = 1.08 * max(at_work.max(), plan.spend[:, index].max(), known or 0.0, 0.3 * channel.kappa)
+        grid = np.linspace(0.0, largest, _CURVE_POINTS)
+        if market.draws:
+            low, high = np.quantile(_draw_curves(market, index, grid), [0.025, 0.975], axis=0)
+            axes.fill_between(grid, low, high, color=color_of(index), alpha=0.18, linewidth=0)
+        axes.plot(grid, _response(market, index, grid), color=color_of(index), linewidth=2.0)
+        if known is not None and known < largest / 1.08 * (1.0 + 1e-9):
+            axes.axvspan(known, largest, color=_DOUBT, alpha=0.09, linewidth=0)
+            seen_beyond = True
+        if known is not None:
+            axes.axvline(known, color=_DOUBT, linewidth=1.0, linestyle=(0, (3, 2)))
+        if channel.name in points:
+            fit = points[channel.name]
+            axes.plot(fit.spend, fit.response, "x", color=MUTED, markersize=4, markeredgewidth=1.0)
+        if channel.historical_mean > 0.0:
+            mean = np.array([channel.historical_mean])
+            axes.plot(mean, _response(market, index, mean), "D", color="white", markeredgecolor=INK, markersize=5)
+        axes.plot(
+            at_work, _response(market, index, at_work), "o", color=color_of(index), markeredgecolor="white",
+            markersize=6, markeredgewidth=0.8, alpha=0.9,
+        )  # fmt: skip
+        axes.set_xlim(0.0, largest)
+        axes.set_ylim(0.0, 1.1 * max(axes.dataLim.y1, 1e-9))
+        money_axis(axes.xaxis)
+        money_axis(axes.yaxis)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+        if index >= n_channels - n_columns:
+            axes.set_xlabel("advertising at work, as money per period")
+    handles: list[Any] = [Line2D([], [], marker="o", color=MUTED, linestyle="", label="periods of the plan")]
+    if any(channel.historical_mean > 0.0 for channel in market.channels):
+        past = Line2D(
+            [], [], marker="D", color="white", markeredgecolor=INK, markersize=5, linestyle="", label="the past's mean"
+        )
+        handles.append(past)
+    if points:
+        handles.append(Line2D([], [], marker="x", color=MUTED, markersize=4, linestyle="", label="data"))
+    if any(channel.historical_max is not None for channel in market.channels):
+        handles.append(
+            Patch(color=_DOUBT, alpha=0.15, label="beyond the data")
+            if seen_beyond
+            else Line2D([], [], color=_DOUBT, linewidth=1.0, linestyle=(0, (3, 2)), label="end of the data")
+        )
+    _legend(figure, handles, 5 if width > 6.0 else 2, height, 0.62 / width)
+    return figure
+
+
+def comparison_figure(plan: SpendPlan, width: float) -> Figure:
+    """
+    What every policy earns, with 95% intervals where anything is uncertain.
+
+    :param plan: The plan.
+    :param width: Inches.
+    :return: The figure.
+    """
+    scores = plan.scores[::-1]
+    wide = width > 6.0
+    height = 0.5 + (0.36 if wide else 0.56) * len(scores)
+    figure = new_figure(width, height)
+    left = 1.75 / width if wide else 0.06 / width
+    axes = figure.add_axes((left, 0.34 / height, 1.0 - left - (0.95 if wide else 0.8) / width, 1.0 - 0.4 / height))
+    style_axes(axes)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color="#e6eaee", linewidth=0.9)
+    rows = np.arange(len(scores))
+    faces = {plan.name: ACCENT, CLAIRVOYANT: "white"}
+    colors = [faces.get(score.name, "#b8c1c9") for score in scores]
+    bars = axes.barh(rows, [score.value for score in scores], 0.58 if wide else 0.36, color=colors, linewidth=0)
+    for bar, score in zip(bars, scores, strict=True):
+        if score.name == CLAIRVOYANT:
+            bar.set(edgecolor=MUTED, linewidth=1.0, linestyle=(0, (3, 2)))
+    reach = [max(score.value, score.high or score.value, 0.0) for score in scores]
+    for row, score, end in zip(rows, scores, reach, strict=True):
+        if score.low is not None and score.high is not None:
+            axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.5, solid_capstyle="butt")
+            axes.plot([score.low, score.high], [row, row], "|", color=INK, markersize=7, markeredgewidth=1.5)
+        weight = "bold" if score.name == plan.name else "normal"
+        axes.annotate(
+            format_money(score.value), (end, row), (5, 0), textcoords="offset points", va="center", fontsize=9.5,
+            color=INK, fontweight=weight, annotation_clip=False,
+        )  # fmt: skip
+        if not wide:
+            axes.annotate(
+                score.name, (0.0, row), (2, 9), textcoords="offset points", va="bottom", fontsize=9.5, color=INK,
+                fontweight=weight, annotation_clip=False,
+            )  # fmt: skip
+    axes.set_yticks(rows, [score.name for score in scores] if wide else [""] * len(scores))
+    if wide:
+        axes.tick_params(axis="y", labelsize=9.5, labelcolor=INK)
+    lowest = min(0.0, *(score.value if score.low is None else score.low for score in scores))
+    axes.set_xlim(1.05 * lowest, 1.02 * max(*reach, 1e-9))
+    axes.set_ylim(-0.6, len(scores) - (0.4 if wide else 0.1))
+    axes.axvline(0.0, color="#b8c1c9", linewidth=1.0)
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(axis="x", length=0)
+    money_axis(axes.xaxis)
+    return figure
+
+
+def _legend(figure: Figure, handles: Sequence[Any], columns: int, height: float, left: float) -> None:
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(left, 1.0), ncols=columns, frameon=False, fontsize=9,
+        labelcolor=INK, borderaxespad=0.0, borderpad=0.0, handlelength=1.2, handleheight=0.9, columnspacing=1.5,
+    )  # fmt: skip
+
+
+def _date_axis(axes: Any, dates: Sequence[date], most: int) -> None:
+    """A tick every few periods; whole weeks for days."""
+    periods = len(dates)
+    days = (dates[1] - dates[0]).days if periods > 1 else 1
+    steps = (1, 2, 7, 14, 28, 56, 91, 182) if days == 1 else (1, 2, 4, 6, 8, 13, 26, 52)
+    step = next((step for step in steps if -(-periods // step) <= most), -(-periods // most))
+    ticks = range(0, periods, step)
+    axes.set_xticks(list(ticks), [f"{dates[tick]:%b} {dates[tick].day}" for tick in ticks])
+
+
+def _response(market: Market, index: int, adstock: FloatArray) -> FloatArray:
+    column = np.zeros((len(adstock), len(market.names)))
+    column[:, index] = adstock
+    return market.response(column)[:, index]
+
+
+def _draw_curves(market: Market, index: int, grid: FloatArray) -> FloatArray:
+    """Curves of one channel for evenly picked draws, shape (draws, points)."""
+    picked = np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS_SHOWN).astype(int))
+    channels = [market.draws[number][index] for number in picked]
+    return np.array([_response(Market((channel,)), 0, grid) for channel in channels])

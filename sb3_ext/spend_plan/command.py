@@ -1,0 +1,301 @@
+"""The command ``sb3-ext plan``: from a media-mix model to a dated spend plan."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.envs.ad_spend import Market
+from sb3_ext.envs.ad_spend.market.presets import PRESETS
+from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.zoo.checks import check_writable
+
+# Planning needs matplotlib, which is checked for first.
+if TYPE_CHECKING:
+    from sb3_ext.spend_plan.campaign import Campaign
+    from sb3_ext.spend_plan.outcome import Rollout
+    from sb3_ext.spend_plan.plan import SpendPlan
+
+_MOST_PERIODS = 731
+_MOST_PATHS = 5000
+_CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+_DESCRIPTION = """\
+Plan when to spend how much on which advertising channel, from a media-mix model.
+
+MARKET is a JSON file that Robyn exported (robyn_write), one in the format adspend-params/1 (Market.save), a CSV of
+response curves with the columns channel, spend, response (optional: theta, historical_mean), or a preset's name. The
+plan is the best one that can be found; the page says how much better any other can be, compares it with simpler ways
+to spend the budget, and warns where it goes beyond what the model has seen.
+
+In a random market the plan is still made beforehand, for what is expected, and all are compared in the same random
+campaigns (--paths, seeds from 10000 on): simpler ways to spend, policies that re-plan every period, and a clairvoyant,
+whose mean value nobody can exceed. The page says what reacting would earn more than any plan made beforehand.
+
+With --model a trained agent is compared too; where nothing is random, the plan is the agent's if that earns more. The
+agent must have been trained for this market, budget and number of periods. A model in a run folder of the zoo is given
+its wrappers and normalization (VecNormalize). Outside of one they are unknown, and only the bounds of its observations
+and actions can be compared: name a model inside its run folder where you can. Loading a model, and the settings in its
+run folder, unpickles Python objects, which can run any code: load only models you trust.
+"""
+_EXAMPLES = """\
+examples:
+  sb3-ext plan --market robyn.json --budget 2000000 --periods 26 --start 2027-01-04
+  sb3-ext plan --market market.json --budget 100000 --periods 28 --caps facebook=5000 --min instagram=200 --output plan
+  sb3-ext plan --market curves.csv --period-days 7 --carry-over tv=0.4 --budget 500000 --periods 13
+  sb3-ext plan --market shock --budget 100000 --periods 28 --paths 1000
+  sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
+
+output files (--output DIR): plan.html (one page, also for print and phones) and plan.csv; older ones are replaced
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see `sb3-ext plan --help`)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Plan a campaign as the command line says.
+
+    :param argv: Arguments; those of the process by default.
+    :return: Exit code 0.
+    :raises UserError: If an argument or a file is wrong.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = _parse(arguments)
+
+    from rich.console import Console
+
+    from sb3_ext.spend_plan.plan import make_plan
+    from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
+
+    campaign = _campaign(args)
+    is_random = campaign.market.randomness.any
+    if args.paths is not None and not is_random:
+        raise UserError("--paths goes with a random market: in this one every campaign goes alike")
+    n_paths = (args.paths or default_paths(campaign)) if is_random else 1
+    agents = _agents(args, campaign, range(FIRST_SEED, FIRST_SEED + n_paths)) if args.model else None
+    status = Console(stderr=True).status("planning")
+    with mistakes_explained("cannot plan this campaign"), status:
+        plan = make_plan(
+            campaign, agents, n_paths, lambda policy: status.update(f"playing {n_paths} random campaigns: {policy}")
+        )
+    written = _write(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
+    _show(plan, written)
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        "sb3-ext plan", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--market", required=True, metavar="MARKET", help="Robyn export, adspend-params/1 JSON, CSV or preset")
+    add("--budget", required=True, type=_amount, metavar="MONEY", help="budget of the whole campaign")
+    add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
+    add("--start", type=_date, metavar="DATE", help="first day, YYYY-MM-DD (default: tomorrow, next Monday or the 1st)")
+    add("--caps", nargs="+", default=[], metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
+    add("--min", nargs="+", default=[], metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
+    add("--season", nargs="+", type=_amount, metavar="F", help="demand factors by period, repeated; 1 is average")
+    add("--margin", type=_amount, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
+    add("--spend-cost", type=_amount, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
+    add("--period-days", type=_amount, metavar="D", help="CSV only: days of a period (default: 7)")
+    add("--carry-over", nargs="+", default=[], metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
+    add(
+        "--paths",
+        type=int,
+        metavar="N",
+        help="random market: campaigns to compare in (default: 300, 20 if S-shaped or long)",
+    )
+    add("--model", metavar="ZIP", help="saved agent that plans too (unpickles: only trusted files)")
+    add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
+    add("--output", default="plan", metavar="DIR", help="folder of plan.html and plan.csv (default: plan)")
+    args = parser.parse_args(argv)
+    if not (math.isfinite(args.budget) and 0.01 <= args.budget <= 1e13):
+        raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to 1e13")
+    if not 1 <= args.periods <= _MOST_PERIODS:
+        raise UserError(f"--periods is {args.periods}: give a number from 1 to {_MOST_PERIODS}")
+    if args.paths is not None and not 2 <= args.paths <= _MOST_PATHS:
+        raise UserError(f"--paths is {args.paths}: give a number from 2 to {_MOST_PATHS}")
+    check_writable(args.output, "--output")
+    for name in ("plan.csv", "plan.html"):
+        if (Path(args.output) / name).is_dir():
+            raise UserError(f"--output: {str(Path(args.output) / name)!r} is a folder: name another one")
+    for module in ("matplotlib", "jinja2"):
+        try:
+            __import__(module)
+        except ImportError as error:
+            raise UserError(f"the page needs {module}: pip install 'sb3-ext[plots]'", exit_code=1) from error
+    return args
+
+
+def _amount(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number (write 1234.5)") from None
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: write it as 2027-01-31") from None
+
+
+def _campaign(args: argparse.Namespace) -> Campaign:
+    from sb3_ext.spend_plan.calendar import default_start, period_dates
+    from sb3_ext.spend_plan.campaign import Campaign
+
+    market, fits = _market(args)
+    dates = period_dates(
+        args.start or default_start(market.period_days, date.today()), market.period_days, args.periods
+    )
+    cap = market.spend_caps(args.budget, args.periods)
+    low = np.zeros(len(cap))
+    _apply(args.caps, "--caps", market, cap)
+    _apply(args.min, "--min", market, low)
+    for name, lowest, highest in zip(market.names, low, cap, strict=True):
+        if lowest < 0.0 or highest <= lowest:
+            raise UserError(
+                f"--min and --caps: {name!r} may spend {lowest:g} to {highest:g} per period: give 0 <= LOW < MAX"
+            )
+    if low.sum() * args.periods >= args.budget:
+        raise UserError(
+            f"--min: the smallest spends amount to {low.sum() * args.periods:,.2f} over {args.periods} periods, which "
+            f"leaves nothing of the budget of {args.budget:,.2f}"
+        )
+    return Campaign(market, args.budget, dates, low, cap, fits)
+
+
+def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
+    fits: tuple[CurveFit, ...] = ()
+    with mistakes_explained("--market"):
+        if args.market.lower().endswith(_CSV_SUFFIXES):
+            days = 7.0 if args.period_days is None else args.period_days
+            carry_over = {name: number for name, number in _pairs(args.carry_over, "--carry-over")}
+            market, fits = fit_response_curves(args.market, days, carry_over)
+        elif args.period_days is not None or args.carry_over:
+            raise UserError("--period-days and --carry-over go with a CSV: this market has its own")
+        elif args.market in PRESETS:
+            market = PRESETS[args.market]()
+        elif Path(args.market).is_file():
+            market = Market.load(args.market)
+        else:
+            raise UserError(f"--market: {args.market!r} is neither a file nor a preset ({', '.join(PRESETS)})")
+    given = {"margin": args.margin, "spend_cost": args.spend_cost, "season": args.season and tuple(args.season)}
+    with mistakes_explained("--season, --margin or --spend-cost"):
+        return replace(market, **{name: value for name, value in given.items() if value is not None}), fits
+
+
+def _pairs(texts: list[str], flag: str) -> list[tuple[str, float]]:
+    pairs = []
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            pairs.append((name, float(number)))
+        except ValueError:
+            name = ""
+        if not name or not math.isfinite(pairs[-1][1]):
+            raise UserError(f"{flag}: cannot read {text!r}: give CHANNEL=NUMBER, e.g. facebook=5000")
+    return pairs
+
+
+def _apply(texts: list[str], flag: str, market: Market, limits: FloatArray) -> None:
+    for name, number in _pairs(texts, flag):
+        if name not in market.names:
+            raise UserError(
+                f"{flag}: there is no channel {name!r}.{did_you_mean(name, market.names)} Channels: "
+                f"{', '.join(market.names)}"
+            )
+        limits[market.names.index(name)] = number
+
+
+def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[str, Rollout]:
+    from rl_zoo3.utils import ALGOS
+
+    from sb3_ext.spend_plan.agent import agent_rollout
+    from sb3_ext.zoo import register
+
+    register()
+    if args.algo not in ALGOS:
+        raise UserError(
+            f"--algo: unknown algorithm {args.algo!r}.{did_you_mean(args.algo, ALGOS)} Choose from {', '.join(ALGOS)}"
+        )
+    bounds = (campaign.low, campaign.cap) if args.caps or args.min else None
+    rollout = agent_rollout(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds, seeds)
+    return {f"agent ({args.algo}, {Path(args.model).name})": rollout}
+
+
+def _write(plan: SpendPlan, command: str, folder: Path) -> list[Path]:
+    """Write all files or none."""
+    from sb3_ext.common.files import atomic_path
+    from sb3_ext.evaluation.report import versions
+    from sb3_ext.spend_plan.page import render_page
+    from sb3_ext.spend_plan.tables import write_csv
+
+    table, page = folder / "plan.csv", folder / "plan.html"
+    text = render_page(plan, command, versions())
+    is_new = not folder.exists()
+    try:
+        with (
+            mistakes_explained(f"cannot write to {str(folder)!r}"),
+            atomic_path(table) as new_table,
+            atomic_path(page) as new_page,
+        ):
+            write_csv(plan, new_table)
+            new_page.write_text(text, encoding="utf-8")
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    return [page, table]
+
+
+def _show(plan: SpendPlan, written: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from sb3_ext.spend_plan import tables, wording
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+
+    def table(content: tables.Table) -> None:
+        shown = RichTable(title=Text(content.caption), title_justify="left")
+        for index, title in enumerate(content.titles):
+            shown.add_column(Text(title), justify="right" if index else "left", no_wrap=not index)
+        for row in content.rows:
+            cells = [Text(cell, "bold red" if index in row.marked else "") for index, cell in enumerate(row.cells)]
+            shown.add_row(*cells, style="bold" if row.chosen else None)
+        if content.total:
+            shown.add_section()
+            shown.add_row(*map(Text, content.total), style="bold")
+        console.print(shown)
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(text, style), highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    table(tables.date_table(plan))
+    table(tables.policy_table(plan))
+    say(wording.lead(plan), "bold")
+    if reaction := wording.reaction(plan):
+        say(reaction, "bold")
+    say(wording.certificate(plan))
+    for warning in plan.warnings:
+        say(f"warning: {warning}", "yellow")
+    say(f"Written: {', '.join(map(str, written))}")

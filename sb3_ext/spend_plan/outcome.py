@@ -1,0 +1,101 @@
+"""What spend plans sell and earn, under the central parameters, every draw of a posterior or on random paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from stable_baselines3.common.type_aliases import PolicyPredictor
+
+from sb3_ext.envs.ad_spend import AdSpendVectorEnv
+from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.evaluation.statistics import FloatArray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What P plans lead to."""
+
+    spend: FloatArray
+    """Money spent, shape (P, T, N): as planned until the budget is gone."""
+    adstock: FloatArray
+    """Advertising at work, shape (P, T, N), money per period."""
+    sales: FloatArray
+    """Sales per period, shape (P, T)."""
+    value: FloatArray
+    """Money earned over a zero-spend campaign, tail included, shape (P,)."""
+    tail: FloatArray
+    """The part of it that is earned after the campaign, shape (P,)."""
+
+
+def simulate(market: Market, budget: float, plans: FloatArray, scenario: Scenario | None = None) -> Outcome:
+    """
+    Carry out plans, each in a campaign of its own.
+
+    :param market: The market.
+    :param budget: Budget of each campaign, money.
+    :param plans: Spends, finite and >= 0, shape (P, T, N), money.
+    :param scenario: What happens to the P campaigns. Default: everything as expected.
+    :return: What they lead to.
+    """
+    n_plans, periods, _ = plans.shape
+    campaigns = CampaignSimulator(market, budget, periods, num_envs=n_plans)
+    campaigns.reset(scenario)
+    steps = [campaigns.step(plans[:, period]) for period in range(periods)]
+    tail = np.asarray(steps[-1].tail, dtype=np.float64)
+    return Outcome(
+        spend=np.stack([step.spend for step in steps], axis=1),
+        adstock=np.stack([step.adstock for step in steps], axis=1),
+        sales=np.stack([np.asarray(step.total_sales) for step in steps], axis=1),
+        value=np.sum([np.asarray(step.value) for step in steps], axis=0) + tail,
+        tail=tail,
+    )
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a policy did in n campaigns."""
+
+    spend: FloatArray
+    """Money spent, shape (n, T, N)."""
+    value: FloatArray
+    """Money earned over a zero-spend campaign, tail included, shape (n,)."""
+
+    @property
+    def mean_spent(self) -> float:
+        """Money spent in a campaign, on average."""
+        return float(self.spend.sum(axis=(1, 2)).mean())
+
+
+def roll_out(policy: PolicyPredictor, env: AdSpendVectorEnv, seed: int = 0) -> Rollout:
+    """
+    Let a policy spend the budgets of campaigns.
+
+    :param policy: Anything with SB3's ``predict``.
+    :param env: The campaigns.
+    :param seed: Seed of the first campaign; campaign i gets ``seed + i``.
+    :return: What it did.
+    """
+    observation, _ = env.reset(seed=seed)
+    spends, values, state, start = [], [], None, np.ones(env.num_envs, dtype=bool)
+    for _ in range(env.periods):
+        action, state = policy.predict(observation, state, start, deterministic=True)
+        observation, _, _, _, info = env.step(action)
+        spends.append(np.array(info["spend"]))
+        values.append(np.array(info["value"]))
+        start = np.zeros(env.num_envs, dtype=bool)
+    return Rollout(np.stack(spends, axis=1), np.sum(values, axis=0))
+
+
+def simulate_draws(market: Market, budget: float, plans: FloatArray) -> list[Outcome]:
+    """
+    Carry out plans under every draw of the market's parameters.
+
+    :param market: The market with its draws.
+    :param budget: Budget of each campaign, money.
+    :param plans: Spends, shape (P, T, N), money.
+    :return: One outcome per draw.
+    """
+    return [simulate(replace(market, channels=draw, draws=()), budget, plans) for draw in market.draws]

@@ -1,0 +1,205 @@
+"""The spend plan of a campaign, and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, plan_optimal
+from sb3_ext.envs.ad_spend.baselines import RandomSpend, all_baselines
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.caveats import find_caveats
+from sb3_ext.spend_plan.cents import Cents, round_plan
+from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, Gain, Score, compare, interval_over_draws
+from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate, simulate_draws
+from sb3_ext.spend_plan.random_campaigns import SAME_AS_OPTIMIZED, default_paths, play
+
+_RANDOM_PLANS = 20
+
+
+@dataclass(frozen=True)
+class SpendPlan:
+    """The recommended spends, in cents, and how they compare."""
+
+    campaign: Campaign
+    name: str
+    """The policy whose plan this is: the optimizer's, or the agent's where that earns more and nothing is random."""
+    cents: Cents
+    """Spend, shape (T, N), cents."""
+    outcome: Outcome
+    """What the plan (row 0) and even pacing (row 1) lead to; means over the random campaigns where there are any."""
+    upper_bound: float
+    """No plan within the bounds earns more, money; in random campaigns no policy, on average."""
+    planned_gap: float
+    """How much more the best plan can earn where everything happens as expected, relative to this plan's value."""
+    scores: list[Score]
+    """All policies, the best first."""
+    spent: dict[str, float]
+    """Money that every policy spends."""
+    sales_interval: tuple[FloatArray, FloatArray] | None
+    """Middle 95% of the sales per period over the draws or random campaigns, two arrays of shape (T,); None without."""
+    n_paths: int
+    """Number of random campaigns that all policies went through; 0 where nothing is random."""
+    reaction: Gain | None
+    """The best policy that reacts to what happens, against the plan; None where nothing is random."""
+    warnings: tuple[str, ...]
+    """What an analyst must know before following the plan."""
+
+    @property
+    def spend(self) -> FloatArray:
+        """Spend, shape (T, N), money."""
+        return np.asarray(self.cents / 100.0)
+
+    @property
+    def total(self) -> float:
+        """Money that the plan spends."""
+        return float(self.cents.sum()) / 100.0
+
+    @property
+    def score(self) -> Score:
+        """What the plan earns."""
+        return self.score_of(self.name)
+
+    def score_of(self, name: str) -> Score:
+        """
+        What a policy earns.
+
+        :param name: The policy.
+        :return: Its score.
+        """
+        return next(score for score in self.scores if score.name == name)
+
+    @property
+    def relative_gap(self) -> float:
+        """How much more than this plan can be earned at most, relative to its value."""
+        return _gap(self.upper_bound, self.score.value)
+
+
+def make_plan(
+    campaign: Campaign,
+    agents: Mapping[str, Rollout] | None = None,
+    n_paths: int | None = None,
+    report: Callable[[str], object] = lambda policy: None,
+) -> SpendPlan:
+    """
+    Find the plan, and compare it with every baseline.
+
+    :param campaign: What is to be planned.
+    :param agents: What trained agents did, by name: in a single campaign, or in a random market in the ``n_paths``
+        campaigns with the seeds from 10000 on.
+    :param n_paths: Number of random campaigns to compare in, >= 2, where the market is random. Default:
+        :func:`~sb3_ext.spend_plan.random_campaigns.default_paths`.
+    :param report: Called with the name of every policy before it goes through the random campaigns.
+    :return: The optimized plan, made for what is expected; where nothing is random, the best of it and those agents'
+        that keep to the bounds, under the central parameters.
+    :raises ValueError: If the bounds or the budget are out of range.
+    """
+    # A dated plan cannot react: it is made for what is expected.
+    market = replace(campaign.market, randomness=Randomness())
+    best = plan_optimal(market, campaign.budget, campaign.periods, low=campaign.low, cap=campaign.cap)
+    cents = round_plan(best.spend, campaign.budget, campaign.low, campaign.cap)
+    if campaign.market.randomness.any:
+        paths = default_paths(campaign) if n_paths is None else n_paths
+        return _plan_at_random(campaign, cents, best.upper_bound, agents or {}, paths, report)
+    return _plan_as_expected(campaign, cents, best.upper_bound, agents or {})
+
+
+def _plan_at_random(
+    campaign: Campaign,
+    cents: Cents,
+    upper_bound: float,
+    agents: Mapping[str, Rollout],
+    n_paths: int,
+    report: Callable[[str], object],
+) -> SpendPlan:
+    """The optimized plan, compared in random campaigns."""
+    played = play(campaign, cents / 100.0, agents, n_paths, report)
+    expected = replace(campaign.market, randomness=Randomness())
+    gap = _gap(upper_bound, float(simulate(expected, campaign.budget, cents[None] / 100.0).value[0]))
+    pairs = ((getattr(played.plan, field.name), getattr(played.even, field.name)) for field in fields(Outcome))
+    plan = SpendPlan(
+        campaign,
+        OPTIMIZED,
+        cents,
+        Outcome(*(np.stack([planned.mean(axis=0), even.mean(axis=0)]) for planned, even in pairs)),
+        played.upper_bound,
+        gap,
+        compare(played.values, EVEN),
+        {name: rollout.mean_spent for name, rollout in played.rollouts.items()},
+        interval_over_draws(played.plan.sales.T),
+        n_paths,
+        played.reaction,
+        warnings=(),
+    )
+    single = interval_over_draws(played.plan.value)
+    return _with_warnings(plan, (float(single[0]), float(single[1])))
+
+
+def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agents: Mapping[str, Rollout]) -> SpendPlan:
+    """The best of the optimized plan and the agents', compared under the central parameters and the draws."""
+    market, budget, low, cap = campaign.market, campaign.budget, campaign.low, campaign.cap
+    rounded = {OPTIMIZED: cents}
+    for agent, rollout in agents.items():
+        # An agent that runs out of money falls below the smallest spends.
+        spend = rollout.spend[0]
+        rounded[agent] = round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), cap)
+    plans = {name: amounts[None] / 100.0 for name, amounts in rounded.items()}
+    for baseline, policy in all_baselines(
+        AdSpendEnv(market, budget, campaign.periods, act_range=(low, cap)), 0
+    ).items():
+        if baseline != SAME_AS_OPTIMIZED:
+            # A single random plan says nothing.
+            repeats = _RANDOM_PLANS if isinstance(policy, RandomSpend) else 1
+            env = AdSpendVectorEnv(repeats, market, budget, campaign.periods, act_range=(low, cap))
+            plans[baseline] = roll_out(policy, env).spend
+    stacked = np.concatenate(list(plans.values()))
+    owners = [name for name, variants in plans.items() for _ in variants]
+
+    def by_policy(numbers: FloatArray) -> dict[str, FloatArray]:
+        """Mean over the plans of each policy, which are the first axis."""
+        return {name: numbers[[owner == name for owner in owners]].mean(axis=0) for name in plans}
+
+    outcome = simulate(market, budget, stacked)
+    values = {name: float(value) for name, value in by_policy(outcome.value).items()}
+    spent = {name: float(money) for name, money in by_policy(outcome.spend.sum(axis=(1, 2))).items()}
+    eligible = [name for name, amounts in rounded.items() if name == OPTIMIZED or np.all(amounts >= 100.0 * low - 1.0)]
+    name = max(eligible, key=values.__getitem__)
+    rows = [owners.index(name), owners.index(EVEN)]
+    interval = None
+    if market.draws:
+        draws = simulate_draws(market, budget, stacked)
+        scores = compare(by_policy(np.stack([draw.value for draw in draws], axis=-1)), EVEN, values)
+        interval = interval_over_draws(np.stack([draw.sales[rows[0]] for draw in draws], axis=-1))
+    else:
+        scores = compare(values, EVEN)
+    upper_bound = max(upper_bound, values[name])
+    plan = SpendPlan(
+        campaign,
+        name,
+        rounded[name],
+        Outcome(*(getattr(outcome, field.name)[rows] for field in fields(outcome))),
+        upper_bound,
+        _gap(upper_bound, values[name]),
+        scores,
+        spent,
+        interval,
+        n_paths=0,
+        reaction=None,
+        warnings=(),
+    )
+    return _with_warnings(plan)
+
+
+def _gap(upper_bound: float, value: float) -> float:
+    """How far a value is below its bound, relative to it; infinite if it is 0."""
+    gap = max(upper_bound - value, 0.0)
+    return gap / abs(value) if value else float("inf") if gap else 0.0
+
+
+def _with_warnings(plan: SpendPlan, single: tuple[float, float] | None = None) -> SpendPlan:
+    values = (plan.score.value, plan.score_of(EVEN).value)
+    return replace(plan, warnings=tuple(find_caveats(plan.campaign, plan.spend, *values, plan.planned_gap, single)))

@@ -1,0 +1,111 @@
+"""All policies in the same random campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv
+from sb3_ext.envs.ad_spend.baselines import all_baselines
+from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
+from sb3_ext.envs.ad_spend.policies.base import Baseline
+from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_gain
+from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
+
+FIRST_SEED = 10_000
+# The baseline that is the optimized plan itself, but for its rounding to cents.
+SAME_AS_OPTIMIZED = "open-loop optimum"
+_PATHS, _FEW_PATHS = 300, 20
+_LONG_CAMPAIGN = 60
+
+
+@dataclass(frozen=True)
+class RandomCampaigns:
+    """What happened to every policy in the same n random campaigns."""
+
+    rollouts: dict[str, Rollout]
+    """By policy, the clairvoyant among them."""
+    plan: Outcome
+    """What the plan leads to in every campaign, the campaigns on the first axis."""
+    even: Outcome
+    """What even pacing leads to."""
+    upper_bound: float
+    """What no policy earns more than on average over these campaigns, money."""
+    reaction: Gain | None
+    """The policy that reacts and earns most, against the plan; None if none does."""
+
+    @property
+    def count(self) -> int:
+        """Number of campaigns."""
+        return len(self.plan.value)
+
+    @property
+    def values(self) -> dict[str, FloatArray]:
+        """Money earned, shapes (n,), by policy."""
+        return {name: rollout.value for name, rollout in self.rollouts.items()}
+
+
+def default_paths(campaign: Campaign) -> int:
+    """
+    How many random campaigns are to be had within a minute or so, re-planning every period included.
+
+    :param campaign: What is to be planned.
+    :return: 300; 20 where a curve is S-shaped or the campaign is long.
+    """
+    return _PATHS if campaign.market.is_concave and campaign.periods <= _LONG_CAMPAIGN else _FEW_PATHS
+
+
+def play(
+    campaign: Campaign,
+    plan: FloatArray,
+    agents: Mapping[str, Rollout],
+    n_paths: int,
+    report: Callable[[str], object] = lambda policy: None,
+) -> RandomCampaigns:
+    """
+    Let every policy spend the budget of the same random campaigns: those with the seeds from 10000 on.
+
+    :param campaign: What is to be planned, in a random market.
+    :param plan: The plan, shape (T, N), money.
+    :param agents: What trained agents did in these campaigns, by name.
+    :param n_paths: Number n of campaigns, >= 2.
+    :param report: Called with the name of every policy before its turn.
+    :return: What happened.
+    """
+    market, budget, periods = campaign.market, campaign.budget, campaign.periods
+    bounds = (campaign.low, campaign.cap)
+    env = AdSpendVectorEnv(n_paths, market, budget, periods, act_range=bounds, autoreset_mode=AutoresetMode.DISABLED)
+    baselines = all_baselines(AdSpendEnv(market, budget, periods, act_range=bounds), seed=0)
+    del baselines[SAME_AS_OPTIMIZED]
+    rollouts = {}
+    for name, policy in baselines.items():
+        report(name)
+        rollouts[name] = roll_out(policy, env, FIRST_SEED)
+
+    def carry_out(spend: FloatArray) -> Outcome:
+        return simulate(market, budget, np.broadcast_to(spend, (n_paths, *spend.shape)), env.scenario)
+
+    even = np.full(plan.shape, budget / plan.size)
+    planned, paced = carry_out(plan), carry_out(np.clip(even, *bounds))
+    rollouts |= {OPTIMIZED: Rollout(planned.spend, planned.value), **agents}
+    report(CLAIRVOYANT)
+    scenarios = (env.scenario.of(path) for path in range(n_paths))
+    best = [campaign_references(market, budget, periods, campaign.cap, scenario).plan for scenario in scenarios]
+    rollouts[CLAIRVOYANT] = Rollout(np.stack([p.spend for p in best]), np.array([p.value for p in best]))
+    bound = float(np.mean([p.upper_bound for p in best]))
+    return RandomCampaigns(rollouts, planned, paced, bound, _best_reaction(rollouts, baselines, agents))
+
+
+def _best_reaction(
+    rollouts: Mapping[str, Rollout], baselines: Mapping[str, Baseline], agents: Mapping[str, Rollout]
+) -> Gain | None:
+    reacting = [name for name, policy in baselines.items() if policy.observes] + list(agents)
+    if not reacting:
+        return None
+    best = max(reacting, key=lambda name: float(rollouts[name].value.mean()))
+    return paired_gain(best, rollouts[best].value, rollouts[OPTIMIZED].value)

@@ -1,0 +1,19 @@
+"""RL Zoo3 with the plugin's algorithms: what is registered, checked and changed there."""
+
+from sb3_ext.zoo.registry import (
+    ALGORITHMS,
+    default_hyperparams_file,
+    find_block,
+    hyperparams_file,
+    register,
+    upstream_hyperparams_file,
+)
+
+__all__ = [
+    "ALGORITHMS",
+    "default_hyperparams_file",
+    "find_block",
+    "hyperparams_file",
+    "register",
+    "upstream_hyperparams_file",
+]

@@ -1,0 +1,1 @@
+"""What writes the pages of `docs/` from the raw results."""
