@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.utils import obs_as_tensor
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from sb3_ext.common.arrays import BoolArray, FloatArray
+
 Observations = npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]]
 
 

@@ -19,8 +19,9 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
+from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
-from sb3_ext.fast.acting import FloatArray, NumpyModule
+from sb3_ext.fast.acting import NumpyModule
 from sb3_ext.fast.gradient_step import lean_optimizer_kwargs
 from sb3_ext.fast.training_flag import TrainingSwitch
 
@@ -32,7 +33,7 @@ class CenteredSigmoid(NumpyModule):
         """Squash ``x`` of any shape into (-1, 1)."""
         return 2.0 * th.sigmoid(x) - 1.0
 
-    def forward_numpy(self, x: FloatArray) -> FloatArray:
+    def forward_numpy(self, x: AnyArray) -> AnyArray:
         """The same in NumPy."""
         return np.tanh(0.5 * x)
 

@@ -13,8 +13,9 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
+from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
-from sb3_ext.fast.acting import FloatArray, NumpyModule, forward_numpy
+from sb3_ext.fast.acting import NumpyModule, forward_numpy
 from sb3_ext.fast.gradient_step import lean_optimizer_kwargs
 from sb3_ext.fast.training_flag import TrainingSwitch
 
@@ -109,14 +110,14 @@ class DuelingHead(NumpyModule):
         q_values: th.Tensor = value + advantage - advantage.mean(dim=1, keepdim=True)
         return q_values
 
-    def forward_numpy(self, x: FloatArray) -> FloatArray:
+    def forward_numpy(self, x: AnyArray) -> AnyArray:
         """The same in NumPy, to act."""
         to_value = to_advantage = forward_numpy(self.shared, x)
         if self.streams is not None:
             hidden = forward_numpy(self.streams, to_value)
             to_value, to_advantage = hidden[:, : hidden.shape[1] // 2], hidden[:, hidden.shape[1] // 2 :]
         value, advantage = forward_numpy(self.value, to_value), forward_numpy(self.advantage, to_advantage)
-        q_values: FloatArray = value + advantage - np.add.reduce(advantage, axis=1, keepdims=True) / advantage.shape[1]
+        q_values: AnyArray = value + advantage - np.add.reduce(advantage, axis=1, keepdims=True) / advantage.shape[1]
         return q_values
 
 

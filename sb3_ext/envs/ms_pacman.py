@@ -14,6 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real
 from sb3_ext.wrappers.ms_pacman import (
     CROP,
@@ -28,8 +29,7 @@ from sb3_ext.wrappers.ms_pacman import (
 
 MAX_FRAMES = 108_000
 
-BoolArray = npt.NDArray[np.bool_]
-Step = tuple[Frames, npt.NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
+Step = tuple[Frames, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
 
 # A function, as older versions of Gymnasium make no wrapper classes. By "AtariEnv" in its name RL Zoo3 knows the game.
@@ -234,7 +234,7 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         continued = chosen & self._life_lost if mask is not None and seed is None else np.zeros_like(chosen)
         return self._begin(chosen, chosen & ~continued, seeds)
 
-    def _seeds(self, seed: int | Sequence[int]) -> npt.NDArray[np.int64]:
+    def _seeds(self, seed: int | Sequence[int]) -> IntArray:
         """List the seed of each game, shape (n,)."""
         seeds = np.asarray(seed)
         if seeds.ndim == 0:
@@ -244,7 +244,7 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         return seeds.astype(np.int64)
 
     def _begin(
-        self, episodes: BoolArray, games: BoolArray, seeds: npt.NDArray[np.int64] | None = None
+        self, episodes: BoolArray, games: BoolArray, seeds: IntArray | None = None
     ) -> tuple[Frames, dict[str, Any]]:
         """Begin episodes, of which some begin new games."""
         stacks = self._stacks.copy()

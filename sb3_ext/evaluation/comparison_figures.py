@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import INK, color_of, money_axis, new_figure, style_axes
 from sb3_ext.evaluation.compare import Played
 from sb3_ext.evaluation.curves import CurveSet, learning_curves
 from sb3_ext.evaluation.scores import Comparison
-from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm, stratified_interval
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
 from sb3_ext.evaluation.suites import performance_profile
 from sb3_ext.evaluation.summaries import mean_returns, normalized_scores, summaries
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from sb3_ext.common.arrays import FloatArray
 
 _GRID_POINTS = 100
 _SMOOTHED_EPISODES = 20

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from sb3_ext.evaluation.statistics import FloatArray, checked_scores, tail
+from sb3_ext.common.arrays import FloatArray, IntArray
+from sb3_ext.evaluation.statistics import checked_scores, tail
 
 
 def probability_of_improvement(scores: Sequence[npt.ArrayLike], others: Sequence[npt.ArrayLike]) -> FloatArray:
@@ -68,7 +69,7 @@ def improvement_interval(
     return max(0.0, min(float(low), middle - below)), min(1.0, max(float(high), middle + above))
 
 
-def _counts(n: int, n_resamples: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _counts(n: int, n_resamples: int, rng: np.random.Generator) -> IntArray:
     """How often each of n runs is drawn in every resample; many times faster than ``rng.multinomial``."""
     drawn = rng.integers(n, size=(n_resamples, n)) + n * np.arange(n_resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=n * n_resamples).reshape(n_resamples, n)

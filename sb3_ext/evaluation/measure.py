@@ -7,16 +7,14 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
 from sb3_ext.envs.ad_spend.optimum.plan import campaign_references, reference_plans
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, money_axis, new_figure, style_axes
-from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 # Behind the import above, which says what to do if matplotlib is missing.
 from matplotlib.figure import Figure  # isort: skip
@@ -168,7 +168,7 @@ def _zoom(returns: FloatArray, references: list[float]) -> tuple[float, float] |
     """Limits around references and the last quarter of the curves, if they are a small part of the picture."""
     if not references:
         return None
-    late: npt.NDArray[np.float64] = iqm(returns.T)[-max(1, returns.shape[1] // 4) :]
+    late: FloatArray = iqm(returns.T)[-max(1, returns.shape[1] // 4) :]
     low, high = min(*references, float(late.min())), max(*references, float(late.max()))
     whole = max(high, float(returns.max())) - min(low, float(returns.min()))
     margin = 0.12 * (high - low)

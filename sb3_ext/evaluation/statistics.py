@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-FloatArray = npt.NDArray[np.float64]
+from sb3_ext.common.arrays import FloatArray, IntArray
+
 Interval: TypeAlias = Literal["expanded", "percentile"]
 """How a bootstrap interval is read off the resamples, see :func:`tail`."""
 INTERVAL = "expanded percentile bootstrap over training seeds"
@@ -166,7 +167,7 @@ def paired_difference(
     return float(iqm(gains.mean(axis=1))), float(low), float(high)
 
 
-def _draw(n_scores: int, n_resamples: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _draw(n_scores: int, n_resamples: int, rng: np.random.Generator) -> IntArray:
     """Indices of every resample."""
     if n_resamples < 1:
         raise ValueError(f"n_resamples must be >= 1, got {n_resamples!r}")

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.evaluation.statistics import FloatArray, checked_scores, iqm
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.evaluation.statistics import checked_scores, iqm
 
 
 def suite_iqm(strata: Sequence[npt.ArrayLike]) -> FloatArray:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.improvement import improvement_interval, probability_of_improvement
 from sb3_ext.evaluation.scores import Comparison
-from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm, stratified_interval
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
 from sb3_ext.evaluation.suites import optimality_gap, suite_iqm, suite_mean, suite_median
 from sb3_ext.evaluation.waiting import median_waiting
 

@@ -1,7 +1,7 @@
 """Acting on a few observations without the cost of PyTorch's operations, which is that of hundreds of them."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 
-FloatArray: TypeAlias = npt.NDArray[Any]
+from sb3_ext.common.arrays import AnyArray
 
 SMALL_BATCH = 16
 """Observations up to which NumPy is faster than PyTorch."""
@@ -22,7 +22,7 @@ SMALL_BATCH = 16
 class NumpyModule(nn.Module):
     """A module that can say what it computes in NumPy too."""
 
-    def forward_numpy(self, x: FloatArray) -> FloatArray:
+    def forward_numpy(self, x: AnyArray) -> AnyArray:
         """
         Compute what ``forward`` computes, from the same parameters.
 
@@ -32,7 +32,7 @@ class NumpyModule(nn.Module):
         raise NotImplementedError
 
 
-def forward_numpy(module: nn.Module, x: FloatArray) -> FloatArray:
+def forward_numpy(module: nn.Module, x: AnyArray) -> AnyArray:
     """
     Compute in NumPy what a plain network computes, from the same memory, so that it is never out of date.
 

@@ -9,7 +9,7 @@ import torch as th
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 
-IntArray = npt.NDArray[np.int64]
+from sb3_ext.common.arrays import BoolArray, IntArray
 
 
 class PolicyBatch(BasePolicy):
@@ -97,7 +97,7 @@ class Tournament:
         """Steps so far of the longest episode that counts and has not ended."""
         return int(self.lengths[self.players >= 0].max(initial=0))
 
-    def add(self, rewards: npt.NDArray[np.floating], dones: npt.NDArray[np.bool_]) -> IntArray:
+    def add(self, rewards: npt.NDArray[np.floating], dones: BoolArray) -> IntArray:
         """
         Count one step of every environment; where an episode ended, :attr:`started` says who goes on.
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.hyperparameters import is_integer
-from sb3_ext.mdp.value_iteration import FloatArray, SparseTransitions
+from sb3_ext.mdp.value_iteration import SparseTransitions
 
 
 def interpolated_model(

@@ -15,11 +15,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
 from sb3_ext.common.hyperparameters import is_integer, is_positive, is_real
-
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 
 class SparseTransitions(NamedTuple):

@@ -20,7 +20,8 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional as F
 
-from sb3_ext.common.episodes import EpisodeBatch, FloatArray, normalize
+from sb3_ext.common.arrays import BoolArray, FloatArray
+from sb3_ext.common.episodes import EpisodeBatch, normalize
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
 from sb3_ext.fast.compiled import warn_of_no_gain
 from sb3_ext.fast.gradient_step import make_gradient_step
@@ -257,7 +258,7 @@ class REINFORCE(OnPolicyAlgorithm):
         return actions, clipped_actions
 
     def _bootstrap(
-        self, rewards: npt.NDArray[np.floating], dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]
+        self, rewards: npt.NDArray[np.floating], dones: BoolArray, infos: list[dict[str, Any]]
     ) -> npt.NDArray[np.floating]:
         """Add the learned value of what a time limit cut off, see https://github.com/DLR-RM/stable-baselines3/issues/633."""
         if self.baseline != "value" or not dones.any():

@@ -1,10 +1,8 @@
 """Numbers that change, drawn in proportion to their size."""
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IndexArray = npt.NDArray[np.int64]
+from sb3_ext.common.arrays import FloatArray, IntArray
 
 WIDTH = 32
 LARGEST_ROOT = 1024
@@ -32,7 +30,7 @@ class SumTree:
             self._blocks.append(np.zeros((size, WIDTH)))
         self._root = np.zeros(size)
 
-    def __getitem__(self, indices: IndexArray) -> FloatArray:
+    def __getitem__(self, indices: IntArray) -> FloatArray:
         return self._blocks[0].reshape(-1).take(indices)
 
     def clear(self) -> None:
@@ -40,7 +38,7 @@ class SumTree:
         for level in (*self._blocks, self._root):
             level.fill(0.0)
 
-    def update(self, indices: IndexArray, values: FloatArray | float) -> None:
+    def update(self, indices: IntArray, values: FloatArray | float) -> None:
         """
         Change numbers.
 
@@ -53,7 +51,7 @@ class SumTree:
             values = level.take(indices, axis=0).dot(_ONES)
         self._root[indices] = values
 
-    def draw(self, n: int) -> tuple[IndexArray, FloatArray]:
+    def draw(self, n: int) -> tuple[IntArray, FloatArray]:
         """
         Cut the sum of all numbers into n equal parts and draw from each, in proportion to the numbers.
 

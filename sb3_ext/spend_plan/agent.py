@@ -11,10 +11,10 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
 from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
 from sb3_ext.evaluation.runs import Run, read_run
-from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.spend_plan.outcome import Rollout
 
 _ADVICE = "train an agent on this campaign, or give the campaign it was trained for"

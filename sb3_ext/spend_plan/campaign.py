@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit
-from sb3_ext.evaluation.statistics import FloatArray
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import period_name
-from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.spend_plan.campaign import Campaign
 
 _CENT = 0.01

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.evaluation.statistics import FloatArray
+from sb3_ext.common.arrays import FloatArray
 
 Cents = npt.NDArray[np.int64]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, format_money, money_axis, new_figure, style_axes
 from sb3_ext.envs.ad_spend import Market
-from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN
 from sb3_ext.spend_plan.plan import SpendPlan
 

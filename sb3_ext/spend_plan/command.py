@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
-from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.zoo.checks import check_writable
 
 # Planning needs matplotlib, which is checked for first.

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.evaluation.statistics import bootstrap_interval
 
 CONFIDENCE = 0.95
 EVEN = "even pacing"

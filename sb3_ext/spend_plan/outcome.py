@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from stable_baselines3.common.type_aliases import PolicyPredictor
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendVectorEnv
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.market import Market
-from sb3_ext.evaluation.statistics import FloatArray
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, plan_optimal
 from sb3_ext.envs.ad_spend.baselines import RandomSpend, all_baselines
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
-from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import Cents, round_plan

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv
 from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
 from sb3_ext.envs.ad_spend.policies.base import Baseline
-from sb3_ext.evaluation.statistics import FloatArray
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_gain
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate

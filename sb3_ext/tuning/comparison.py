@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import SEARCH_ID, is_of, pair_of, states

@@ -17,9 +17,8 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor, ResultsWriter
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from sb3_ext.vec_env.batches import IntArray, arrays, copied, info_rows, rows
-
-BoolArray = npt.NDArray[np.bool_]
+from sb3_ext.common.arrays import BoolArray, IntArray
+from sb3_ext.vec_env.batches import arrays, copied, info_rows, rows
 
 _ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 

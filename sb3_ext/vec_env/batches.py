@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-IntArray = npt.NDArray[np.intp]
+from sb3_ext.common.arrays import IntArray
 
 _FINAL = ("final_obs", "final_info")
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from scipy import stats
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.improvement import improvement_interval, probability_of_improvement
-from sb3_ext.evaluation.statistics import FloatArray, bootstrap_interval, iqm, stratified_interval
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
 from sb3_ext.evaluation.suites import suite_iqm
 
 Quantiles: TypeAlias = Callable[[FloatArray], FloatArray]

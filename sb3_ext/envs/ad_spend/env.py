@@ -10,10 +10,10 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
 from sb3_ext.envs.ad_spend.campaign.problem import CampaignProblem, CampaignProperties, Range
 from sb3_ext.envs.ad_spend.campaign.simulator import Period, SalesFunction
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.presets import PERIODS
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import (
     ACCENT,
     INK,
@@ -20,7 +21,6 @@ from sb3_ext.common.charts import (
     style_axes,
 )
 from sb3_ext.envs.ad_spend.campaign.simulator import Period
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 
 # Behind the import above, which says what to do if matplotlib is missing.

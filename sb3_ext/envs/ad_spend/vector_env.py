@@ -12,10 +12,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
 from sb3_ext.envs.ad_spend.campaign.problem import CampaignProblem, CampaignProperties, Range
 from sb3_ext.envs.ad_spend.campaign.simulator import Period, SalesFunction
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.presets import PERIODS
 
@@ -145,7 +145,7 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
 
     def step(
         self, actions: FloatObservation
-    ) -> tuple[FloatObservation, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[FloatObservation, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """
         Spend for one period.
 
@@ -178,7 +178,7 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
         terminated = self._all if self._over else self._none
         return observation, value / self.reward_scale, terminated.copy(), self._none.copy(), info
 
-    def _info(self, period: Period, clipped: npt.NDArray[np.bool_] | np.bool_, value: FloatArray) -> dict[str, Any]:
+    def _info(self, period: Period, clipped: BoolArray | np.bool_, value: FloatArray) -> dict[str, Any]:
         info = {
             "spend": period.spend,
             "sales": period.sales,

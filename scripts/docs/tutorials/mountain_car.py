@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
 from sb3_ext.mdp.grid import interpolated_model
-from sb3_ext.mdp.value_iteration import FloatArray, IntArray, value_iteration
+from sb3_ext.mdp.value_iteration import value_iteration
 
 LOW, HIGH = (-1.2, -0.07), (0.6, 0.07)
 GOAL = 0.5
 
 
-def step(states: FloatArray, action: int) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+def step(states: FloatArray, action: int) -> tuple[FloatArray, FloatArray, BoolArray]:
     """
     Move many cars by one step of MountainCar-v0.
 
@@ -27,7 +27,7 @@ def step(states: FloatArray, action: int) -> tuple[FloatArray, FloatArray, npt.N
     position = np.clip(position + velocity, LOW[0], HIGH[0])
     velocity = np.where((position == LOW[0]) & (velocity < 0), 0.0, velocity)
     # The goal counts with any velocity to the right; nothing passes it to the left.
-    goal: npt.NDArray[np.bool_] = (position >= GOAL) & (velocity >= 0)
+    goal: BoolArray = (position >= GOAL) & (velocity >= 0)
     return np.stack([position, velocity], axis=1), np.full(len(states), -1.0), goal
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 
 _POINTS = 1024

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.campaign.belief import MOST_DOUBT, MOST_MARGINAL, Belief
 from sb3_ext.envs.ad_spend.campaign.scenario import EXTREME, MOST_DELIVERED
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, Period, SalesFunctionMarket
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend.campaign.interface import ActionMap, ActionMode, ObservationMap, ObsMode
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, Period, SalesFunction, SalesFunctionMarket
 from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market, default_spend_cap
 from sb3_ext.envs.ad_spend.market.presets import PERIODS, PRESETS
 
@@ -140,7 +140,7 @@ class CampaignProblem:
         self.campaign.reset(scenario)
         return self.observation_map.observe(self.campaign, None)
 
-    def step(self, action: npt.NDArray[Any]) -> tuple[FloatArray, npt.NDArray[np.bool_] | np.bool_, Period]:
+    def step(self, action: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray | np.bool_, Period]:
         """
         Spend for one period.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
 _STREAMS = ("price", "parameters", "drift", "delivery", "sales")

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
 SalesFunction = Callable[[FloatArray], float | FloatArray]
@@ -93,7 +93,7 @@ class Period(NamedTuple):
     """
     tail: FloatArray | np.float64
     """Money the adstock left at the end of the campaign will earn; 0 before."""
-    overspent: npt.NDArray[np.bool_] | np.bool_
+    overspent: BoolArray | np.bool_
     """Whether the spend was scaled down because the budget did not suffice."""
     adstock: FloatArray
     """Adstock that sold in this period."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.checks import check_number
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Channel, Market
 
 _ROBYN_SECTIONS = ("InputCollect", "ExportedModel", "Extras")

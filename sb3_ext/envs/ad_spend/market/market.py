@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend.market.checks import check_number
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 
 SCHEMA = "adspend-params/1"

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.checks import check_number
 from sb3_ext.envs.ad_spend.market.market import Channel, Market
-
-FloatArray = npt.NDArray[np.float64]
 
 _REQUIRED = ("channel", "spend", "response")
 _OPTIONAL = ("theta", "historical_mean")

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.common.arrays import FloatArray, IntArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-
-IntArray = npt.NDArray[np.int64]
 
 _MONEY_CELLS = 4000
 _OVERDRAFTS = (1.0, 1.02, 1.1, 1.2)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.knapsack import channel_problems, lagrangian_bound, pulse_plans
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.plan import plan_optimal
@@ -41,7 +41,7 @@ class Remainder:
     curves: Curves
     """Parameters of the channels, shapes (N,), or (n, N) for each campaign its own."""
 
-    def of(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Remainder:
+    def of(self, rows: BoolArray | IntArray) -> Remainder:
         """
         Some of the campaigns.
 
@@ -102,7 +102,7 @@ class Replanner:
         spend[funded] = planned
         return spend
 
-    def _follow_paths(self, rest: Remainder) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    def _follow_paths(self, rest: Remainder) -> tuple[FloatArray, BoolArray]:
         """Plans of concave campaigns, and which of them reached the tolerance."""
         low, width = self._low[:, None], (self._cap - self._low)[:, None]
         objective = _Objective(self._market, rest, self._demand[rest.period :])
@@ -167,7 +167,7 @@ class _Iterate(NamedTuple):
         at = weight[:, None, None]
         return cls(above, at / above, at / (width - above), weight / (spare - above.sum(axis=(1, 2))))
 
-    def of(self, rows: npt.NDArray[np.int64]) -> _Iterate:
+    def of(self, rows: IntArray) -> _Iterate:
         """The same for some of the campaigns."""
         return _Iterate(*(part[rows] for part in self))
 
@@ -242,7 +242,7 @@ class _Objective:
         """Of the spends: (n, N, T')."""
         return self._media.shape
 
-    def of(self, rows: npt.NDArray[np.int64]) -> _Objective:
+    def of(self, rows: IntArray) -> _Objective:
         """The same for some of the campaigns."""
         chosen = object.__new__(_Objective)
         chosen.__dict__.update(self.__dict__)

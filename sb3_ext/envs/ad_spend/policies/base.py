@@ -9,12 +9,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
 from sb3_ext.envs.ad_spend.env import AdSpendEnv
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 
 Observations = npt.NDArray[np.float32]
-Periods = npt.NDArray[np.int64]
+Periods = IntArray
 Memory = tuple[npt.NDArray[Any], ...]
 
 
@@ -222,7 +222,7 @@ def known_market(campaign: AdSpendEnv) -> Market:
     return campaign.market
 
 
-def _restarted(memory: Memory, fresh: Memory, started: npt.NDArray[np.bool_]) -> Memory:
+def _restarted(memory: Memory, fresh: Memory, started: BoolArray) -> Memory:
     return tuple(
         np.where(started.reshape(-1, *(1,) * (old.ndim - 1)), new, old) for old, new in zip(memory, fresh, strict=True)
     )

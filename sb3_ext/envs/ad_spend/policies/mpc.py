@@ -7,7 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.optimum.replanning import Remainder, Replanner
 from sb3_ext.envs.ad_spend.policies.base import Memory, Observations, ObservingBaseline, Periods

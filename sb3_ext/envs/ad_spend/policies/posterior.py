@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from sb3_ext.envs.ad_spend.market.curves import Curves, FloatArray
+from sb3_ext.common.arrays import FloatArray, IntArray
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
 _PARAMETERS = ("beta", "kappa", "alpha", "theta")
@@ -104,7 +104,7 @@ class ParticlePosterior:
         log_weights: FloatArray,
         bought: FloatArray,
         sold: FloatArray,
-        period: npt.NDArray[np.int64],
+        period: IntArray,
         generators: list[np.random.Generator],
     ) -> tuple[FloatArray, FloatArray]:
         """
@@ -134,7 +134,7 @@ class ParticlePosterior:
             log_weights[poor] = 0.0
         return particles, log_weights
 
-    def _adstock(self, theta: FloatArray, bought: FloatArray, period: npt.NDArray[np.int64]) -> FloatArray:
+    def _adstock(self, theta: FloatArray, bought: FloatArray, period: IntArray) -> FloatArray:
         """Adstock that sold in the last period, shape (n, P or 1, N)."""
         theta = np.broadcast_to(theta, (len(period), *theta.shape[-2:])) if theta.ndim == 3 else theta
         ages = period[:, None] - 1 - np.arange(self._periods)
@@ -152,7 +152,7 @@ class ParticlePosterior:
         weights: FloatArray,
         bought: FloatArray,
         sold: FloatArray,
-        period: npt.NDArray[np.int64],
+        period: IntArray,
         generators: list[np.random.Generator],
     ) -> FloatArray:
         """Resample in proportion to the weights, then spread equal particles by Metropolis moves."""
@@ -186,9 +186,7 @@ class ParticlePosterior:
             path[:, period] = adstock = theta * adstock + (1.0 - theta) * bought[:, period]
         return path
 
-    def _log_posterior(
-        self, particles: FloatArray, path: FloatArray, sold: FloatArray, period: npt.NDArray[np.int64]
-    ) -> FloatArray:
+    def _log_posterior(self, particles: FloatArray, path: FloatArray, sold: FloatArray, period: IntArray) -> FloatArray:
         """Log density of particles given all sales so far, shape (n, P)."""
         curves = self.curves(particles)
         score = -(particles**2).sum(axis=-1) / 2.0

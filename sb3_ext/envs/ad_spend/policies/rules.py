@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_ext.envs.ad_spend.market.curves import FloatArray
+from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.optimum.plan import plan_optimal
 from sb3_ext.envs.ad_spend.policies.base import Memory, Observations, ObservingBaseline, Periods
 
