@@ -14,7 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.pages import fill, folder_page
+from docs.figures import folder_page
+from docs.pages import fill
 from docs.tutorials.page import COMMAND, render_page
 from docs.tutorials.systems import read_systems, read_trainings
 from sb3_ext.app.errors import UserError

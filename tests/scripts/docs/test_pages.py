@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from docs.pages import fill, folder_page
+from docs.figures import folder_page
+from docs.pages import fill
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.results import read_results
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
