@@ -2,12 +2,14 @@
 
 import contextlib
 import difflib
+import importlib
 import traceback
 from collections.abc import Iterable, Iterator
 
 # Storage and network clients raise their own types for a wrong URL or a missing connection.
 _CLIENTS = {"optuna", "sqlalchemy", "huggingface_hub", "httpx", "requests", "urllib3"}
-_EXTRAS = {"moviepy": "video"} | dict.fromkeys(("jinja2", "matplotlib", "pandas", "rliable", "seaborn"), "plots")
+_EXTRAS = {"moviepy": "video", "ray": "distributed"}
+_EXTRAS |= dict.fromkeys(("jinja2", "matplotlib", "pandas", "rliable", "seaborn"), "plots")
 _WRONG_CALL = ("unexpected keyword argument", "required positional argument", "multiple values for")
 
 
@@ -70,6 +72,22 @@ def mistakes_explained(doing: str, everything: bool = False) -> Iterator[None]:
         if reason is None:
             raise
         raise UserError(f"{doing}: {reason}", exit_code=1) from error
+
+
+def need(what: str, *packages: str) -> None:
+    """
+    Make sure that packages of an extra are there.
+
+    :param what: what needs them, the beginning of the message
+    :param packages: names of modules
+    :raises UserError: if one cannot be imported
+    """
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            hint = f"pip install 'sb3-ext[{_EXTRAS[package]}]'"
+            raise UserError(f"{what} needs {package}: {hint} ({error})", exit_code=1) from error
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

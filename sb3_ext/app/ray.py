@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sb3_ext.app.errors import UserError
+from sb3_ext.app.errors import UserError, need
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -87,10 +87,9 @@ def ray_connection(options: RayOptions) -> Iterator[None]:
         settings = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     else:
         _check_listening(address)
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise UserError(f"--ray-address needs Ray: pip install 'sb3-ext[distributed]' ({error})") from error
+    need("--ray-address", "ray")
+    import ray
+
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **settings)
     except Exception as error:

@@ -1,0 +1,57 @@
+"""Tables for the terminal and for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import rich.table
+from rich.console import Group
+from rich.text import Text
+
+
+class Row(NamedTuple):
+    """A line of a table."""
+
+    cells: Sequence[str]
+    """The first one heads the row."""
+    style: str = ""
+    """How a terminal shows it, e.g. ``"bold cyan"``."""
+    section: str = ""
+    """A rule parts it from rows of another section."""
+    marked: frozenset[int] = frozenset()
+    """Cells that stand out, in red."""
+
+
+class Table(NamedTuple):
+    """Text in rows and columns. ``console.print(table)`` shows it."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    notes: str = ""
+    """What the reader must know, below the table."""
+
+    def __rich__(self) -> Group:
+        """Show it in a terminal."""
+        table = rich.table.Table()
+        for index, title in enumerate(self.columns):
+            table.add_column(Text(title), justify="right" if index else "left", overflow="fold")
+        section = self.rows[0].section if self.rows else ""
+        for row in self.rows:
+            if row.section != section:
+                table.add_section()
+            section = row.section
+            cells = (Text(cell, "bold red" if index in row.marked else "") for index, cell in enumerate(row.cells))
+            table.add_row(*cells, style=row.style)
+        return Group(Text(self.title, "bold"), table, *([Text(self.notes)] if self.notes else []))
+
+    def markdown(self) -> str:
+        """
+        Write columns and rows, without title and notes.
+
+        :return: Lines of Markdown, without the last line's end.
+        """
+        alignments = ["---", *["---:"] * (len(self.columns) - 1)]
+        lines = [self.columns, alignments, *(row.cells for row in self.rows)]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

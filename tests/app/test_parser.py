@@ -1,0 +1,56 @@
+import argparse
+
+import pytest
+from rl_zoo3.utils import StoreDict
+
+from sb3_ext.app.errors import UserError, need
+from sb3_ext.app.parser import Parser
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser("fly", "Fly.", "examples:\n  sb3-ext fly --to Mars")
+    parser.add_argument("--to", nargs="+", choices=["Mars", "Venus"], metavar="PLANET")
+    parser.add_argument("--passengers", type=int)
+    parser.add_argument("--ship", nargs="+", action=StoreDict)
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--passengers", "two"], "argument --passengers: invalid int value: 'two' (see `sb3-ext fly --help`)"),
+        (
+            ["--to", "Venus", "mrs"],
+            "argument --to: unknown value 'mrs'. Did you mean 'Mars'? Choose from Mars, Venus (see `sb3-ext fly",
+        ),
+        (["--ship", "engines:("], "cannot read a NAME:VALUE argument"),
+        (["--ship", "engines"], "cannot read a NAME:VALUE argument"),
+    ],
+)
+def test_wrong_usage_is_the_users_mistake(parser: Parser, arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        parser.parse_args(arguments)
+    assert str(error.value).startswith(message) and "\n" not in message
+    assert error.value.exit_code == 2
+
+
+def test_what_is_right_is_read(parser: Parser) -> None:
+    args = parser.parse_args(["--to", "Mars", "--ship", "engines:2+2"])
+    assert args == argparse.Namespace(to=["Mars"], passengers=None, ship={"engines": 4})
+
+
+def test_help_keeps_the_lines_of_the_examples(parser: Parser, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(["--help"])
+    assert end.value.code == 0
+    assert "usage: sb3-ext fly" in (shown := capsys.readouterr().out)
+    assert shown.endswith("examples:\n  sb3-ext fly --to Mars\n")
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    need("the page", "argparse")
+    monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
+    with pytest.raises(UserError, match=r"the page needs jinja2: pip install 'sb3-ext\[plots\]'") as error:
+        need("the page", "argparse", "jinja2")
+    assert error.value.exit_code == 1
