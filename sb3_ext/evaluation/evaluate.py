@@ -12,7 +12,8 @@ from typing import Any, NoReturn, cast
 
 import gymnasium as gym
 
-from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.files import check_writable
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.evaluation.agents import PARALLEL_EPISODES, evaluate_runs
@@ -114,12 +115,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    from rl_zoo3.utils import ALGOS, StoreDict
+    from rl_zoo3.utils import StoreDict
 
-    from sb3_ext.zoo import register
-    from sb3_ext.zoo.checks import check_environment, check_writable
+    from sb3_ext.zoo.checks import check_algorithm, check_environment
 
-    register()
     parser = _Parser(
         "sb3-ext evaluate",
         description=_DESCRIPTION,
@@ -178,10 +177,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         ) from error
     args.algo, args.env = list(dict.fromkeys(args.algo)), list(dict.fromkeys(args.env))
     for algo in args.algo:
-        if algo not in ALGOS:
-            raise UserError(
-                f"--algo: unknown algorithm {algo!r}.{did_you_mean(algo, ALGOS)} Choose from {', '.join(ALGOS)}"
-            )
+        check_algorithm(algo)
     if args.n_eval_episodes < 1:
         raise UserError(f"--n-eval-episodes is {args.n_eval_episodes}: give a number >= 1")
     if not 0 <= args.seed <= 2**32 - 1 - args.n_eval_episodes:

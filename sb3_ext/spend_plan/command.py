@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.files import check_writable
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
-from sb3_ext.zoo.checks import check_writable
 
 # Planning needs matplotlib, which is checked for first.
 if TYPE_CHECKING:
@@ -225,16 +225,10 @@ def _apply(texts: list[str], flag: str, market: Market, limits: FloatArray) -> N
 
 
 def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[str, Rollout]:
-    from rl_zoo3.utils import ALGOS
-
     from sb3_ext.spend_plan.agent import agent_rollout
-    from sb3_ext.zoo import register
+    from sb3_ext.zoo.checks import check_algorithm
 
-    register()
-    if args.algo not in ALGOS:
-        raise UserError(
-            f"--algo: unknown algorithm {args.algo!r}.{did_you_mean(args.algo, ALGOS)} Choose from {', '.join(ALGOS)}"
-        )
+    check_algorithm(args.algo)
     bounds = (campaign.low, campaign.cap) if args.caps or args.min else None
     rollout = agent_rollout(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds, seeds)
     return {f"agent ({args.algo}, {Path(args.model).name})": rollout}

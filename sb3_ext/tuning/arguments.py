@@ -13,11 +13,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.files import check_writable
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.tuning.blocks import block_text, put_block
 from sb3_ext.tuning.spec import COMPARISON_SEED_OFFSET, EVALUATION_SEED_OFFSET, FRESH_SEED_OFFSET, TuningSpec
-from sb3_ext.zoo.checks import check_train, check_writable
+from sb3_ext.zoo.checks import check_algorithm, check_train
 
 _DESCRIPTION = f"""\
 Search hyperparameters with Optuna, in worker processes, and write the best ones as a YAML block.
@@ -64,12 +65,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     :return: All arguments.
     :raises UserError: If one is wrong.
     """
-    from rl_zoo3.utils import ALGOS, StoreDict
+    from rl_zoo3.utils import StoreDict
 
     from sb3_ext.tuning.study import PRUNERS, SAMPLERS
-    from sb3_ext.zoo import register
 
-    register()
     parser = _Parser(
         "sb3-ext tune", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -123,10 +122,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(
             f"cannot read a NAME:VALUE argument ({error}): values are Python expressions, such as learning_rate:0.001"
         ) from error
-    if args.algo not in ALGOS:
-        raise UserError(
-            f"--algo: unknown algorithm {args.algo!r}.{did_you_mean(args.algo, ALGOS)} Choose from {', '.join(ALGOS)}"
-        )
+    check_algorithm(args.algo)
     _check(args)
     return args
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.zoo.storage import open_storage, retry_trial, shown
+from sb3_ext.zoo.storage import FIRST_TRIAL, open_storage, retry_trial, shown
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -29,8 +29,6 @@ SAMPLERS = ("tpe", "gp", "random")
 PRUNERS = ("median", "hyperband", "wilcoxon", "none")
 N_STARTUP_TRIALS = 10
 """Trials that are drawn at random before a sampler learns from them."""
-FIRST_TRIAL = "first_trial_of_command"
-"""Attribute of every study of a search or a comparison: its number of trials when the command was started."""
 _MOST_FAILURES = 5
 EXHAUSTED = "exhausted"
 """Attribute of a study whose workers find no more parameters that were not tried yet."""

@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 from sb3_ext.app.errors import UserError, did_you_mean, user_mistake
-from sb3_ext.zoo import ALGORITHMS, default_hyperparams_file, find_block
+from sb3_ext.app.files import check_writable
+from sb3_ext.zoo import ALGORITHMS, default_hyperparams_file, find_block, register
 
 _NOISE_TYPES = ("normal", "ornstein-uhlenbeck")
 _HUB_FOLDER = "rl-trained-agents"
@@ -141,18 +142,18 @@ def check_plot(args: argparse.Namespace) -> None:
         _check_runs(args.exp_folders, args.algos, args.env)
 
 
-def check_writable(folder: str, flag: str) -> None:
+def check_algorithm(key: str) -> None:
     """
-    Check that a folder exists or can be made, and can be written to.
+    Make the plugin's algorithms known and check a key.
 
-    :param folder: the folder
-    :param flag: the argument that names it
-    :raises UserError: if it cannot
+    :param key: of ``--algo``
+    :raises UserError: if there is no such algorithm
     """
-    path = Path(folder).absolute()
-    existing = next(ancestor for ancestor in (path, *path.parents) if ancestor.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise UserError(f"{flag}: cannot write to {folder!r}: {str(existing)!r} is no folder that can be written to")
+    from rl_zoo3.utils import ALGOS
+
+    register()
+    if key not in ALGOS:
+        raise UserError(f"--algo: unknown algorithm {key!r}.{did_you_mean(key, ALGOS)} Choose from {', '.join(ALGOS)}")
 
 
 def check_environment(args: argparse.Namespace) -> None:

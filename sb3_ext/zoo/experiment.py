@@ -22,9 +22,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.fast.threads import choose_threads
-from sb3_ext.tuning.study import FIRST_TRIAL
 from sb3_ext.vec_env.adapter import GymnasiumVecEnv
-from sb3_ext.zoo.storage import open_storage, shown
+from sb3_ext.zoo.storage import FIRST_TRIAL, open_storage, shown
 
 
 class CheckedExperimentManager(ExperimentManager):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 30
 GRACE_SECONDS = 150
+FIRST_TRIAL = "first_trial_of_command"
+"""Attribute of every study of ``sb3-ext tune``: its number of trials when the command was started."""
 _CONNECT_SECONDS = 10
 
 

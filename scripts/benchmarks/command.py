@@ -107,7 +107,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if args.repeats < 1:
         raise UserError(f"--repeats is {args.repeats}: give a number of at least 1")
     if args.output is not None:
-        from sb3_ext.zoo.checks import check_writable
+        from sb3_ext.app.files import check_writable
 
         if Path(args.output).is_dir():
             raise UserError(f"--output: {args.output!r} is a folder: give a file, such as speed.csv")
