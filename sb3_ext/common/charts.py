@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sb3_ext.common.wording import format_money
+
 try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -13,6 +15,7 @@ except ImportError as error:
 INK = "#22303c"
 MUTED = "#6b7885"
 GRID = "#e6eaee"
+LINE = "#b8c1c9"
 ACCENT = "#0b7a75"
 PALETTE = (
     "#3b76af", "#ee854a", "#55a868", "#c44e52", "#8c72b8", "#e3b23c", "#46b1c9", "#d987b5", "#8c6d4f", "#8d99a6",
@@ -28,23 +31,6 @@ def color_of(index: int) -> str:
     :return: A hexadecimal colour.
     """
     return PALETTE[index % len(PALETTE)]
-
-
-def format_money(amount: float) -> str:
-    """
-    An amount of money in at most three significant digits, with k, M or B for thousands, millions and billions.
-
-    :param amount: Money.
-    :return: E.g. ``"-1.25M"``, ``"43.2k"``, ``"850"``, ``"0.5"``.
-    """
-    for unit, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, "")):
-        # 999.6 has three significant digits only as "1k".
-        if abs(amount) >= 0.9995 * unit:
-            scaled = amount / unit
-            digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-            text = f"{scaled:.{digits}f}"
-            return (text.rstrip("0").rstrip(".") if digits else text) + suffix
-    return f"{amount:.3g}" if amount else "0"
 
 
 def money_axis(axis: Any) -> None:
@@ -80,20 +66,8 @@ def style_axes(axes: Any, title: str = "") -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#b8c1c9")
+    axes.spines["bottom"].set_color(LINE)
     axes.tick_params(colors=MUTED, labelsize=8.5, length=0)
-    axes.tick_params(axis="x", length=3, color="#b8c1c9")
+    axes.tick_params(axis="x", length=3, color=LINE)
     axes.xaxis.label.set(color=MUTED, fontsize=9)
     axes.yaxis.label.set(color=MUTED, fontsize=9)
-
-
-def period_name(days: float) -> str:
-    """
-    What to call a period.
-
-    :param days: Its length in days.
-    :return: ``"day"``, ``"week"``, ``"month"`` or ``"period"``.
-    """
-    if 28.0 <= days <= 31.0:
-        return "month"
-    return {1.0: "day", 7.0: "week"}.get(days, "period")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sb3_ext.common.charts import period_name
+from sb3_ext.common.wording import period_name
 from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.evaluation.curves import learning_curves
 from sb3_ext.evaluation.measure import Measurement

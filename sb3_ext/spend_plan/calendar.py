@@ -6,7 +6,7 @@ import calendar
 from datetime import date, timedelta
 
 from sb3_ext.app.errors import UserError
-from sb3_ext.common.charts import period_name
+from sb3_ext.common.wording import period_name
 
 
 def default_start(period_days: float, today: date) -> date:

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from gymnasium.vector import AutoresetMode
+
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend import Market
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market
+from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit
+from sb3_ext.envs.ad_spend.policies.base import Baseline
+
+# The baseline that is the optimized plan itself, but for its rounding to cents.
+_SAME_AS_OPTIMIZED = "open-loop optimum"
 
 
 @dataclass(frozen=True)
@@ -31,3 +38,22 @@ class Campaign:
     def periods(self) -> int:
         """Length of the campaign."""
         return len(self.dates)
+
+    def envs(self, count: int) -> AdSpendVectorEnv:
+        """
+        The campaign as environments.
+
+        :param count: How many.
+        :return: The environments, stepped together.
+        """
+        bounds, mode = (self.low, self.cap), AutoresetMode.DISABLED
+        return AdSpendVectorEnv(count, self.market, self.budget, self.periods, act_range=bounds, autoreset_mode=mode)
+
+    def baselines(self) -> dict[str, Baseline]:
+        """
+        The policies that the plan is compared with.
+
+        :return: All baselines by name, but the one that is the optimized plan.
+        """
+        env = AdSpendEnv(self.market, self.budget, self.periods, act_range=(self.low, self.cap))
+        return {name: policy for name, policy in all_baselines(env, seed=0).items() if name != _SAME_AS_OPTIMIZED}

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.charts import period_name
-from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.common.wording import period_name
+from sb3_ext.spend_plan.comparison import EVEN
+from sb3_ext.spend_plan.plan import SpendPlan
 
 _CENT = 0.01
 
 
-def find_caveats(
-    campaign: Campaign,
-    spend: FloatArray,
-    value: float,
-    even_value: float,
-    gap: float,
-    single: tuple[float, float] | None = None,
-) -> Iterator[str]:
+def find_caveats(plan: SpendPlan) -> Iterator[str]:
     """
     Say where a plan leaves what the model has seen, leaves money unspent, or rests on weak ground.
 
-    :param campaign: What is to be planned.
-    :param spend: The plan, shape (T, N), money.
-    :param value: What the plan earns, money; on average where the market is random.
-    :param even_value: What even pacing earns, money.
-    :param gap: How much more the best plan can earn where all happens as expected, relative to the plan's value.
-    :param single: What the plan earns in the middle 95% of random campaigns, money; None where nothing is random.
+    :param plan: The plan.
     :return: One line each.
     """
+    campaign, spend, single = plan.campaign, plan.spend, plan.single
+    value, even_value = plan.score.value, plan.score_of(EVEN).value
     market, periods = campaign.market, campaign.periods
     unit = period_name(market.period_days)
     beyond = spend > market.historical_max + _CENT
@@ -60,10 +50,10 @@ def find_caveats(
     elif value < even_value - 1e-6 * abs(even_value):
         reason = "the search for a better one failed" if single is None else "it was made for what is expected"
         yield f"even pacing earns more than the plan: {reason}"
-    if gap > 0.01 and not market.is_concave:
+    if plan.planned_gap > 0.01 and not market.is_concave:
         yield (
-            f"up to {gap:.1%} more could be possible: at least one curve is S-shaped, where no method is sure to find "
-            "the best plan"
+            f"up to {plan.planned_gap:.1%} more could be possible: at least one curve is S-shaped, where no method is "
+            "sure to find the best plan"
         )
     for fit in campaign.fits:
         yield from fit.warnings

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, format_money, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import ACCENT, GRID, INK, LINE, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.wording import format_money
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN
 from sb3_ext.spend_plan.plan import SpendPlan
@@ -21,7 +22,7 @@ from matplotlib.patches import Patch  # isort: skip
 from matplotlib.ticker import MaxNLocator  # isort: skip
 
 WIDE, NARROW = 10.0, 4.3
-_DOUBT = "#c44e52"
+_DOUBT = color_of(3)
 _CURVE_POINTS = 160
 _DRAWS_SHOWN = 200
 
@@ -40,7 +41,7 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
     beyond = spend > campaign.market.historical_max + 0.005
     handles = [Patch(color=color_of(index), label=name) for index, name in enumerate(names)]
     if np.any(beyond):
-        handles.append(Patch(facecolor="#b8c1c9", edgecolor="white", hatch="///", label="beyond the data"))
+        handles.append(Patch(facecolor=LINE, edgecolor="white", hatch="///", label="beyond the data"))
     columns = max(1, min(len(handles), 6 if wide else 2))
     legend = 0.19 * -(-len(handles) // columns)
     height = (5.4 if wide else 5.0) + legend
@@ -197,10 +198,10 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     axes = figure.add_axes((left, 0.34 / height, 1.0 - left - (0.95 if wide else 0.8) / width, 1.0 - 0.4 / height))
     style_axes(axes)
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#e6eaee", linewidth=0.9)
+    axes.grid(axis="x", color=GRID, linewidth=0.9)
     rows = np.arange(len(scores))
     faces = {plan.name: ACCENT, CLAIRVOYANT: "white"}
-    colors = [faces.get(score.name, "#b8c1c9") for score in scores]
+    colors = [faces.get(score.name, LINE) for score in scores]
     bars = axes.barh(rows, [score.value for score in scores], 0.58 if wide else 0.36, color=colors, linewidth=0)
     for bar, score in zip(bars, scores, strict=True):
         if score.name == CLAIRVOYANT:
@@ -226,7 +227,7 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     lowest = min(0.0, *(score.value if score.low is None else score.low for score in scores))
     axes.set_xlim(1.05 * lowest, 1.02 * max(*reach, 1e-9))
     axes.set_ylim(-0.6, len(scores) - (0.4 if wide else 0.1))
-    axes.axvline(0.0, color="#b8c1c9", linewidth=1.0)
+    axes.axvline(0.0, color=LINE, linewidth=1.0)
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="x", length=0)
     money_axis(axes.xaxis)

@@ -11,22 +11,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
+from rich.console import Console
 
-from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.console import console
+from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained, need
 from sb3_ext.app.files import check_writable
+from sb3_ext.app.parser import Parser
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
-
-# Planning needs matplotlib, which is checked for first.
-if TYPE_CHECKING:
-    from sb3_ext.spend_plan.campaign import Campaign
-    from sb3_ext.spend_plan.outcome import Rollout
-    from sb3_ext.spend_plan.plan import SpendPlan
+from sb3_ext.spend_plan.agent import agent_rollout
+from sb3_ext.spend_plan.calendar import default_start, period_dates
+from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.caveats import find_caveats
+from sb3_ext.spend_plan.outcome import Rollout
+from sb3_ext.spend_plan.plan import SpendPlan, make_plan
+from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
+from sb3_ext.spend_plan.tables import date_table, policy_table, write_csv
+from sb3_ext.spend_plan.wording import Wording
+from sb3_ext.zoo.checks import check_algorithm
 
 _MOST_PERIODS = 731
 _MOST_PATHS = 5000
@@ -61,11 +68,6 @@ output files (--output DIR): plan.html (one page, also for print and phones) and
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see `sb3-ext plan --help`)")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Plan a campaign as the command line says.
@@ -76,12 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
-
-    from rich.console import Console
-
-    from sb3_ext.spend_plan.plan import make_plan
-    from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
-
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
@@ -99,9 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
-        "sb3-ext plan", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("plan", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     add("--market", required=True, metavar="MARKET", help="Robyn export, adspend-params/1 JSON, CSV or preset")
     add("--budget", required=True, type=_amount, metavar="MONEY", help="budget of the whole campaign")
@@ -123,7 +117,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--model", metavar="ZIP", help="saved agent that plans too (unpickles: only trusted files)")
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
     add("--output", default="plan", metavar="DIR", help="folder of plan.html and plan.csv (default: plan)")
-    args = parser.parse_args(argv)
+    args: argparse.Namespace = parser.parse_args(argv)
     if not (math.isfinite(args.budget) and 0.01 <= args.budget <= 1e13):
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to 1e13")
     if not 1 <= args.periods <= _MOST_PERIODS:
@@ -134,11 +128,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     for name in ("plan.csv", "plan.html"):
         if (Path(args.output) / name).is_dir():
             raise UserError(f"--output: {str(Path(args.output) / name)!r} is a folder: name another one")
-    for module in ("matplotlib", "jinja2"):
-        try:
-            __import__(module)
-        except ImportError as error:
-            raise UserError(f"the page needs {module}: pip install 'sb3-ext[plots]'", exit_code=1) from error
+    need("the page", "matplotlib", "jinja2")
     return args
 
 
@@ -157,9 +147,6 @@ def _date(text: str) -> date:
 
 
 def _campaign(args: argparse.Namespace) -> Campaign:
-    from sb3_ext.spend_plan.calendar import default_start, period_dates
-    from sb3_ext.spend_plan.campaign import Campaign
-
     market, fits = _market(args)
     dates = period_dates(
         args.start or default_start(market.period_days, date.today()), market.period_days, args.periods
@@ -225,9 +212,6 @@ def _apply(texts: list[str], flag: str, market: Market, limits: FloatArray) -> N
 
 
 def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[str, Rollout]:
-    from sb3_ext.spend_plan.agent import agent_rollout
-    from sb3_ext.zoo.checks import check_algorithm
-
     check_algorithm(args.algo)
     bounds = (campaign.low, campaign.cap) if args.caps or args.min else None
     rollout = agent_rollout(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds, seeds)
@@ -236,13 +220,10 @@ def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[
 
 def _write(plan: SpendPlan, command: str, folder: Path) -> list[Path]:
     """Write all files or none."""
-    from sb3_ext.common.files import atomic_path
-    from sb3_ext.evaluation.report import versions
     from sb3_ext.spend_plan.page import render_page
-    from sb3_ext.spend_plan.tables import write_csv
 
     table, page = folder / "plan.csv", folder / "plan.html"
-    text = render_page(plan, command, versions())
+    text = render_page(plan, command)
     is_new = not folder.exists()
     try:
         with (
@@ -261,35 +242,13 @@ def _write(plan: SpendPlan, command: str, folder: Path) -> list[Path]:
 
 
 def _show(plan: SpendPlan, written: list[Path]) -> None:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    from sb3_ext.spend_plan import tables, wording
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
-
-    def table(content: tables.Table) -> None:
-        shown = RichTable(title=Text(content.caption), title_justify="left")
-        for index, title in enumerate(content.titles):
-            shown.add_column(Text(title), justify="right" if index else "left", no_wrap=not index)
-        for row in content.rows:
-            cells = [Text(cell, "bold red" if index in row.marked else "") for index, cell in enumerate(row.cells)]
-            shown.add_row(*cells, style="bold" if row.chosen else None)
-        if content.total:
-            shown.add_section()
-            shown.add_row(*map(Text, content.total), style="bold")
-        console.print(shown)
-
-    def say(text: str, style: str = "") -> None:
-        console.print(Text(text, style), highlight=False, soft_wrap=not sys.stdout.isatty())
-
-    table(tables.date_table(plan))
-    table(tables.policy_table(plan))
-    say(wording.lead(plan), "bold")
-    if reaction := wording.reaction(plan):
-        say(reaction, "bold")
-    say(wording.certificate(plan))
-    for warning in plan.warnings:
-        say(f"warning: {warning}", "yellow")
-    say(f"Written: {', '.join(map(str, written))}")
+    out, words = console(), Wording(plan)
+    out.print(date_table(plan))
+    out.print(policy_table(plan))
+    out.print(words.lead, style="bold")
+    if words.reaction:
+        out.print(words.reaction, style="bold")
+    out.print(words.certificate)
+    for caveat in find_caveats(plan):
+        out.print(f"warning: {caveat}", style="yellow")
+    out.print(f"Written: {', '.join(map(str, written))}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from stable_baselines3.common.type_aliases import PolicyPredictor
@@ -14,8 +15,7 @@ from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.market import Market
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What P plans lead to."""
 
     spend: FloatArray
@@ -54,8 +54,7 @@ def simulate(market: Market, budget: float, plans: FloatArray, scenario: Scenari
     )
 
 
-@dataclass(frozen=True)
-class Rollout:
+class Rollout(NamedTuple):
     """What a policy did in n campaigns."""
 
     spend: FloatArray

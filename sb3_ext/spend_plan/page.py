@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import jinja2
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from sb3_ext.common.charts import period_name
-from sb3_ext.spend_plan import charts, tables, wording
+from sb3_ext.app.versions import versions
+from sb3_ext.common.charts import color_of
+from sb3_ext.common.wording import period_name
+from sb3_ext.spend_plan import charts, tables
+from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.svg import inline_svg
+from sb3_ext.spend_plan.wording import Wording
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure in two widths."""
-
-    wide: Markup
-    narrow: Markup
-    caption: str
-
-
-def render_page(plan: SpendPlan, command: str, versions: dict[str, str]) -> str:
+def render_page(plan: SpendPlan, command: str) -> str:
     """
     Render the page: it loads nothing, so it can be mailed and opened anywhere.
 
     :param plan: The plan.
     :param command: The command that made it.
-    :param versions: Versions of the packages behind it.
     :return: HTML.
     """
-    unit = period_name(plan.campaign.market.period_days)
-    figures = {
-        "plan": (
-            charts.plan_figure,
-            f"Spend per {unit} and channel, and the sales expected from it",
-            wording.plan_caption(plan),
-        ),
-        "comparison": (charts.comparison_figure, "What every policy earns", wording.comparison_caption(plan)),
-        "curves": (charts.curves_figure, "Response curve of every channel", wording.curves_caption(plan)),
-    }
+    words, market = Wording(plan), plan.campaign.market
+
+    def picture(draw: Callable[[SpendPlan, float], Figure], name: str, label: str, caption: str) -> dict[str, str]:
+        """A figure in two widths. Matplotlib escapes the names of channels."""
+        wide, narrow = (
+            Markup(inline_svg(partial(draw, plan, width), prefix, label))
+            for width, prefix in ((charts.WIDE, name), (charts.NARROW, f"{name}-n"))
+        )
+        return {"wide": wide, "narrow": narrow, "caption": caption}
+
+    spends = f"Spend per {period_name(market.period_days)} and channel, and the sales expected from it"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sb3_ext.spend_plan", "."),
         autoescape=True,
@@ -50,31 +46,22 @@ def render_page(plan: SpendPlan, command: str, versions: dict[str, str]) -> str:
     )
     return environment.get_template("template.html.j2").render(
         title="Spend plan",
-        span=wording.span(plan),
-        lead=wording.lead(plan),
-        reaction=wording.reaction(plan),
-        cards=wording.cards(plan),
-        warnings=plan.warnings,
+        words=words,
+        warnings=list(find_caveats(plan)),
         figures={
-            name: Picture(
-                _svg(draw, plan, charts.WIDE, name, label), _svg(draw, plan, charts.NARROW, f"{name}-n", label), caption
-            )
-            for name, (draw, label, caption) in figures.items()
+            "plan": picture(charts.plan_figure, "plan", spends, words.plan_caption),
+            "comparison": picture(
+                charts.comparison_figure, "comparison", "What every policy earns", words.comparison_caption
+            ),
+            "curves": picture(charts.curves_figure, "curves", "Response curve of every channel", words.curves_caption),
         },
+        colors=[color_of(index) for index in range(len(market.names))],
         tables={
             "channels": tables.channel_table(plan),
             "policies": tables.policy_table(plan),
             "dates": tables.date_table(plan),
             "fits": tables.fit_table(plan) if plan.campaign.fits else None,
         },
-        policies=wording.policies(plan),
-        certificate=wording.certificate(plan),
-        assumptions=wording.assumptions(plan),
         command=command,
-        versions=versions,
+        versions=versions(),
     )
-
-
-def _svg(draw: Any, plan: SpendPlan, width: float, name: str, label: str) -> Markup:
-    # Matplotlib escapes the names of channels.
-    return Markup(inline_svg(lambda: draw(plan, width), name, label))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, plan_optimal
-from sb3_ext.envs.ad_spend.baselines import RandomSpend, all_baselines
+from sb3_ext.envs.ad_spend import plan_optimal
+from sb3_ext.envs.ad_spend.baselines import RandomSpend
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.campaign import Campaign
-from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import Cents, round_plan
 from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, Gain, Score, compare, interval_over_draws
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate, simulate_draws
-from sb3_ext.spend_plan.random_campaigns import SAME_AS_OPTIMIZED, default_paths, play
+from sb3_ext.spend_plan.random_campaigns import default_paths, play
 
 _RANDOM_PLANS = 20
 
@@ -46,8 +45,8 @@ class SpendPlan:
     """Number of random campaigns that all policies went through; 0 where nothing is random."""
     reaction: Gain | None
     """The best policy that reacts to what happens, against the plan; None where nothing is random."""
-    warnings: tuple[str, ...]
-    """What an analyst must know before following the plan."""
+    single: tuple[float, float] | None
+    """What the plan earns in the middle 95% of the random campaigns, money; None where nothing is random."""
 
     @property
     def spend(self) -> FloatArray:
@@ -120,12 +119,14 @@ def _plan_at_random(
     played = play(campaign, cents / 100.0, agents, n_paths, report)
     expected = replace(campaign.market, randomness=Randomness())
     gap = _gap(upper_bound, float(simulate(expected, campaign.budget, cents[None] / 100.0).value[0]))
-    pairs = ((getattr(played.plan, field.name), getattr(played.even, field.name)) for field in fields(Outcome))
-    plan = SpendPlan(
+    low, high = interval_over_draws(played.plan.value)
+    return SpendPlan(
         campaign,
         OPTIMIZED,
         cents,
-        Outcome(*(np.stack([planned.mean(axis=0), even.mean(axis=0)]) for planned, even in pairs)),
+        Outcome(
+            *(np.stack([np.mean(each, axis=0) for each in pair]) for pair in zip(played.plan, played.even, strict=True))
+        ),
         played.upper_bound,
         gap,
         compare(played.values, EVEN),
@@ -133,29 +134,23 @@ def _plan_at_random(
         interval_over_draws(played.plan.sales.T),
         n_paths,
         played.reaction,
-        warnings=(),
+        (float(low), float(high)),
     )
-    single = interval_over_draws(played.plan.value)
-    return _with_warnings(plan, (float(single[0]), float(single[1])))
 
 
 def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agents: Mapping[str, Rollout]) -> SpendPlan:
     """The best of the optimized plan and the agents', compared under the central parameters and the draws."""
-    market, budget, low, cap = campaign.market, campaign.budget, campaign.low, campaign.cap
+    market, budget, low = campaign.market, campaign.budget, campaign.low
     rounded = {OPTIMIZED: cents}
     for agent, rollout in agents.items():
         # An agent that runs out of money falls below the smallest spends.
         spend = rollout.spend[0]
-        rounded[agent] = round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), cap)
+        rounded[agent] = round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), campaign.cap)
     plans = {name: amounts[None] / 100.0 for name, amounts in rounded.items()}
-    for baseline, policy in all_baselines(
-        AdSpendEnv(market, budget, campaign.periods, act_range=(low, cap)), 0
-    ).items():
-        if baseline != SAME_AS_OPTIMIZED:
-            # A single random plan says nothing.
-            repeats = _RANDOM_PLANS if isinstance(policy, RandomSpend) else 1
-            env = AdSpendVectorEnv(repeats, market, budget, campaign.periods, act_range=(low, cap))
-            plans[baseline] = roll_out(policy, env).spend
+    for baseline, policy in campaign.baselines().items():
+        # A single random plan says nothing.
+        repeats = _RANDOM_PLANS if isinstance(policy, RandomSpend) else 1
+        plans[baseline] = roll_out(policy, campaign.envs(repeats)).spend
     stacked = np.concatenate(list(plans.values()))
     owners = [name for name, variants in plans.items() for _ in variants]
 
@@ -177,11 +172,11 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
     else:
         scores = compare(values, EVEN)
     upper_bound = max(upper_bound, values[name])
-    plan = SpendPlan(
+    return SpendPlan(
         campaign,
         name,
         rounded[name],
-        Outcome(*(getattr(outcome, field.name)[rows] for field in fields(outcome))),
+        Outcome(*(numbers[rows] for numbers in outcome)),
         upper_bound,
         _gap(upper_bound, values[name]),
         scores,
@@ -189,17 +184,11 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
         interval,
         n_paths=0,
         reaction=None,
-        warnings=(),
+        single=None,
     )
-    return _with_warnings(plan)
 
 
 def _gap(upper_bound: float, value: float) -> float:
     """How far a value is below its bound, relative to it; infinite if it is 0."""
     gap = max(upper_bound - value, 0.0)
     return gap / abs(value) if value else float("inf") if gap else 0.0
-
-
-def _with_warnings(plan: SpendPlan, single: tuple[float, float] | None = None) -> SpendPlan:
-    values = (plan.score.value, plan.score_of(EVEN).value)
-    return replace(plan, warnings=tuple(find_caveats(plan.campaign, plan.spend, *values, plan.planned_gap, single)))

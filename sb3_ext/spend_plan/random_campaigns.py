@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv
-from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
 from sb3_ext.envs.ad_spend.policies.base import Baseline
 from sb3_ext.spend_plan.campaign import Campaign
@@ -18,8 +15,6 @@ from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_g
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 
 FIRST_SEED = 10_000
-# The baseline that is the optimized plan itself, but for its rounding to cents.
-SAME_AS_OPTIMIZED = "open-loop optimum"
 _PATHS, _FEW_PATHS = 300, 20
 _LONG_CAMPAIGN = 60
 
@@ -38,11 +33,6 @@ class RandomCampaigns:
     """What no policy earns more than on average over these campaigns, money."""
     reaction: Gain | None
     """The policy that reacts and earns most, against the plan; None if none does."""
-
-    @property
-    def count(self) -> int:
-        """Number of campaigns."""
-        return len(self.plan.value)
 
     @property
     def values(self) -> dict[str, FloatArray]:
@@ -77,25 +67,23 @@ def play(
     :param report: Called with the name of every policy before its turn.
     :return: What happened.
     """
-    market, budget, periods = campaign.market, campaign.budget, campaign.periods
-    bounds = (campaign.low, campaign.cap)
-    env = AdSpendVectorEnv(n_paths, market, budget, periods, act_range=bounds, autoreset_mode=AutoresetMode.DISABLED)
-    baselines = all_baselines(AdSpendEnv(market, budget, periods, act_range=bounds), seed=0)
-    del baselines[SAME_AS_OPTIMIZED]
+    env, baselines = campaign.envs(n_paths), campaign.baselines()
     rollouts = {}
     for name, policy in baselines.items():
         report(name)
         rollouts[name] = roll_out(policy, env, FIRST_SEED)
 
     def carry_out(spend: FloatArray) -> Outcome:
-        return simulate(market, budget, np.broadcast_to(spend, (n_paths, *spend.shape)), env.scenario)
+        spends = np.broadcast_to(spend, (n_paths, *spend.shape))
+        return simulate(campaign.market, campaign.budget, spends, env.scenario)
 
-    even = np.full(plan.shape, budget / plan.size)
-    planned, paced = carry_out(plan), carry_out(np.clip(even, *bounds))
+    even = np.full(plan.shape, campaign.budget / plan.size)
+    planned, paced = carry_out(plan), carry_out(np.clip(even, campaign.low, campaign.cap))
     rollouts |= {OPTIMIZED: Rollout(planned.spend, planned.value), **agents}
     report(CLAIRVOYANT)
     scenarios = (env.scenario.of(path) for path in range(n_paths))
-    best = [campaign_references(market, budget, periods, campaign.cap, scenario).plan for scenario in scenarios]
+    problem = (campaign.market, campaign.budget, campaign.periods, campaign.cap)
+    best = [campaign_references(*problem, scenario).plan for scenario in scenarios]
     rollouts[CLAIRVOYANT] = Rollout(np.stack([p.spend for p in best]), np.array([p.value for p in best]))
     bound = float(np.mean([p.upper_bound for p in best]))
     return RandomCampaigns(rollouts, planned, paced, bound, _best_reaction(rollouts, baselines, agents))

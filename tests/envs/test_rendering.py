@@ -129,6 +129,6 @@ def test_missing_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_money(amount: float, text: str) -> None:
-    from sb3_ext.common.charts import format_money
+    from sb3_ext.common.wording import format_money
 
     assert format_money(amount) == text

@@ -26,7 +26,7 @@ def planner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planner:
 @pytest.fixture
 def without_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the time of drawing the page, which holds the command alone."""
-    monkeypatch.setattr("sb3_ext.spend_plan.page.render_page", lambda plan, command, versions: command)
+    monkeypatch.setattr("sb3_ext.spend_plan.page.render_page", lambda plan, command: command)
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ from sb3_ext.envs.ad_spend.market.presets import PRESETS, adstock, delivery, noi
 from sb3_ext.spend_plan.agent import agent_rollout
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, compare, paired_gain
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.random_campaigns import default_paths, play
-from sb3_ext.spend_plan.wording import reaction
+from sb3_ext.spend_plan.wording import Wording
 from sb3_ext.zoo import register
 
 Planner = Callable[..., Path]
@@ -56,6 +57,14 @@ def one_campaign(policy: object, env: AdSpendEnv, seed: int) -> float:
     return float(info["campaign_value"])
 
 
+def warned(plan: SpendPlan) -> str:
+    return "\n".join(find_caveats(plan))
+
+
+def reaction(plan: SpendPlan) -> str | None:
+    return Wording(plan).reaction
+
+
 def with_reaction(plan: SpendPlan, name: str, values: list[float], planned: list[float]) -> str:
     return str(reaction(replace(plan, reaction=paired_gain(name, np.array(values), np.array(planned)))))
 
@@ -70,7 +79,7 @@ def test_all_policies_face_the_campaigns_of_the_single_environment(preset: str) 
     asked = campaign(PRESETS[preset]())
     plan = np.full((5, 2), 1500.0)
     played = play(asked, plan, {}, n_paths=3)
-    assert played.count == 3
+    assert len(played.plan.value) == 3
     env = AdSpendEnv(asked.market, asked.budget, asked.periods)
     policies = {EVEN: even_pacing(env), OPTIMIZED: FixedPlan(env, plan), "certainty-equivalent MPC": None}
     policies["certainty-equivalent MPC"] = certainty_equivalent_mpc(env)
@@ -129,10 +138,10 @@ def test_the_plan_is_made_for_what_is_expected_and_compared_at_random(made: Spen
     np.testing.assert_allclose(made.outcome.sales[0], played.plan.sales.mean(axis=0))
     assert made.sales_interval is not None
     np.testing.assert_allclose(made.sales_interval, np.quantile(played.plan.sales, [0.025, 0.975], axis=0))
-    text = "\n".join(made.warnings)
+    text = warned(made)
     low, high = np.quantile(values[OPTIMIZED], [0.025, 0.975])
     assert f"95% of the single ones earn {low:,.0f} to {high:,.0f}" in text
-    assert "this market is random" not in "\n".join(expected.warnings)
+    assert "this market is random" not in warned(expected)
 
 
 def test_differences_are_paired() -> None:
@@ -181,7 +190,7 @@ def test_an_agent_that_reacts_leaves_the_plan_as_it_is(made: SpendPlan) -> None:
 
 def test_draws_that_random_campaigns_leave_out_are_named() -> None:
     market = replace(delivery(), draws=(delivery().channels,))
-    assert "draws of the parameters are no part" in "\n".join(make_plan(campaign(market), n_paths=2).warnings)
+    assert "draws of the parameters are no part" in warned(make_plan(campaign(market), n_paths=2))
 
 
 def test_campaigns_take_their_parameters_from_the_draws() -> None:
@@ -189,7 +198,7 @@ def test_campaigns_take_their_parameters_from_the_draws() -> None:
     market = replace(adstock(), draws=draws, randomness=Randomness(use_draws=True))
     plan = make_plan(campaign(market), n_paths=6)
     assert len(set(np.round(plan.sales_interval or 0.0, 3)[:, 0])) == 2
-    assert "draws of the parameters are no part" not in "\n".join(plan.warnings)
+    assert "draws of the parameters are no part" not in warned(plan)
 
 
 def test_slow_campaigns_are_fewer_by_default() -> None:
