@@ -1,34 +1,32 @@
 """
 Search spaces for the zoo's ``--optimize``.
 
-Each algorithm has a pair: ``sample_*`` asks an Optuna trial and returns constructor arguments, ``convert_*`` rebuilds
-the same from ``trial.params`` alone, for ``--trial-id``. The latter describes action noise as the zoo's YAML does
-(``noise_type``, ``noise_std``), since the size of the action space is not known to it.
+Each algorithm has a pair. ``sample_*`` asks an Optuna trial and returns constructor arguments. It has the zoo's
+signature: the trial, the number of action dimensions, the number of training environments, and remarks on the replay
+buffer. ``convert_*`` rebuilds the same from ``trial.params`` alone, for ``--trial-id``, and describes action noise as
+the zoo's YAML does (``noise_type``, ``noise_std``), since the size of the action space is not known to it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import optuna
+    from optuna import Trial
     from stable_baselines3.common.noise import ActionNoise
+
+Params = dict[str, Any]
 
 NET_ARCHS: dict[str, list[int]] = {"small": [64, 64], "medium": [256, 256], "big": [400, 300]}
 
 
-def sample_ddpg_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
+def sample_ddpg_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
     """
     Search space of :class:`sb3_ext.DDPG`.
 
     The critic's learning rate is searched as a multiple of the actor's, the number of gradient steps as a fraction of
     ``train_freq``. Settings of a ``HerReplayBuffer`` stay those of the YAML.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions
-    :param n_envs: number of training environments, unused
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
     """
     params: dict[str, Any] = {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
@@ -56,13 +54,8 @@ def sample_ddpg_params(
     return hyperparams
 
 
-def convert_ddpg_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
-    """
-    Turn the raw values of a trial into hyperparameters as a zoo YAML block has them.
-
-    :param sampled_params: ``trial.params`` of a study made with :func:`sample_ddpg_params`
-    :return: constructor arguments, with ``noise_type`` and ``noise_std`` in place of ``action_noise``
-    """
+def convert_ddpg_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
     params = dict(sampled_params)
     policy_kwargs = {name: params.pop(name) for name in ("squash", "final_init", "initial_action")}
     return {
@@ -75,7 +68,7 @@ def convert_ddpg_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> "ActionNoise":
+def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> ActionNoise:
     """Build noise as the zoo does from ``noise_type`` and ``noise_std``."""
     import numpy as np
     from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
@@ -86,20 +79,12 @@ def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> "ActionN
     return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)
 
 
-def sample_dueling_dqn_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
+def sample_dueling_dqn_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
     """
     Search space of :class:`sb3_ext.DuelingDQN`: its switches beside the settings of DQN, for vectors and images.
 
     The number of gradient steps is searched as a fraction of ``train_freq``, the target network as soft or hard. The
     arguments of the replay buffer stay those of the YAML.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions, unused
-    :param n_envs: number of training environments, unused
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
     """
     params: dict[str, Any] = {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
@@ -125,13 +110,8 @@ def sample_dueling_dqn_params(
     return hyperparams
 
 
-def convert_dueling_dqn_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
-    """
-    Turn the raw values of a trial into constructor arguments.
-
-    :param sampled_params: ``trial.params`` of a study made with :func:`sample_dueling_dqn_params`
-    :return: constructor arguments
-    """
+def convert_dueling_dqn_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
     params = dict(sampled_params)
     if params.pop("soft_target"):
         params["target_update_interval"] = 1
@@ -149,19 +129,11 @@ def convert_dueling_dqn_params(sampled_params: dict[str, Any]) -> dict[str, Any]
 REINFORCE_NET_ARCHS: dict[str, list[int]] = {"linear": [], "tiny": [5], "small": [64, 64], "medium": [256, 256]}
 
 
-def sample_reinforce_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
+def sample_reinforce_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
     """
     Search space of :class:`sb3_ext.REINFORCE`.
 
     Episodes per update are searched as a multiple of the number of environments, which wastes the fewest steps.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions, unused
-    :param n_envs: number of training environments
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
     """
     params: dict[str, Any] = {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
@@ -179,13 +151,8 @@ def sample_reinforce_params(
     return convert_reinforce_params(params)
 
 
-def convert_reinforce_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
-    """
-    Turn the raw values of a trial into constructor arguments.
-
-    :param sampled_params: ``trial.params`` of a study made with :func:`sample_reinforce_params`
-    :return: constructor arguments
-    """
+def convert_reinforce_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
     from torch import nn
 
     params = dict(sampled_params)
@@ -198,18 +165,8 @@ def convert_reinforce_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     return {"gamma": 1 - params.pop("one_minus_gamma"), "policy_kwargs": policy_kwargs, **params}
 
 
-def sample_q_learning_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
-    """
-    Search space of :class:`sb3_ext.QLearning`.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions, unused
-    :param n_envs: number of training environments, unused
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
-    """
+def sample_q_learning_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+    """Search space of :class:`sb3_ext.QLearning`."""
     return convert_q_learning_params(
         {
             "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.1, log=True),
@@ -222,30 +179,17 @@ def sample_q_learning_params(
     )
 
 
-def convert_q_learning_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
-    """
-    Turn the raw values of a trial into hyperparameters as a zoo YAML block has them.
-
-    :param sampled_params: ``trial.params`` of a study made with :func:`sample_q_learning_params`
-    :return: constructor arguments
-    """
+def convert_q_learning_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
     params = dict(sampled_params)
     return {"gamma": 1 - params.pop("one_minus_gamma"), **params}
 
 
-def sample_genetic_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
+def sample_genetic_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
     """
     Search space of :class:`sb3_ext.GeneticSearch`, for ``MlpPolicy``.
 
     The number of survivors is searched as a share of the population.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions, unused
-    :param n_envs: number of training environments, unused
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
     """
     params = {
         "population_size": trial.suggest_int("population_size", 20, 200, step=20),
@@ -261,13 +205,8 @@ def sample_genetic_params(
     return hyperparams
 
 
-def convert_genetic_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
-    """
-    Turn the raw values of a trial into constructor arguments.
-
-    :param sampled_params: ``trial.params`` of a study made with :func:`sample_genetic_params`
-    :return: constructor arguments
-    """
+def convert_genetic_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
     from torch import nn
 
     params = dict(sampled_params)
@@ -284,19 +223,11 @@ def convert_genetic_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sample_ppo_penalty_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
+def sample_ppo_penalty_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
     """
     Search space of :class:`sb3_ext.PPOPenalty`: the zoo's of PPO, with the divergence in place of the clip range.
 
-    The zoo's ``convert_onpolicy_params`` rebuilds the arguments.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions, unused
-    :param n_envs: number of training environments; a minibatch is no larger than a rollout
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
+    A minibatch is no larger than a rollout. The zoo's ``convert_onpolicy_params`` rebuilds the arguments.
     """
     from rl_zoo3.hyperparams_opt import convert_onpolicy_params
 
@@ -319,20 +250,12 @@ def sample_ppo_penalty_params(
     return hyperparams
 
 
-def sample_crossq_params(
-    trial: "optuna.Trial", n_actions: int, n_envs: int, additional_args: dict[str, Any]
-) -> dict[str, Any]:
+def sample_crossq_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
     """
     Search space of sb3-contrib's ``CrossQ``, which the zoo trains but cannot search.
 
     It has no target networks; wide critics and the decay rates of Adam are its own (Bhatt et al., 2024,
     https://openreview.net/forum?id=PczQtTsTIX), and stay those of its policy.
-
-    :param trial: the Optuna trial
-    :param n_actions: number of action dimensions, unused
-    :param n_envs: number of training environments, unused
-    :param additional_args: the zoo's remarks on the replay buffer, unused
-    :return: arguments of the constructor
     """
     params = {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
@@ -349,13 +272,8 @@ def sample_crossq_params(
     return hyperparams
 
 
-def convert_crossq_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
-    """
-    Turn the raw values of a trial into constructor arguments.
-
-    :param sampled_params: ``trial.params`` of a study made with :func:`sample_crossq_params`
-    :return: constructor arguments
-    """
+def convert_crossq_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
     params = dict(sampled_params)
     return {
         "gamma": 1 - params.pop("one_minus_gamma"),
@@ -364,4 +282,23 @@ def convert_crossq_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
             "net_arch": {"pi": [params.pop("actor_width")] * 2, "qf": [params.pop("critic_width")] * 2},
         },
         **params,
+    }
+
+
+def search_spaces() -> dict[str, tuple[Callable[..., Params], Callable[[Params], Params]]]:
+    """
+    All of them.
+
+    :return: ``sample_*`` and ``convert_*`` by zoo key
+    """
+    from rl_zoo3.hyperparams_opt import convert_onpolicy_params
+
+    return {
+        "ddpg_ext": (sample_ddpg_params, convert_ddpg_params),
+        "dueling_dqn": (sample_dueling_dqn_params, convert_dueling_dqn_params),
+        "reinforce": (sample_reinforce_params, convert_reinforce_params),
+        "q_learning": (sample_q_learning_params, convert_q_learning_params),
+        "genetic": (sample_genetic_params, convert_genetic_params),
+        "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
+        "crossq": (sample_crossq_params, convert_crossq_params),
     }

@@ -9,66 +9,20 @@ functions.
 import pkgutil
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
-
-class ZooEntry(NamedTuple):
-    """
-    Where to import what the zoo needs of one algorithm, as ``"module:name"``.
-
-    :param algorithm: the algorithm class
-    :param sampler: its search space, ``(trial, n_actions, n_envs, additional_args) -> constructor arguments``
-    :param converter: from ``trial.params`` to the arguments of a zoo YAML block
-    """
-
-    algorithm: str
-    sampler: str
-    converter: str
-
-
-ALGORITHMS: dict[str, ZooEntry] = {
-    "ddpg_ext": ZooEntry(
-        "sb3_ext.ddpg:DDPG",
-        "sb3_ext.tuning.search_spaces:sample_ddpg_params",
-        "sb3_ext.tuning.search_spaces:convert_ddpg_params",
-    ),
-    "dueling_dqn": ZooEntry(
-        "sb3_ext.dueling_dqn:DuelingDQN",
-        "sb3_ext.tuning.search_spaces:sample_dueling_dqn_params",
-        "sb3_ext.tuning.search_spaces:convert_dueling_dqn_params",
-    ),
-    "reinforce": ZooEntry(
-        "sb3_ext.reinforce:REINFORCE",
-        "sb3_ext.tuning.search_spaces:sample_reinforce_params",
-        "sb3_ext.tuning.search_spaces:convert_reinforce_params",
-    ),
-    "q_learning": ZooEntry(
-        "sb3_ext.q_learning:QLearning",
-        "sb3_ext.tuning.search_spaces:sample_q_learning_params",
-        "sb3_ext.tuning.search_spaces:convert_q_learning_params",
-    ),
-    "genetic": ZooEntry(
-        "sb3_ext.genetic:GeneticSearch",
-        "sb3_ext.tuning.search_spaces:sample_genetic_params",
-        "sb3_ext.tuning.search_spaces:convert_genetic_params",
-    ),
-    "ppo_penalty": ZooEntry(
-        "sb3_ext.ppo_penalty:PPOPenalty",
-        "sb3_ext.tuning.search_spaces:sample_ppo_penalty_params",
-        "rl_zoo3.hyperparams_opt:convert_onpolicy_params",
-    ),
+ALGORITHMS: dict[str, str] = {
+    "ddpg_ext": "sb3_ext.ddpg:DDPG",
+    "dueling_dqn": "sb3_ext.dueling_dqn:DuelingDQN",
+    "reinforce": "sb3_ext.reinforce:REINFORCE",
+    "q_learning": "sb3_ext.q_learning:QLearning",
+    "genetic": "sb3_ext.genetic:GeneticSearch",
+    "ppo_penalty": "sb3_ext.ppo_penalty:PPOPenalty",
 }
-
-
-UPSTREAM_SEARCH_SPACES: dict[str, tuple[str, str]] = {
-    "crossq": (
-        "sb3_ext.tuning.search_spaces:sample_crossq_params",
-        "sb3_ext.tuning.search_spaces:convert_crossq_params",
-    ),
-}
-"""Search spaces, with their converters, of algorithms that the zoo trains but cannot search."""
+"""Where to import the algorithms, as ``"module:class"``, by zoo key."""
+_SEARCH_SPACES = "sb3_ext.tuning.search_spaces:search_spaces"
 
 
 def register() -> None:
@@ -80,21 +34,18 @@ def register() -> None:
     from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
     from rl_zoo3.utils import ALGOS
 
-    for key, entry in ALGORITHMS.items():
-        _put(ALGOS, key, entry.algorithm)
-        _put(HYPERPARAMS_SAMPLER, key, entry.sampler)
-        _put(HYPERPARAMS_CONVERTER, key, entry.converter)
-    for key, (sampler, converter) in UPSTREAM_SEARCH_SPACES.items():
-        # Should the zoo have one some day, that is the one its users know.
-        if key not in HYPERPARAMS_SAMPLER:
-            HYPERPARAMS_SAMPLER[key] = pkgutil.resolve_name(sampler)
-            HYPERPARAMS_CONVERTER[key] = pkgutil.resolve_name(converter)
+    for key, path in ALGORITHMS.items():
+        _put(ALGOS, key, pkgutil.resolve_name(path))
+    for key, (sampler, converter) in pkgutil.resolve_name(_SEARCH_SPACES)().items():
+        # Should the zoo have one for an algorithm of its own some day, that is the one its users know.
+        if key in ALGORITHMS or key not in HYPERPARAMS_SAMPLER:
+            _put(HYPERPARAMS_SAMPLER, key, sampler)
+            _put(HYPERPARAMS_CONVERTER, key, converter)
 
 
-def _put(table: MutableMapping[str, Any], key: str, path: str) -> None:
-    value = pkgutil.resolve_name(path)
+def _put(table: MutableMapping[str, Any], key: str, value: object) -> None:
     if table.setdefault(key, value) is not value:
-        raise RuntimeError(f"The zoo key {key!r} already stands for {table[key]!r}: give {path} another key")
+        raise RuntimeError(f"The zoo key {key!r} already stands for {table[key]!r}: give {value!r} another key")
 
 
 def hyperparams_file(algo: str) -> Path | None:
