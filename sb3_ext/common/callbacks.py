@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecMonitor, is_vecenv_wrapped
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real
+from sb3_ext.common.hyperparameters import check_hyperparameters, integer, number
 
 
 class StopTrainingOnMovingAverage(BaseCallback):
@@ -38,10 +38,7 @@ class StopTrainingOnMovingAverage(BaseCallback):
         check_hyperparameters(
             "StopTrainingOnMovingAverage",
             {"threshold": threshold, "window": window},
-            {
-                "threshold": (is_real(threshold), "a finite number"),
-                "window": (is_integer(window, 1), "an integer >= 1"),
-            },
+            {"threshold": number(), "window": integer(1)},
         )
         self.threshold = threshold
         self.window = window

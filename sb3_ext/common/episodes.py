@@ -46,6 +46,22 @@ def normalize(values: FloatArray) -> FloatArray:
     return normalized
 
 
+def check_length(owner: str, longest_running: int, max_episode_steps: int) -> None:
+    """
+    Give up on an environment that seems to have no end.
+
+    :param owner: name of the algorithm
+    :param longest_running: steps so far of the longest episode that has not ended
+    :param max_episode_steps: length of the longest episode allowed
+    :raises RuntimeError: if there can't be an episode as short as that
+    """
+    if longest_running >= max_episode_steps:
+        raise RuntimeError(
+            f"{owner}: an episode has not ended after max_episode_steps={max_episode_steps} steps, but only whole "
+            "episodes can be learned from; wrap the environment in gymnasium's TimeLimit or raise max_episode_steps."
+        )
+
+
 class EpisodeSamples(NamedTuple):
     """
     Every step of the episodes of a batch.

@@ -1,13 +1,18 @@
 """Checks of hyperparameters at the door, and learning rates as schedules."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import FloatSchedule, LinearSchedule
+
+Rule: TypeAlias = tuple[Callable[[Any], bool], str]
+"""Whether a value is valid, and what is allowed in words."""
+Rules: TypeAlias = Mapping[str, Rule | tuple[bool, str]]
+"""Rules by the name of the argument. One that depends on other arguments may say at once whether it holds."""
 
 
 def is_integer(value: object, minimum: int) -> bool:
@@ -34,17 +39,52 @@ def is_float_box(space: spaces.Space[Any]) -> bool:
     return bool((space.low < space.high).all())
 
 
-def check_hyperparameters(owner: str, values: Mapping[str, object], rules: Mapping[str, tuple[bool, str]]) -> None:
+def integer(minimum: int) -> Rule:
+    """Allow integers of at least ``minimum``."""
+    return lambda value: is_integer(value, minimum), f"an integer >= {minimum}"
+
+
+def number(low: float = -math.inf, high: float = math.inf) -> Rule:
+    """Allow finite numbers in ``[low, high]``."""
+    bounds = f" >= {low:g}" if low > -math.inf else ""
+    allowed = f"a number in [{low:g}, {high:g}]" if high < math.inf else f"a finite number{bounds}"
+    return lambda value: is_real(value, low, high), allowed
+
+
+def positive(high: float = math.inf) -> Rule:
+    """Allow finite numbers in ``(0, high]``."""
+    allowed = f"a number in (0, {high:g}]" if high < math.inf else "a finite number > 0"
+    return lambda value: is_positive(value, high), allowed
+
+
+def one_of(*choices: object) -> Rule:
+    """Allow a few values."""
+    *others, last = map(repr, choices)
+    return lambda value: value in choices, f"{', '.join(others)} or {last}"
+
+
+def flag() -> Rule:
+    """Allow True and False, not 0 and 1."""
+    return lambda value: isinstance(value, bool), "True or False"
+
+
+def optional(rule: Rule) -> Rule:
+    """Allow ``None`` beside what another rule allows."""
+    valid, allowed = rule
+    return lambda value: value is None or valid(value), f"None or {allowed}"
+
+
+def check_hyperparameters(owner: str, values: Mapping[str, object], rules: Rules) -> None:
     """
     Raise on the first rule that does not hold.
 
     :param owner: name of the class whose arguments are checked
     :param values: the arguments given, by name
-    :param rules: for each name whether its value is valid, and what is allowed
+    :param rules: the rule of each name
     :raises ValueError: one line with what was given and what is allowed
     """
     for name, (valid, allowed) in rules.items():
-        if not valid:
+        if not (valid(values[name]) if callable(valid) else valid):
             raise ValueError(f"{owner}: {name}={values[name]!r} is not valid; pass {allowed}.")
 
 

@@ -131,19 +131,3 @@ def make_update(
     if "isolate_recompiles" not in inspect.signature(th.compile).parameters:
         raise ValueError(f"compile={mode!r} needs PyTorch 2.13 or newer, not {th.__version__}; use compile=False.")
     return CompiledUpdate(update, adam_steps, mode)
-
-
-def warn_of_no_gain(algorithm: str, mode: bool | str) -> None:
-    """
-    Say that ``compile=`` changes nothing where an algorithm has no update worth compiling.
-
-    :param algorithm: its name
-    :param mode: one of ``COMPILE_MODES``
-    :raises ValueError: if it is none of them
-    """
-    if mode not in COMPILE_MODES:
-        raise ValueError(f"{algorithm}: compile={mode!r} is not valid; pass False, True or 'reduce-overhead'.")
-    if mode is not False:
-        warnings.warn(
-            f"compile={mode!r}: {algorithm} spends its time in the environments, going on without.", stacklevel=2
-        )

@@ -1,8 +1,6 @@
 """Genetic policy search as a Stable-Baselines3 algorithm."""
 
 import inspect
-import sys
-import time
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -10,21 +8,21 @@ import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.ars.policies import LinearPolicy, MlpPolicy
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, BasePolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from stable_baselines3.common.utils import FloatSchedule, safe_mean
+from stable_baselines3.common.utils import FloatSchedule
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real, make_schedule
-from sb3_ext.fast.compiled import warn_of_no_gain
+from sb3_ext.common.algorithm import CheckedAlgorithm
+from sb3_ext.common.episodes import check_length
+from sb3_ext.common.hyperparameters import Rules, flag, integer, is_integer, make_schedule, number, optional
 from sb3_ext.genetic.evaluation import PolicyBatch, Tournament
 from sb3_ext.genetic.population import Population
 
 SelfGeneticSearch = TypeVar("SelfGeneticSearch", bound="GeneticSearch")
 
 
-class GeneticSearch(BaseAlgorithm):
+class GeneticSearch(CheckedAlgorithm):
     """
     Genetic policy search
 
@@ -72,7 +70,6 @@ class GeneticSearch(BaseAlgorithm):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the population at once (and check the arguments)
-    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: nothing is differentiated
     :raises ValueError: if an argument is out of range
     :raises AssertionError: from SB3, if the action space is not supported
     """
@@ -105,8 +102,6 @@ class GeneticSearch(BaseAlgorithm):
         seed: int | None = None,
         device: th.device | str = "cpu",
         _init_setup_model: bool = True,
-        *,
-        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -129,7 +124,6 @@ class GeneticSearch(BaseAlgorithm):
         self.n_proof_episodes = n_proof_episodes
         self.target_return = target_return
         self.max_episode_steps = max_episode_steps
-        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -139,31 +133,23 @@ class GeneticSearch(BaseAlgorithm):
         """Number of generations that have played."""
         return self._n_updates
 
-    def _check_hyperparameters(self) -> None:
-        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
-        check_hyperparameters(
-            type(self).__name__,
-            vars(self),
-            {
-                "population_size": (is_integer(self.population_size, 2), "an integer >= 2"),
-                "n_survivors": (
-                    is_integer(self.n_survivors, 1) and self.n_survivors < self.population_size,
-                    f"an integer >= 1 and less than population_size={self.population_size}",
-                ),
-                "n_eval_episodes": (is_integer(self.n_eval_episodes, 1), "an integer >= 1"),
-                "reevaluate_survivors": (isinstance(self.reevaluate_survivors, bool), "True or False"),
-                "n_proof_episodes": (is_integer(self.n_proof_episodes, 1), "an integer >= 1"),
-                "target_return": (
-                    self.target_return is None or is_real(self.target_return),
-                    "None or a finite number",
-                ),
-                "max_episode_steps": (is_integer(self.max_episode_steps, 1), "an integer >= 1"),
-            },
-        )
+    def _rules(self) -> Rules:
+        size = self.population_size
+        return {
+            "population_size": integer(2),
+            "n_survivors": (
+                lambda value: is_integer(value, 1) and value < size,
+                f"an integer >= 1 and less than population_size={size}",
+            ),
+            "n_eval_episodes": integer(1),
+            "reevaluate_survivors": flag(),
+            "n_proof_episodes": integer(1),
+            "target_return": optional(number()),
+            "max_episode_steps": integer(1),
+        }
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
-        warn_of_no_gain(type(self).__name__, self.compile)
         self._mutation_schedule = make_schedule("mutation_std", self.mutation_std)
         self.set_random_seed(self.seed)
         self.policy = self._make_policy()
@@ -214,12 +200,7 @@ class GeneticSearch(BaseAlgorithm):
 
             counted = tournament.add(self._unnormalized(rewards), dones)
             self._update_info_buffer([infos[index] for index in counted], dones[counted])
-            if tournament.longest_running >= self.max_episode_steps:
-                raise RuntimeError(
-                    f"GeneticSearch: an episode has not ended after max_episode_steps={self.max_episode_steps} steps, "
-                    "but only whole episodes can be judged; wrap the environment in gymnasium's TimeLimit or raise "
-                    "max_episode_steps."
-                )
+            check_length(type(self).__name__, tournament.longest_running, self.max_episode_steps)
         self._last_episode_starts = dones
         if not np.isfinite(tournament.return_sums).all():
             raise RuntimeError(
@@ -286,15 +267,7 @@ class GeneticSearch(BaseAlgorithm):
 
     def dump_logs(self) -> None:
         """Write the log."""
-        elapsed = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
-        if self.ep_info_buffer:
-            self.logger.record("rollout/ep_rew_mean", safe_mean([info["r"] for info in self.ep_info_buffer]))
-            self.logger.record("rollout/ep_len_mean", safe_mean([info["l"] for info in self.ep_info_buffer]))
-        if self.ep_success_buffer:
-            self.logger.record("rollout/success_rate", safe_mean(self.ep_success_buffer))
-        self.logger.record("time/fps", int((self.num_timesteps - self._num_timesteps_at_start) / elapsed))
-        self.logger.record("time/time_elapsed", int(elapsed), exclude="tensorboard")
-        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self._record_progress()
         self.logger.dump(step=self.num_timesteps)
 
     def predict(

@@ -1,7 +1,7 @@
 """PPO with an adaptive penalty on the Kullback-Leibler divergence in place of clipping, on SB3's PPO."""
 
 from collections import defaultdict
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -9,21 +9,19 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.distributions import Distribution, kl_divergence
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, RolloutBufferSamples, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, RolloutBufferSamples, Schedule
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.ppo import PPO
 from torch.nn import functional as F
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive
-from sb3_ext.fast.compiled import warn_of_no_gain
+from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
+from sb3_ext.common.hyperparameters import Rules, positive
 from sb3_ext.fast.gradient_step import make_gradient_step
-
-SelfPPOPenalty = TypeVar("SelfPPOPenalty", bound="PPOPenalty")
 
 BETA_RANGE = (1e-6, 1e6)
 
 
-class PPOPenalty(PPO):
+class PPOPenalty(CheckedAlgorithm, PPO):
     """
     Proximal Policy Optimization with an adaptive KL penalty
 
@@ -68,11 +66,11 @@ class PPOPenalty(PPO):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the networks at once (and check the arguments)
-    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: no graph can hold SB3's distributions
     :raises ValueError: if ``target_kl`` or ``initial_beta`` is out of range
     """
 
     target_kl: float
+    learn = with_defaults(PPO.learn, tb_log_name="PPOPenalty")
 
     def __init__(
         self,
@@ -101,8 +99,6 @@ class PPOPenalty(PPO):
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
-        *,
-        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -132,21 +128,15 @@ class PPOPenalty(PPO):
         )
         self.initial_beta = initial_beta
         self.beta = initial_beta
-        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
 
+    def _rules(self) -> Rules:
+        return {"target_kl": positive(), "initial_beta": positive()}
+
     def _setup_model(self) -> None:
-        check_hyperparameters(
-            type(self).__name__,
-            vars(self),
-            {
-                "target_kl": (is_positive(self.target_kl), "a finite number > 0"),
-                "initial_beta": (is_positive(self.initial_beta), "a finite number > 0"),
-            },
-        )
-        warn_of_no_gain(type(self).__name__, self.compile)
+        self._check_hyperparameters()
         super()._setup_model()
         self._old_policy: ActorCriticPolicy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
@@ -223,25 +213,6 @@ class PPOPenalty(PPO):
                 new = self.policy.get_distribution(batch.observations)
                 total += mean_kl(self._old_distribution(batch), new).item() * len(batch.advantages)
         return total / (self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs)
-
-    def learn(
-        self: SelfPPOPenalty,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 1,
-        tb_log_name: str = "PPOPenalty",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> SelfPPOPenalty:
-        """See ``OnPolicyAlgorithm.learn``."""
-        return super().learn(
-            total_timesteps=total_timesteps,
-            callback=callback,
-            log_interval=log_interval,
-            tb_log_name=tb_log_name,
-            reset_num_timesteps=reset_num_timesteps,
-            progress_bar=progress_bar,
-        )
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_old_policy", "_descend"]

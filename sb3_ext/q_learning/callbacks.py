@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.common.hyperparameters import check_hyperparameters, integer
 
 
 class RecordQValues(BaseCallback):
@@ -22,7 +22,7 @@ class RecordQValues(BaseCallback):
 
     def __init__(self, every: int = 100) -> None:
         super().__init__()
-        check_hyperparameters("RecordQValues", {"every": every}, {"every": (is_integer(every, 1), "an integer >= 1")})
+        check_hyperparameters("RecordQValues", {"every": every}, {"every": integer(1)})
         self.every = every
         self._steps: list[int] = []
         self._tables: list[npt.NDArray[np.float64]] = []

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_real
+from sb3_ext.common.hyperparameters import check_hyperparameters, number
 
 MAX_ENTRIES = 100_000_000
 
@@ -39,9 +39,7 @@ class QTablePolicy(BasePolicy):
         q_init: float = 0.0,
     ) -> None:
         super().__init__(observation_space, action_space)
-        check_hyperparameters(
-            "QLearning policy_kwargs", {"q_init": q_init}, {"q_init": (is_real(q_init), "a finite number")}
-        )
+        check_hyperparameters("QLearning policy_kwargs", {"q_init": q_init}, {"q_init": number()})
         if not isinstance(action_space, spaces.Discrete):
             raise ValueError(f"QLearning: action_space={action_space} is not valid; it needs a Discrete.")
         if not isinstance(observation_space, (spaces.Discrete, spaces.MultiDiscrete)):

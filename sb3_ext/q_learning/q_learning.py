@@ -1,26 +1,23 @@
 """Tabular Q-learning as a Stable-Baselines3 algorithm."""
 
-import sys
-import time
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from stable_baselines3.common.utils import LinearSchedule, safe_mean
+from stable_baselines3.common.utils import LinearSchedule
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive, is_real, make_schedule
-from sb3_ext.fast.compiled import warn_of_no_gain
+from sb3_ext.common.algorithm import CheckedAlgorithm
+from sb3_ext.common.hyperparameters import Rules, number, positive
 from sb3_ext.q_learning.policies import MlpPolicy, QTablePolicy, TablePolicy
 
 SelfQLearning = TypeVar("SelfQLearning", bound="QLearning")
 
 
-class QLearning(BaseAlgorithm):
+class QLearning(CheckedAlgorithm):
     """
     Tabular Q-learning
 
@@ -61,7 +58,6 @@ class QLearning(BaseAlgorithm):
     :param seed: seed of the pseudo-random generators
     :param device: accepted as by other algorithms; the table always is in main memory
     :param _init_setup_model: whether to build the table at once (and check the arguments)
-    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: there is no network
     :raises ValueError: if an argument is out of range, or a space is of another kind
     """
 
@@ -88,8 +84,6 @@ class QLearning(BaseAlgorithm):
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
-        *,
-        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -109,7 +103,6 @@ class QLearning(BaseAlgorithm):
         self.exploration_initial_eps = exploration_initial_eps
         self.exploration_final_eps = exploration_final_eps
         self.exploration_bonus = exploration_bonus
-        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
@@ -129,30 +122,23 @@ class QLearning(BaseAlgorithm):
         """Probability of a random action at the current progress of training."""
         return float(self._exploration_schedule(self._current_progress_remaining))
 
-    def _check_hyperparameters(self) -> None:
-        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
-        unit = "a number in [0, 1]"
-        check_hyperparameters(
-            type(self).__name__,
-            vars(self),
-            {
-                "learning_rate_decay": (is_real(self.learning_rate_decay, 0), "a finite number >= 0"),
-                "gamma": (is_real(self.gamma, 0, 1), unit),
-                "exploration_fraction": (is_positive(self.exploration_fraction, 1), "a number in (0, 1]"),
-                "exploration_initial_eps": (is_real(self.exploration_initial_eps, 0, 1), unit),
-                "exploration_final_eps": (is_real(self.exploration_final_eps, 0, 1), unit),
-                "exploration_bonus": (is_real(self.exploration_bonus, 0), "a finite number >= 0"),
-            },
-        )
+    def _rules(self) -> Rules:
+        return {
+            "learning_rate_decay": number(0),
+            "gamma": number(0, 1),
+            "exploration_fraction": positive(1),
+            "exploration_initial_eps": number(0, 1),
+            "exploration_final_eps": number(0, 1),
+            "exploration_bonus": number(0),
+        }
 
     def _setup_lr_schedule(self) -> None:
-        self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
+        super()._setup_lr_schedule()
         if max(self.lr_schedule(1.0), self.lr_schedule(0.0)) > 1:
             raise ValueError(f"QLearning: learning_rate={self.learning_rate!r} is not valid; it must stay in [0, 1].")
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
-        warn_of_no_gain(type(self).__name__, self.compile)
         self._setup_lr_schedule()
         self._exploration_schedule = LinearSchedule(
             self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
@@ -298,19 +284,10 @@ class QLearning(BaseAlgorithm):
 
     def dump_logs(self) -> None:
         """Write the log."""
-        assert self.ep_info_buffer is not None and self.ep_success_buffer is not None
-        elapsed = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
         learning_rate = self.lr_schedule(self._current_progress_remaining)
-        if self.ep_info_buffer:
-            self.logger.record("rollout/ep_rew_mean", safe_mean([info["r"] for info in self.ep_info_buffer]))
-            self.logger.record("rollout/ep_len_mean", safe_mean([info["l"] for info in self.ep_info_buffer]))
-        if self.ep_success_buffer:
-            self.logger.record("rollout/success_rate", safe_mean(self.ep_success_buffer))
+        self._record_progress()
         self.logger.record("rollout/exploration_rate", self.exploration_rate)
         self.logger.record("time/episodes", self._episode_num, exclude="tensorboard")
-        self.logger.record("time/fps", int((self.num_timesteps - self._num_timesteps_at_start) / elapsed))
-        self.logger.record("time/time_elapsed", int(elapsed), exclude="tensorboard")
-        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.record("train/learning_rate", learning_rate / (1 + self.learning_rate_decay * self._n_updates))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         if self._td_error_count > 0:
@@ -325,15 +302,7 @@ class QLearning(BaseAlgorithm):
         episode_start: np.ndarray[Any, Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
-        """
-        Choose the greedy action, or with ``deterministic=False`` explore as while training.
-
-        :param observation: one observation, or one for each environment
-        :param state: unused, returned as it is
-        :param episode_start: unused
-        :param deterministic: whether to never explore
-        :return: actions, and ``state``
-        """
+        """Choose the greedy action, or explore as while training if not ``deterministic``, see ``BaseAlgorithm``."""
         actions, state = self.policy.predict(observation, state, episode_start, deterministic)
         if deterministic:
             return actions, state

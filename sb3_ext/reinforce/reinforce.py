@@ -1,6 +1,6 @@
 """REINFORCE, the Monte Carlo policy gradient, written on SB3's ``OnPolicyAlgorithm``."""
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,23 +15,21 @@ from stable_baselines3.common.policies import (
     BasePolicy,
     MultiInputActorCriticPolicy,
 )
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional as F
 
+from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
 from sb3_ext.common.arrays import BoolArray, FloatArray
-from sb3_ext.common.episodes import EpisodeBatch, normalize
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
-from sb3_ext.fast.compiled import warn_of_no_gain
+from sb3_ext.common.episodes import EpisodeBatch, check_length, normalize
+from sb3_ext.common.hyperparameters import Rules, flag, integer, is_integer, number, one_of, optional, positive
 from sb3_ext.fast.gradient_step import make_gradient_step
-
-SelfREINFORCE = TypeVar("SelfREINFORCE", bound="REINFORCE")
 
 BASELINES = ("none", "mean", "value")
 
 
-class REINFORCE(OnPolicyAlgorithm):
+class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
     """
     REINFORCE, the Monte Carlo policy gradient
 
@@ -82,7 +80,6 @@ class REINFORCE(OnPolicyAlgorithm):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the networks at once (and check the arguments)
-    :param compile: as for :class:`sb3_ext.DDPG`, but without effect: an update takes a twentieth of the time
     :raises ValueError: if an argument is out of range
     :raises AssertionError: from SB3, if the action space is not supported
     """
@@ -93,6 +90,7 @@ class REINFORCE(OnPolicyAlgorithm):
         "MultiInputPolicy": MultiInputActorCriticPolicy,
     }
     episodes: EpisodeBatch
+    learn = with_defaults(OnPolicyAlgorithm.learn, log_interval=10, tb_log_name="REINFORCE")
 
     def __init__(
         self,
@@ -117,8 +115,6 @@ class REINFORCE(OnPolicyAlgorithm):
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
-        *,
-        compile: bool | str = False,
     ) -> None:
         super().__init__(
             policy,
@@ -146,43 +142,28 @@ class REINFORCE(OnPolicyAlgorithm):
         self.max_episode_steps = max_episode_steps
         self.baseline = baseline
         self.normalize_advantage = normalize_advantage
-        self.compile = compile
 
         if _init_setup_model:
             self._setup_model()
 
-    def _check_hyperparameters(self) -> None:
-        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
-        check_hyperparameters(
-            type(self).__name__,
-            vars(self),
-            {
-                "n_episodes": (is_integer(self.n_episodes, 1), "an integer >= 1"),
-                "max_steps": (self.max_steps is None or is_integer(self.max_steps, 1), "None or an integer >= 1"),
-                "max_episode_steps": (is_integer(self.max_episode_steps, 1), "an integer >= 1"),
-                "gamma": (is_real(self.gamma, 0, 1), "a number in [0, 1]"),
-                "baseline": (self.baseline in list(BASELINES), "'none', 'mean' or 'value'"),
-                "normalize_advantage": (isinstance(self.normalize_advantage, bool), "True or False"),
-                "ent_coef": (is_real(self.ent_coef, 0), "a finite number >= 0"),
-                "vf_coef": (is_real(self.vf_coef, 0), "a finite number >= 0"),
-                "max_grad_norm": (
-                    self.max_grad_norm is None or is_positive(self.max_grad_norm),
-                    "None or a finite number > 0",
-                ),
-                "use_sde": (not self.use_sde or isinstance(self.action_space, spaces.Box), "False for these actions"),
-                "sde_sample_freq": (
-                    is_integer(self.sde_sample_freq, -1) and self.sde_sample_freq != 0,
-                    "-1 or an integer >= 1",
-                ),
-            },
-        )
-
-    def _setup_lr_schedule(self) -> None:
-        self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
+    def _rules(self) -> Rules:
+        box = isinstance(self.action_space, spaces.Box)
+        return {
+            "n_episodes": integer(1),
+            "max_steps": optional(integer(1)),
+            "max_episode_steps": integer(1),
+            "gamma": number(0, 1),
+            "baseline": one_of(*BASELINES),
+            "normalize_advantage": flag(),
+            "ent_coef": number(0),
+            "vf_coef": number(0),
+            "max_grad_norm": optional(positive()),
+            "use_sde": (box or not self.use_sde, "False for these actions"),
+            "sde_sample_freq": (lambda value: value == -1 or is_integer(value, 1), "-1 or an integer >= 1"),
+        }
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
-        warn_of_no_gain(type(self).__name__, self.compile)
         super()._setup_model()
         self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
 
@@ -194,13 +175,8 @@ class REINFORCE(OnPolicyAlgorithm):
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
         """
-        Play the episodes of one update.
+        Play the episodes of one update, see ``OnPolicyAlgorithm``; the last two arguments are unused.
 
-        :param env: training environment
-        :param callback: called at every step, and at the beginning and end of the batch
-        :param rollout_buffer: unused
-        :param n_rollout_steps: unused
-        :return: False if the callback ended training
         :raises RuntimeError: if an episode is longer than ``max_episode_steps``
         """
         assert self._last_obs is not None and self._last_episode_starts is not None
@@ -233,12 +209,7 @@ class REINFORCE(OnPolicyAlgorithm):
             self.episodes.add(self._last_obs, actions, self._bootstrap(rewards, dones, infos), dones)  # type: ignore[arg-type]
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
-            if self.episodes.longest_running >= self.max_episode_steps:
-                raise RuntimeError(
-                    f"REINFORCE: an episode has not ended after max_episode_steps={self.max_episode_steps} steps, but "
-                    "only whole episodes can be learned from; wrap the environment in gymnasium's TimeLimit or raise "
-                    "max_episode_steps."
-                )
+            check_length(type(self).__name__, self.episodes.longest_running, self.max_episode_steps)
 
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -318,25 +289,6 @@ class REINFORCE(OnPolicyAlgorithm):
         elif self.baseline == "value":
             advantages = returns - values
         return normalize(advantages) if self.normalize_advantage else advantages
-
-    def learn(
-        self: SelfREINFORCE,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 10,
-        tb_log_name: str = "REINFORCE",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> SelfREINFORCE:
-        """See ``OnPolicyAlgorithm.learn``."""
-        return super().learn(
-            total_timesteps=total_timesteps,
-            callback=callback,
-            log_interval=log_interval,
-            tb_log_name=tb_log_name,
-            reset_num_timesteps=reset_num_timesteps,
-            progress_bar=progress_bar,
-        )
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "episodes", "_descend"]

@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
 
-from sb3_ext import DDPG, REINFORCE, DuelingDQN, GeneticSearch, PPOPenalty
+from sb3_ext import DDPG, DuelingDQN
 from sb3_ext.fast.compiled import CompiledUpdate
 
 Make = Callable[..., Any]
@@ -187,11 +187,3 @@ def test_a_network_that_cannot_be_compiled_is_used_as_it_is() -> None:
 def test_what_is_refused(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DDPG("MlpPolicy", "Pendulum-v1", **kwargs)
-
-
-@pytest.mark.parametrize("algorithm", [REINFORCE, PPOPenalty, GeneticSearch])
-def test_compile_is_taken_everywhere_and_said_to_be_without_effect(algorithm: Any) -> None:
-    with pytest.warns(UserWarning, match=f"compile=True: {algorithm.__name__} spends its time in the environments"):
-        algorithm("MlpPolicy", "CartPole-v1", compile=True)
-    with pytest.raises(ValueError, match="compile='fast' is not valid"):
-        algorithm("MlpPolicy", "CartPole-v1", compile="fast")
