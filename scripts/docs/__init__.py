@@ -1,1 +1,1 @@
-"""What writes the pages of `docs/` from the raw results."""
+"""What writes the pages of docs/ and measures what no command of the package does."""

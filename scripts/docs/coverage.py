@@ -2,16 +2,23 @@
 How often 95 % intervals hold the truth, on simulated scores whose interquartile mean is known.
 
 The distributions are those that training seeds show: noise, skew, seeds that fail, a maximum that many seeds reach.
+
+Example: python scripts/measure.py coverage --output docs/results/interval_coverage.csv
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import stats
 
+from sb3_ext.app.records import write_records
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.improvement import improvement_interval, probability_of_improvement
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
@@ -255,3 +262,24 @@ INTERVALS: Mapping[str, Callable[[FloatArray, int], Ends]] = {
     "bootstrap-t": _bootstrap_t,
     "tukey-mclaughlin": _tukey_mclaughlin,
 }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
+    parser.add_argument("--repetitions", type=int, default=2_000, help="sets of scores for each interval")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the scores")
+    parser.add_argument("--n-jobs", type=int, default=2, help="processes")
+    parser.add_argument("--output", type=Path, required=True, help="CSV file")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and write the CSV."""
+    measure = functools.partial(measure_coverage, repetitions=args.repetitions, seed=args.seed)
+    with ProcessPoolExecutor(args.n_jobs) as pool:
+        # The largest numbers of seeds take longest, so they go first.
+        records = [record for part in reversed(list(pool.map(measure, reversed(SEEDS)))) for record in part]
+    lines = [
+        {name: f"{cell:.6g}" if isinstance(cell, float) else cell for name, cell in record._asdict().items()}
+        for record in records
+    ]
+    write_records(lines, args.output)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from docs.formats import Span
 from sb3_ext.evaluation.scores import Comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval
 
@@ -15,8 +16,7 @@ class Effect(NamedTuple):
     """Difference of the mean return that a switch makes, with its 95 % interval over the training seeds."""
 
     mean: float
-    low: float
-    high: float
+    interval: Span
 
 
 def main_effect(comparison: Comparison, switch: str) -> Effect:
@@ -44,4 +44,4 @@ def main_effect(comparison: Comparison, switch: str) -> Effect:
     seeds = returns[on[0]]
     differences = [np.mean([returns[names][seed] - returns[names - {switch}][seed] for names in on]) for seed in seeds]
     low, high = bootstrap_interval(differences, functools.partial(np.mean, axis=-1))
-    return Effect(float(np.mean(differences)), float(low), float(high))
+    return Effect(float(np.mean(differences)), Span(float(low), float(high)))

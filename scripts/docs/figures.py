@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import functools
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from docs.effects import Effect, main_effect
+from docs.effects import main_effect
+from docs.formats import Span
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.comparison_report import markdown as comparison_page
 from sb3_ext.evaluation.report import markdown as results_page
@@ -16,16 +17,6 @@ from sb3_ext.evaluation.results import Results, read_results
 from sb3_ext.evaluation.scores import Comparison, read_scores
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference
 from sb3_ext.evaluation.summaries import Summary, summaries
-
-
-class Span(NamedTuple):
-    """The ends of an interval, formatted alike: ``f"{span:.1f}"``."""
-
-    low: float
-    high: float
-
-    def __format__(self, form: str) -> str:
-        return f"{self.low:{form}} to {self.high:{form}}"
 
 
 class Figures:
@@ -44,7 +35,7 @@ class Figures:
         self.policies = {line.name: scale * line.mean_return for line in results.baselines}
         """Mean returns of the baselines."""
 
-    @property
+    @cached_property
     def percent(self) -> Figures:
         """The same in percent of the best plan."""
         if self._results.references is None:
@@ -52,9 +43,24 @@ class Figures:
         return Figures(self._results, self._results.references.percent(1.0))
 
     @property
+    def knows_a_plan(self) -> bool:
+        """Whether there is a best plan to compare with."""
+        return self._results.references is not None
+
+    @property
     def seeds(self) -> int:
         """Number of training seeds."""
         return len(self.returns)
+
+    @property
+    def training_seeds(self) -> list[int]:
+        """The training seeds, in order."""
+        return sorted(line.training_seed for line in self._results.agents if line.training_seed is not None)
+
+    @property
+    def episodes(self) -> int:
+        """Evaluation episodes of each."""
+        return len(self._results.seeds)
 
     @property
     def steps(self) -> str:
@@ -68,7 +74,7 @@ class Figures:
         """Interquartile mean over the seeds."""
         return float(iqm(self.returns))
 
-    @property
+    @cached_property
     def interval(self) -> Span:
         """Its 95 % interval."""
         return Span(*map(float, bootstrap_interval(self.returns)))
@@ -83,10 +89,14 @@ class Figures:
         """The best seed."""
         return max(self.returns)
 
-    @cached_property
-    def at_least(self) -> _Counts:
-        """Seeds at or above a return: ``{run.at_least[500]}`` is ``8 of 10``."""
-        return _Counts(self.returns)
+    def at_least(self, limit: float) -> str:
+        """
+        Count the seeds at or above a return.
+
+        :param limit: the return
+        :return: such as ``8 of 10``
+        """
+        return f"{sum(number >= limit for number in self.returns)} of {self.seeds}"
 
     @cached_property
     def lead(self) -> Lead:
@@ -114,26 +124,17 @@ class Lead(NamedTuple):
         return Span(-self.interval.high, -self.interval.low)
 
 
-class _Counts:
-    def __init__(self, returns: Sequence[float]) -> None:
-        self._returns = returns
-
-    def __getitem__(self, limit: int | str) -> str:
-        return f"{sum(number >= float(limit) for number in self._returns)} of {len(self._returns)}"
-
-
 class ComparedFigures:
     """
-    The numbers of a comparison, for placeholders: ``{compared[dueling].iqm:.1f}``, with several environments
-    ``{compared[CartPole-v1, dueling].iqm:.1f}``; of an ablation also ``{compared.effect[dueling].mean:+.1f}``.
+    The numbers of a comparison, for placeholders: ``compared["dueling"].iqm``, with several environments
+    ``compared["CartPole-v1, dueling"].iqm``; of an ablation also ``compared.effect("dueling").mean``.
 
     :param comparison: the scores
     """
 
     def __init__(self, comparison: Comparison) -> None:
         lines = list(summaries(comparison))
-        self.effect = _Effects(comparison)
-        """See :func:`docs.effects.main_effect`."""
+        self.effect = functools.partial(main_effect, comparison)
         single = len({line.environment for line in lines}) == 1
         self._lines = {line.setting if single else f"{line.environment}, {line.setting}": line for line in lines}
 
@@ -141,29 +142,31 @@ class ComparedFigures:
         return self._lines[name]
 
 
-class _Effects:
-    def __init__(self, comparison: Comparison) -> None:
-        self._comparison = comparison
-
-    def __getitem__(self, switch: str) -> Effect:
-        return main_effect(self._comparison, switch)
-
-
-class CoverageFigures:
+class Coverages:
     """
-    Coverages of intervals, for placeholders: ``{coverage[iqm, expanded, normal, 10]:.1f}``.
+    How often intervals hold the truth, for placeholders: ``coverage("iqm", "expanded", "normal", 10)``, in percent.
 
-    :param path: what ``scripts/interval_coverage.py`` wrote
+    :param path: what ``docs.coverage`` measured
     """
 
     def __init__(self, path: Path) -> None:
         keys = ("statistic", "interval", "distribution", "seeds")
         with path.open(newline="", encoding="utf-8") as file:
-            records = list(csv.DictReader(file))
-        self._coverage = {", ".join(record[key] for key in keys): float(record["coverage"]) for record in records}
+            self._percent = {
+                tuple(record[key] for key in keys): float(record["coverage"]) for record in csv.DictReader(file)
+            }
 
-    def __getitem__(self, name: str) -> float:
-        return self._coverage[name]
+    def distributions(self, statistic: str) -> list[str]:
+        """
+        Name the distributions that a statistic was measured on.
+
+        :param statistic: the statistic
+        :return: their names
+        """
+        return list(dict.fromkeys(name for measured, _, name, _ in self._percent if measured == statistic))
+
+    def __call__(self, statistic: str, interval: str, distribution: str, seeds: int) -> float:
+        return self._percent[statistic, interval, distribution, str(seeds)]
 
 
 def folder_page(folder: Path) -> str:
@@ -179,20 +182,17 @@ def folder_page(folder: Path) -> str:
     return results_page(read_results(folder))
 
 
-def figures(path: Path) -> Figures | ComparedFigures | CoverageFigures:
+def figures(folder: Path) -> Figures | ComparedFigures:
     """
     Read the numbers of some results.
 
-    :param path: Folder of one algorithm or of a comparison, or the CSV file of coverages.
+    :param folder: With ``results.csv`` of one algorithm or of a comparison.
     :return: The numbers.
-    :raises UserError: If they are damaged.
-    :raises OSError: If there are none.
+    :raises UserError: If the folder holds no results.
     """
-    if path.suffix == ".csv":
-        return CoverageFigures(path)
-    if _is_comparison(path):
-        return ComparedFigures(read_scores(path / "results.csv"))
-    return Figures(read_results(path))
+    if _is_comparison(folder):
+        return ComparedFigures(read_scores(folder / "results.csv"))
+    return Figures(read_results(folder))
 
 
 def _is_comparison(folder: Path) -> bool:

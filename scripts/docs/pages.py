@@ -1,44 +1,97 @@
 """
-Pages whose numbers come from raw results: tables of single folders, and templates inside Markdown files.
+Every page of docs/ whose numbers come from raw results, and what it should say.
 
-A template is a comment that names results and holds the text with placeholders; what follows it, up to the closing
-comment, is written by :func:`fill`::
+A page is a template in docs/templates/, in Jinja, which names its results at the front and has placeholders::
 
-    <!-- results ours=Pendulum-v1 theirs=Pendulum-v1_sb3
-    | DDPG | {ours.iqm:.1f} ({ours.interval:.1f}) | SB3's | {theirs.iqm:.1f} |
-    -->
-    | DDPG | -144.4 (-147.2 to -142.9) | SB3's | -146.7 |
-    <!-- end of results -->
+    {% set ours = results("Pendulum-v1") %}
+    | DDPG | {{ ours | iqm(1) }} | {{ ours.worst | fixed(1) }} |
 """
 
 from __future__ import annotations
 
-import re
+import csv
+import functools
+import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
-from docs.figures import figures
+import jinja2
+
+from docs import formats
+from docs.figures import Coverages, figures, folder_page
+from docs.speed import Speed
+from docs.tutorials.q_values import QValues
+from docs.tutorials.systems import read_chapters
 from sb3_ext.app.errors import UserError
 
-_TEMPLATE = re.compile(r"(<!-- results ([^\n]+)\n(.*?\n)-->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
 
-
-def fill(text: str, results: Path) -> str:
+def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """
-    Fill in the templates of a page.
+    Render every page: the table of each folder of results, and the templates.
 
-    :param text: The page.
-    :param results: Folder of the results that its templates name.
-    :return: The page with the numbers of the results.
-    :raises UserError: If a template names what does not exist.
+    :param root: The repository.
+    :return: Paths and what they should say.
+    :raises UserError: If results are damaged, or a template names what does not exist.
     """
+    for raw in sorted((root / "docs" / "results").glob("*/results.csv")):
+        yield raw.with_name("results.md"), folder_page(raw.parent)
+    templates = environment(root)
+    for name in templates.list_templates(extensions=["j2"]):
+        yield root / "docs" / name.removesuffix(".j2"), render(templates, name)
 
-    def filled(match: re.Match[str]) -> str:
-        opening, names, template, _, end = match.groups()
-        try:
-            pairs = [name.split("=", 1) for name in names.split()]
-            found = {name: figures(results / folder) for name, folder in pairs}
-            return f"{opening}{template.format_map(found)}{end}"
-        except (KeyError, ValueError, AttributeError, IndexError, OSError) as error:
-            raise UserError(f"template of {names}: {type(error).__name__}: {error}") from error
 
-    return _TEMPLATE.sub(filled, text)
+def draw_speed(root: Path) -> None:
+    """
+    Draw the chart of docs/speed.md.
+
+    :param root: The repository.
+    :raises UserError: If the measurements are damaged.
+    """
+    docs = root / "docs"
+    Speed(docs / "results" / "speed.csv", docs / "templates" / "speed.yml").draw(docs / "images" / "speed.png")
+
+
+def environment(root: Path) -> jinja2.Environment:
+    """
+    What templates can use: names of results, and how numbers are written.
+
+    :param root: The repository.
+    :return: Jinja's environment.
+    """
+    templates, raw = root / "docs" / "templates", root / "docs" / "results"
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    for written in (formats.fixed, formats.short, formats.iqm, formats.spread, formats.wrapped, statistics.median):
+        found.filters[written.__name__] = written
+    found.globals |= {
+        "results": functools.cache(lambda folder: figures(raw / folder)),
+        "lines": lambda file: list(csv.DictReader((raw / file).read_text(encoding="utf-8").splitlines())),
+        "coverages": lambda file: Coverages(raw / file),
+        "q_values": lambda file: QValues(raw / file),
+        "speed": lambda file, aims: Speed(raw / file, templates / aims),
+        "tutorials": lambda: read_chapters(root),
+    }
+    return found
+
+
+def render(templates: jinja2.Environment, name: str) -> str:
+    """
+    Fill in a template.
+
+    :param templates: What :func:`environment` returns.
+    :param name: File name of the template.
+    :return: The page.
+    :raises UserError: If it is no template, or names what does not exist.
+    """
+    try:
+        return templates.get_template(name).render()
+    except (jinja2.TemplateError, OSError, LookupError, ValueError, TypeError) as error:
+        raise UserError(f"{name}: {type(error).__name__}: {error}") from error
+    except UserError as error:
+        raise UserError(f"{name}: {error}", error.exit_code) from error

@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import yaml
 
+from docs.figures import Figures
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
+from sb3_ext.evaluation.results import read_results
 
-Pair: TypeAlias = tuple[int, int]
-"""State and action."""
-
-
-@dataclass(frozen=True)
-class System:
-    """An entry of ``docs/tutorial_systems.yml``."""
-
-    row: str
-    """Row of ``scripts/results.sh``, and folder of its results."""
-    title: str
-    idea: str
-    """What it is, in a sentence or two."""
-    differs: str
-    """What differs from the tutorial."""
-    animation: bool = False
-    """Whether an episode of the first seed's agent is shown."""
-    losses: tuple[str, ...] = field(default=())
-    """What to draw beside the returns of the training: names in its TensorBoard log."""
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """Systems on the same problem."""
-
-    title: str
-    text: str
-    systems: tuple[System, ...]
-    baselines: tuple[str, ...] = field(default=())
-    """Environments whose baselines are shown."""
-    policies: tuple[str, ...] = field(default=())
-    """Policies shown from the results of the first system, where these hold any."""
+IMAGES = "images/tutorials"
+"""Folder of the pictures, in docs/."""
 
 
 class Training(NamedTuple):
@@ -62,58 +32,117 @@ class Training(NamedTuple):
         return " ".join(f"sb3-ext train --algo {self.algo} --env {self.env_id} {self.flags} --seed 0 -P".split())
 
 
-class Score(NamedTuple):
-    """What the agents of a row achieved, one per training seed."""
+class Picture(NamedTuple):
+    """A picture of a system."""
 
-    scores: tuple[float, ...]
-    """Mean returns, or percent of the best plan where one is known."""
+    path: str
+    """Relative to the page."""
+    text: str
+    """For those who cannot see it."""
+    width: int | None = None
+    """Pixels; None for its own width."""
+
+
+@dataclass(frozen=True)
+class System:
+    """An entry of ``docs/templates/tutorial_systems.yml``, with its training and what it earned."""
+
+    row: str
+    """Row of ``scripts/results.sh``, and folder of its results."""
+    title: str
+    idea: str
+    """What it is, in a sentence or two."""
+    differs: str
+    """What differs from the tutorial."""
+    chapter: str
+    training: Training
+    figures: Figures
+    """In percent of the best plan where one is known."""
     percent: bool
-    seeds: tuple[int, ...]
-    """Training seeds."""
-    steps: tuple[int, ...]
-    """Steps of every training."""
-    episodes: int
-    """Evaluation episodes per agent."""
+    """Whether one is known."""
+    pictures: list[Picture]
+    animation: bool = False
+    """Whether an episode of the first seed's agent is shown."""
+    losses: tuple[str, ...] = ()
+    """What to draw beside the returns of the training: names in its TensorBoard log."""
 
     @property
-    def iqm(self) -> float:
-        """Interquartile mean over the seeds."""
-        return float(iqm(self.scores))
+    def heading(self) -> str:
+        """Its heading on the page."""
+        return f"{self.chapter}: {self.title}"
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the interquartile mean; NaN for a single seed."""
-        if len(self.scores) < 2:
-            return float("nan"), float("nan")
-        low, high = bootstrap_interval(self.scores)
-        return float(low), float(high)
+    def anchor(self) -> str:
+        """Where GitHub links to the heading."""
+        return re.sub(r"[^\w\- ]", "", self.heading.lower()).replace(" ", "-")
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point of its figures."""
+        return 2 if self.percent else 1
 
 
-def read_systems(path: Path) -> list[Chapter]:
+@dataclass(frozen=True)
+class Chapter:
+    """Systems on the same problem."""
+
+    title: str
+    text: str
+    systems: list[System]
+    baselines: tuple[str, ...] = ()
+    """Environments whose baselines are shown."""
+    policies: tuple[str, ...] = ()
+    """Policies shown from the results of the first system."""
+
+
+def read_chapters(root: Path) -> list[Chapter]:
     """
-    Read the list of systems.
+    Read the systems, and what they earned.
 
-    :param path: the YAML file
+    :param root: the repository
     :return: chapters with their systems
-    :raises UserError: if it cannot be read, or an entry lacks or misspells a field
+    :raises UserError: if the list cannot be read, an entry lacks or misspells a field or names no row of
+        ``scripts/results.sh``, or a row has no results
     """
+    path = root / "docs" / "templates" / "tutorial_systems.yml"
+    trainings = read_trainings(root / "scripts" / "results.sh")
     try:
-        chapters = yaml.safe_load(path.read_text(encoding="utf-8"))
         return [
             Chapter(
                 **{
                     **chapter,
-                    "systems": tuple(
-                        System(**{**system, "losses": tuple(system.get("losses", ()))}) for system in chapter["systems"]
-                    ),
-                    "baselines": tuple(chapter.get("baselines", ())),
-                    "policies": tuple(chapter.get("policies", ())),
+                    "systems": [
+                        _system(root / "docs", trainings, chapter=chapter["title"], **system)
+                        for system in chapter["systems"]
+                    ],
                 }
             )
-            for chapter in chapters
+            for chapter in yaml.safe_load(path.read_text(encoding="utf-8"))
         ]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"{path}: no valid list of systems ({' '.join(str(error).split())})") from error
+
+
+def _system(docs: Path, trainings: Mapping[str, Training], row: str, **entry: Any) -> System:
+    if row not in trainings:
+        raise UserError(f"tutorial_systems.yml: scripts/results.sh has no row {row!r}")
+    if not (docs / "results" / row).is_dir():
+        raise UserError(f"docs/results/{row} does not exist: bash scripts/results.sh {row}")
+    training = trainings[row]
+    figures = Figures(read_results(docs / "results" / row))
+    candidates = [
+        Picture(f"{IMAGES}/{row}.gif", f"An episode on {training.env_id}"),
+        Picture(f"results/{row}/learning_curve.png", f"Evaluations during training on {training.env_id}", 640),
+        Picture(f"{IMAGES}/{row}.png", f"Training returns and losses on {training.env_id}"),
+    ]
+    return System(
+        row,
+        training=training,
+        figures=figures.percent if figures.knows_a_plan else figures,
+        percent=figures.knows_a_plan,
+        pictures=[picture for picture in candidates if (docs / picture.path).is_file()],
+        **entry,
+    )
 
 
 def read_trainings(path: Path) -> dict[str, Training]:
@@ -130,87 +159,3 @@ def read_trainings(path: Path) -> dict[str, Training]:
     return {
         name: Training(algo, env_id, re.sub(r"--tensorboard-log \S+", "", flags)) for name, algo, env_id, flags in rows
     }
-
-
-def read_score(folder: Path) -> Score | None:
-    """
-    Read what ``sb3-ext evaluate --output`` wrote.
-
-    :param folder: folder of the row
-    :return: the score; None if there are no results
-    :raises UserError: if the file is damaged
-    """
-    path = folder / "results.csv"
-    if not path.is_file():
-        return None
-    try:
-        agents = [line for line in read_csv(path) if line["kind"] == "agent"]
-        percent = all(line["percent_of_optimum"] for line in agents)
-        return Score(
-            tuple(float(line["percent_of_optimum" if percent else "mean_return"]) for line in agents),
-            percent,
-            tuple(int(line["training_seed"]) for line in agents),
-            tuple(int(line["training_steps"]) for line in agents),
-            int(agents[0]["episodes"]),
-        )
-    except (KeyError, ValueError, IndexError) as error:
-        raise UserError(f"{path} holds no evaluated agents ({type(error).__name__}: {error})") from error
-
-
-def read_policies(folder: Path) -> dict[str, float]:
-    """
-    Read what the policies achieved that ``sb3-ext evaluate`` compared the agents with.
-
-    :param folder: folder of the row, with results
-    :return: percent of the best plan by policy; empty where no plan is known
-    """
-    lines = [line for line in read_csv(folder / "results.csv") if line["kind"] == "baseline"]
-    return {line["policy"]: float(line["percent_of_optimum"]) for line in lines if line["percent_of_optimum"]}
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """
-    Read a CSV file with a header.
-
-    :param path: the file
-    :return: its lines by column name
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def q_value_table(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[Pair, tuple[float, float, float]]]:
-    """
-    Summarise the Q-values of the three-state chapter.
-
-    :param lines: lines of its CSV file
-    :return: per method and (state, action): interquartile mean over the seeds, lowest, highest
-    """
-    values: dict[str, dict[Pair, list[float]]] = {}
-    for line in lines:
-        pair = int(line["state"]), int(line["action"])
-        values.setdefault(line["method"], {}).setdefault(pair, []).append(float(line["q_value"]))
-    return {
-        method: {pair: (float(iqm(found)), min(found), max(found)) for pair, found in pairs.items()}
-        for method, pairs in values.items()
-    }
-
-
-def optimal_seeds(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
-    """
-    Count the trainings of the three-state chapter that found the best action of every state.
-
-    :param lines: lines of its CSV file
-    :return: per method, how many seeds did, and of how many
-    """
-    best: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
-    for line in lines:
-        states = best.setdefault((line["method"], line["training_seed"]), {})
-        found = float(line["q_value"]), line["action"]
-        states[line["state"]] = max(found, states.get(line["state"], found))
-    plans = {run: {state: action for state, (_, action) in states.items()} for run, states in best.items()}
-    optimal = plans.pop(("exact", ""))
-    agree: dict[str, list[bool]] = {}
-    for (method, _), plan in plans.items():
-        agree.setdefault(method, []).append(plan == optimal)
-    return {method: (sum(right), len(right)) for method, right in agree.items()}

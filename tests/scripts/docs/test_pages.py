@@ -1,13 +1,17 @@
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 
-from docs.figures import folder_page
-from docs.pages import fill
+from docs.coverage import DISTRIBUTIONS, SUITES
+from docs.figures import Coverages, folder_page
+from docs.formats import Span, fixed, short, spread
+from docs.pages import environment, render
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.results import read_results
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
@@ -30,7 +34,6 @@ def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) 
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("*.png", "*.gif"))
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "results.sh", tmp_path / "scripts")
-    shutil.copy(ROOT / "README.md", tmp_path)
     raw = tmp_path / "docs" / "results" / "Pendulum-v1" / "results.csv"
     returns = read_results(raw.parent).agent_returns
     raw.write_text(raw.read_text().replace(repr(returns[3]), "-999.0"))
@@ -38,50 +41,72 @@ def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) 
     stale = results_pages("--root", str(tmp_path), "--check")
     assert stale.returncode == 1
     assert f"out of date: {folder}" in stale.stdout
-    assert "out of date: README.md" in stale.stdout
+    assert "out of date: docs/results.md" in stale.stdout
     assert "-999.000" not in (tmp_path / folder).read_text()
     assert results_pages("--root", str(tmp_path)).returncode == 0
     assert "| ddpg_ext, run 4 | 3 | -999.000 |" in (tmp_path / folder).read_text()
 
 
 def test_templates_are_filled_from_the_results() -> None:
-    page = "before\n<!-- results run=Pendulum-v1\n| {run.iqm:.1f} | {run.interval:.2f} | {run.worst:.1f} |\n-->\nold\n"
     returns = read_results(RESULTS / "Pendulum-v1").agent_returns
     low, high = bootstrap_interval(returns)
     assert len(returns) == 10
-    expected = f"| {iqm(returns):.1f} | {low:.2f} to {high:.2f} | {min(returns):.1f} |\n"
-    filled = fill(page + "<!-- end of results -->\nafter\n", RESULTS)
-    assert filled == page.replace("old\n", expected) + "<!-- end of results -->\nafter\n"
-    assert fill(filled, RESULTS) == filled
+    assert filled("{{ run | iqm(1) }}", "Pendulum-v1") == f"{iqm(returns):.1f} ({low:.1f} to {high:.1f})"
+    assert filled("{{ run.interval | fixed(2) }}", "Pendulum-v1") == f"{low:.2f} to {high:.2f}"
+    assert filled("{{ run.worst | fixed(1) }}", "Pendulum-v1") == f"{min(returns):.1f}"
 
 
 def test_placeholders() -> None:
-    def shown(text: str, row: str) -> str:
-        return fill(f"<!-- results run={row}\n{text}\n-->\n<!-- end of results -->", RESULTS).splitlines()[3]
-
-    assert shown("{run.steps}, {run.seeds} seeds", "CartPole-v1_reinforce") == "53 000 to 130 000, 10 seeds"
-    assert shown("{run.at_least[500]}, {run.best:.0f}", "CartPole-v1_dueling_dqn") == "8 of 10, 500"
-    assert shown("{run.percent.policies[even pacing]:.2f} {run.percent.iqm:.2f}", "AdSpend-v0") == "99.13 99.63"
-    lead = shown("{run.percent.lead.name} {run.percent.lead.gain:.2f}", "AdSpendShock-v0_ppo")
+    assert filled("{{ run.steps }}, {{ run.seeds }} seeds", "CartPole-v1_reinforce") == "53 000 to 130 000, 10 seeds"
+    assert filled("{{ run.at_least(500) }}, {{ run.best | fixed(0) }}", "CartPole-v1_dueling_dqn") == "8 of 10, 500"
+    ads = '{{ run.percent.policies["even pacing"] | fixed(2) }} {{ run.percent.iqm | fixed(2) }}'
+    assert filled(ads, "AdSpend-v0") == "99.13 99.63"
+    lead = filled("{{ run.percent.lead.name }} {{ run.percent.lead.gain | fixed(2) }}", "AdSpendShock-v0_ppo")
     assert lead == "certainty-equivalent MPC 0.63"
-    assert shown("{run.percent.lead.loss:.2f}", "AdSpendUncertain-v0_ppo") == "2.01"
-    low, high = map(float, shown("{run.percent.lead.loss_interval:.2f}", "AdSpendUncertain-v0_ppo").split(" to "))
+    assert filled("{{ run.percent.lead.loss | fixed(2) }}", "AdSpendUncertain-v0_ppo") == "2.01"
+    interval = filled("{{ run.percent.lead.loss_interval | fixed(2) }}", "AdSpendUncertain-v0_ppo")
+    low, high = map(float, interval.split(" to "))
     assert low < 2.01 < high
 
 
+def test_how_often_intervals_hold_the_truth() -> None:
+    coverage = Coverages(RESULTS / "interval_coverage.csv")
+    assert coverage.distributions("suite iqm") == list(SUITES)
+    assert coverage.distributions("iqm") == list(DISTRIBUTIONS)
+    assert coverage("iqm", "expanded", "heavy tails (t, 3 degrees)", 5) == 92.6
+
+
 @pytest.mark.parametrize(
-    ("names", "text", "message"),
+    ("text", "folder", "message"),
     [
-        ("run=nowhere", "{run.iqm}", "nowhere"),
-        ("run", "{run.iqm}", "ValueError"),
-        ("run=Pendulum-v1", "{other.iqm}", "other"),
-        ("run=Pendulum-v1", "{run.best_ever}", "best_ever"),
-        ("run=Pendulum-v1", "{run.percent.iqm}", "no best plan"),
+        ("{{ run.iqm }}", "nowhere", "nowhere"),
+        ("{{ other.iqm }}", "Pendulum-v1", "other"),
+        ("{{ run.best_ever }}", "Pendulum-v1", "best_ever"),
+        ("{{ run.percent.iqm }}", "Pendulum-v1", "no best plan"),
+        ('{{ run["nothing"].iqm }}', "MountainCar-v0_ablation", "nothing"),
+        ("{% set %}", "Pendulum-v1", "TemplateSyntaxError"),
     ],
 )
-def test_templates_that_name_what_does_not_exist(names: str, text: str, message: str) -> None:
+def test_templates_that_name_what_does_not_exist(text: str, folder: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        fill(f"<!-- results {names}\n{text}\n-->\n<!-- end of results -->", RESULTS)
+        filled(text, folder)
+
+
+def filled(text: str, folder: str) -> str:
+    page = f'{{% set run = results("{folder}") %}}{text}'
+    return render(environment(ROOT).overlay(loader=jinja2.DictLoader({"page": page})), "page")
+
+
+def test_how_numbers_are_written() -> None:
+    assert [fixed(number, 1) for number in (-0.01, -128.96, 12345.678)] == ["0.0", "-129.0", "12 345.7"]
+    assert fixed(Span(-0.5, 1.25), 2, "+") == "-0.50 to +1.25"
+    assert [short(number) for number in (12345.6, 123.4, 1.234, 0.1296)] == ["12 346", "123", "1.23", "0.13"]
+    assert (spread([2.0]), spread([1.0, 3.0, 2.0])) == ("2.00", "2.00 (1.00 to 3.00)")
+
+
+def test_pages_show_no_template() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(r"<!-- ?(results|end of results)", page.read_text(encoding="utf-8")), page
 
 
 def test_references_are_recovered_from_the_scores() -> None:

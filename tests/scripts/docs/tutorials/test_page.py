@@ -1,133 +1,111 @@
-"""What is measured stands on the page, and what is not is left out; the files of the repository fit together."""
+"""What is measured stands on the page; the files of the repository fit together."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from tutorial_samples import ROOT, agent, q_lines, write
+from tutorial_samples import ROOT, SYSTEMS, q_lines, write
 
-from docs.tutorials.page import number, render_page, span
-from docs.tutorials.systems import (
-    optimal_seeds,
-    q_value_table,
-    read_policies,
-    read_score,
-    read_systems,
-    read_trainings,
-)
+from docs.pages import environment, render
+from docs.tutorials.q_values import QValues
+from docs.tutorials.systems import read_chapters, read_trainings
 from sb3_ext.app.errors import UserError
+from sb3_ext.evaluation.results import read_results
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 
-def render(docs: Path) -> tuple[str, list[str]]:
-    warnings: list[str] = []
-    trainings = read_trainings(ROOT / "scripts" / "results.sh")
-    page = render_page(docs, read_systems(docs / "tutorial_systems.yml"), trainings, "make page", warnings.append)
-    return page, warnings
+def page(root: Path) -> str:
+    return render(environment(root), "tutorial_systems.md.j2")
 
 
-def test_results_stand_on_the_page(docs: Path) -> None:
-    page, _ = render(docs)
-    assert "| [PPO](#cartpole-ppo) | `CartPole-v1` | 1 000 to 40 000 | 4 | 2.5 (" in page
-    assert "worst seed 1.0;\n9 evaluation episodes each" in page
-    assert "sb3-ext train --algo ppo --env CartPole-v1 --seed 0 -P" in page
-    assert "| at random | `CartPole-v1` | 22.2 | 1.0 | 5 |" in page
-    assert "Other-v0" not in page
-    assert "| 0, 1 | 2.00 | 3.00 (1.00 to 5.00) |" in page
-    assert "| seeds with the best plan | | 1 of 2 |" in page
+def test_results_stand_on_the_page(root: Path) -> None:
+    returns = read_results(root / "docs" / "results" / "CartPole-v1_ppo").agent_returns
+    low, high = bootstrap_interval(returns)
+    text = page(root)
+    earned = f"{iqm(returns):.1f} ({low:.1f} to {high:.1f})"
+    assert f"| [PPO](#cartpole-ppo) | `CartPole-v1` | 100 000 | 5 | {earned} | {min(returns):.1f} |" in text
+    assert f"**{earned}**, IQM of 5 seeds after 100 000 steps; worst seed {min(returns):.1f};\n100 evaluation" in text
+    assert "sb3-ext train --algo ppo --env CartPole-v1 --seed 0 -P" in text
+    assert "| random actions | `CartPole-v1` |" in text
+    assert "`MountainCar-v0` |" not in text
+    assert "| 0, 1 | 2.00 | 3.00 (1.00 to 5.00) |" in text
+    assert "| seeds with the best plan | | 1 of 2 |" in text
 
 
-def test_systems_without_results_are_left_out_and_named(docs: Path) -> None:
-    page, warnings = render(docs)
-    assert "DQN" not in page.replace("Q-networks", "")
-    assert "Nothing yet" not in page
-    assert [re.findall(r"results/(\S+)", warning)[0] for warning in warnings] == [
-        "CartPole-v1_dqn",
-        "MountainCar-v0_dqn",
-    ]
+def test_where_a_plan_is_known_figures_are_percent_of_it(root: Path) -> None:
+    _, ads = read_chapters(root)
+    assert ads.systems[0].percent and ads.systems[0].digits == 2
+    assert ads.systems[0].figures.training_seeds == [7]
+    assert 99.0 < ads.systems[0].figures.worst < 100.0
+    assert "% of the optimum, IQM of 1 seed after 20 000 steps" in page(root)
+    assert "| even pacing | 99.13 |" in page(root)
 
 
-def test_new_results_appear(docs: Path) -> None:
-    write(docs / "results" / "CartPole-v1_dqn" / "results.csv", [agent(0, 7.0)])
-    page, warnings = render(docs)
-    assert "**7.0**, IQM of 1 seed after 0 steps" in page
-    assert len(warnings) == 1
+def test_only_pictures_that_exist_are_shown(root: Path) -> None:
+    assert "CartPole-v1_ppo.gif" not in page(root)
+    (folder := root / "docs" / "images" / "tutorials").mkdir(parents=True)
+    (folder / "CartPole-v1_ppo.gif").touch()
+    assert '<img src="images/tutorials/CartPole-v1_ppo.gif"' in page(root)
 
 
-def test_only_pictures_that_exist_are_shown(docs: Path) -> None:
-    assert "CartPole-v1_ppo.gif" not in render(docs)[0]
-    (docs / "images" / "tutorials").mkdir(parents=True)
-    (docs / "images" / "tutorials" / "CartPole-v1_ppo.gif").touch()
-    assert '<img src="images/tutorials/CartPole-v1_ppo.gif"' in render(docs)[0]
+def test_every_heading_has_the_anchor_of_its_link(root: Path) -> None:
+    text = page(root)
+    headings = [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in re.findall(r"### (.*)", text)]
+    assert headings == re.findall(r"\]\(#([^)]*)\)", text)
 
 
-def test_every_heading_has_the_anchor_of_its_link(docs: Path) -> None:
-    page, _ = render(docs)
-    for anchor in re.findall(r"\]\(#([^)]*)\)", page):
-        assert any(
-            re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") == anchor for h in re.findall(r"### (.*)", page)
-        )
-
-
-def test_missing_measurements_are_an_error(docs: Path) -> None:
-    (docs / "results" / "tutorial_baselines.csv").unlink()
-    with pytest.raises(UserError, match=r"tutorial_baselines\.csv .*--measure"):
-        render(docs)
+@pytest.mark.parametrize("name", ["tutorial_baselines.csv", "three_state_mdp.csv", "CartPole-v1_ppo"])
+def test_missing_measurements_are_an_error(root: Path, name: str) -> None:
+    missing = root / "docs" / "results" / name
+    shutil.rmtree(missing) if missing.is_dir() else missing.unlink()
+    with pytest.raises(UserError, match=rf"^tutorial_systems\.md\.j2: .*{name}"):
+        page(root)
 
 
 @pytest.mark.parametrize(
-    "text", ["- title: x\n", "- {title: x, text: y, systems: [{row: a}]}", "[", "- {mispelt: 1, systems: []}"]
+    ("text", "message"),
+    [
+        ("- title: x\n", "no valid list of systems"),
+        ("- {title: x, text: y, systems: [{title: a}]}", "no valid list of systems"),
+        ("[", "no valid list of systems"),
+        ("- {mispelt: 1, systems: []}", "no valid list of systems"),
+        (SYSTEMS.replace("AdSpend-v0", "AdSpend-v9"), "has no row 'AdSpend-v9'"),
+        (SYSTEMS.replace("AdSpend-v0", "MountainCar-v0_dqn"), "bash scripts/results.sh MountainCar-v0_dqn"),
+    ],
 )
-def test_a_wrong_list_of_systems_is_an_error(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "systems.yml"
-    path.write_text(text)
-    with pytest.raises(UserError, match="no valid list of systems"):
-        read_systems(path)
+def test_a_wrong_list_of_systems_is_an_error(root: Path, text: str, message: str) -> None:
+    (root / "docs" / "templates" / "tutorial_systems.yml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_chapters(root)
 
 
-def test_damaged_results_are_an_error(tmp_path: Path) -> None:
-    write(tmp_path / "results.csv", [{"kind": "agent", "mean_return": "1"}])
-    with pytest.raises(UserError, match="no evaluated agents"):
-        read_score(tmp_path)
-    assert read_score(tmp_path / "nowhere") is None
-
-
-def test_where_a_plan_is_known_scores_are_percent_of_it(tmp_path: Path) -> None:
-    even = {**agent(0, 0.5, 99.0), "kind": "baseline", "policy": "even pacing", "training_seed": ""}
-    write(tmp_path / "results.csv", [even, agent(0, 0.1, 50.0), agent(1, 0.2, 70.0)])
-    score = read_score(tmp_path)
-    assert score is not None
-    assert score.percent and score.scores == (50.0, 70.0) and score.iqm == 60.0
-    assert read_policies(tmp_path) == {"even pacing": 99.0}
-
-
-def test_q_values_are_summarised_over_seeds() -> None:
+def test_q_values_are_summarised_over_seeds(tmp_path: Path) -> None:
     lines = q_lines("exact", "", [3, 2, 1]) + q_lines("a", 0, [9, 1, 0]) + q_lines("a", 1, [1, 9, 0])
-    assert q_value_table(lines)["a"][0, 1] == (5.0, 1.0, 9.0)
+    write(tmp_path / "q.csv", lines)
+    found = QValues(tmp_path / "q.csv")
+    assert found.exact == {(0, 0): 3.0, (0, 1): 2.0, (1, 0): 1.0}
+    assert found.learned["a"][0, 1] == (5.0, (1.0, 9.0))
 
 
-def test_the_best_plan_takes_the_best_action_of_every_state() -> None:
+def test_the_best_plan_takes_the_best_action_of_every_state(tmp_path: Path) -> None:
     pairs = [(0, 0), (0, 1), (0, 2), (1, 0)]
     lines = q_lines("exact", "", [3, 2, 1, 0], pairs) + q_lines("b", 0, [3, 2, 1, 5], pairs)
     for seed, values in enumerate([[9, 0, 1, 0], [1, 2, 0, 0], [9, 0, 1, 0]]):
         lines += q_lines("a", seed, values, pairs)
-    assert optimal_seeds(lines) == {"a": (2, 3), "b": (1, 1)}
-
-
-def test_numbers_are_written_as_in_the_other_results() -> None:
-    assert [number(-0.01), number(-128.96), number(99.636, True)] == ["0.0", "-129.0", "99.64"]
-    assert [span([50_600, 50_400]), span([100_000, 100_000])] == ["50 000 to 51 000", "100 000"]
+    write(tmp_path / "q.csv", lines)
+    assert QValues(tmp_path / "q.csv").best_plans == {"a": "2 of 3", "b": "1 of 1"}
 
 
 def test_the_repositorys_systems_are_rows_that_its_hyperparameters_cover() -> None:
     """Every command on the page runs: its file of hyperparameters has a block for its very environment."""
     from sb3_ext.zoo import default_hyperparams_file
 
-    trainings = read_trainings(ROOT / "scripts" / "results.sh")
-    for chapter in read_systems(ROOT / "docs" / "tutorial_systems.yml"):
+    for chapter in read_chapters(ROOT):
         for system in chapter.systems:
-            algo, env_id, flags = trainings[system.row]
+            algo, env_id, flags = system.training
             named = re.search(r"--conf-file (\S+)", flags)
             path = ROOT / named[1] if named else default_hyperparams_file(algo, env_id)
             assert env_id in yaml.safe_load(path.read_text()), system.row

@@ -1,11 +1,10 @@
-"""Pictures show what was logged, and the script makes the page of it."""
+"""Pictures show what was logged."""
 
-import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
@@ -14,7 +13,7 @@ from docs.tutorials.mountain_car import plan_mountain_car
 from sb3_ext.evaluation.curves import Curve
 from sb3_ext.evaluation.runs import find_runs
 
-SCRIPT = Path(__file__).resolve().parents[4] / "scripts" / "tutorial_systems.py"
+SCRIPT = Path(__file__).resolve().parents[4] / "scripts" / "measure.py"
 
 
 def test_an_animation_plays_for_ever_and_shows_what_it_was_given(tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_losses_are_read_from_every_log_that_has_them(tmp_path: Path) -> None:
 
 
 def test_a_whole_campaign_is_filmed(logs: Path) -> None:
-    run = find_runs("ddpg_ext", "AdSpend-v0", str(logs), [1])[0][0]
+    run = find_runs("ddpg_ext", "AdSpend-v0", str(logs), None)[0][0]
     frames, milliseconds = pictures.record_episode(run, seed=3, width=120)
     assert len(frames) == 28
     assert {frame.size for frame in frames} == {(120, 80)}
@@ -73,30 +72,12 @@ def test_the_way_of_the_planned_car_ends_at_the_goal() -> None:
     assert way.get_xdata()[-1] >= 0.5
 
 
-def test_the_script_films_and_writes_the_page(
-    docs: Path, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """AdSpend-v0 has results of the seeds that the log folder holds; PPO's logs are not there."""
+def test_the_command_films_what_the_logs_hold(root: Path, logs: Path, tmp_path: Path) -> None:
+    """AdSpend-v0 has results of the seed that the log folder holds; PPO's logs are not there."""
     (tmp_path / "trained").mkdir()
     (tmp_path / "trained" / "AdSpend-v0").symlink_to(logs)
-    assert run_script(monkeypatch, docs, "--logs", str(tmp_path / "trained")) == 0
-    page = (docs / "tutorial_systems.md").read_text()
-    assert 'src="images/tutorials/AdSpend-v0.gif"' in page
-    assert "no new pictures of CartPole-v1_ppo" in capsys.readouterr().err
-
-
-def test_the_script_names_what_is_missing(
-    docs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (docs / "results" / "three_state_mdp.csv").unlink()
-    assert run_script(monkeypatch, docs) == 2
-    assert "three_state_mdp.csv" in capsys.readouterr().err
-    assert not (docs / "tutorial_systems.md").exists()
-
-
-def run_script(monkeypatch: pytest.MonkeyPatch, docs: Path, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--docs", str(docs), *arguments])
-    with pytest.raises(SystemExit) as exit_:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert isinstance(exit_.value.code, int)
-    return exit_.value.code
+    command = [sys.executable, str(SCRIPT), "tutorials", "--root", str(root), "--logs", str(tmp_path / "trained")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "no new pictures of CartPole-v1_ppo" in done.stderr
+    drawn = {path.name for path in (root / "docs" / "images" / "tutorials").iterdir()}
+    assert drawn == {"AdSpend-v0.gif", "AdSpend-v0.png"}

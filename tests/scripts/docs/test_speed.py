@@ -12,24 +12,13 @@ import yaml
 
 from benchmarks.chart import Bar, write_chart
 from benchmarks.groups import Result
-from benchmarks.page import (
-    AIMS,
-    CHART,
-    CSV,
-    PAGE,
-    TEMPLATE,
-    number,
-    read_aims,
-    read_series,
-    render_page,
-    span,
-    write_page,
-)
 from benchmarks.records import merge_csv, read_csv
+from docs.pages import environment, render
+from docs.speed import Speed
 from sb3_ext.app.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
-DOCS = ROOT / "docs"
+CSV, AIMS = Path("docs/results/speed.csv"), Path("docs/templates/speed.yml")
 
 
 def line(section: str, name: str, round_: int, value: float, reference: str = "", **more: Any) -> dict[str, Any]:
@@ -55,12 +44,12 @@ def line(section: str, name: str, round_: int, value: float, reference: str = ""
 
 
 @pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    (tmp_path / "results").mkdir()
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "docs" / "templates").mkdir(parents=True)
     lines = [line("updates", "upstream", index, 2.0) for index in range(3)]
     lines += [line("updates", "ours", index, value, "upstream") for index, value in enumerate((3.0, 6.0, 5.0))]
     merge_csv(lines, tmp_path / CSV)
-    shutil.copy(DOCS / TEMPLATE, tmp_path)
+    shutil.copy(ROOT / "docs" / "templates" / "speed.md.j2", tmp_path / "docs" / "templates")
     aim = {"what": "eager", "setting": "small", "name": "ours", "to": "upstream"}
     aims = [{**aim, "at_least": 2.5}, {**aim, "at_least": 2.6}, {**aim, "at_most": 2.5}, {**aim, "at_most": 2.4}]
     aims.append({**aim, "name": "theirs", "at_least": 1})
@@ -87,13 +76,13 @@ class TestRecords:
 
 
 class TestPage:
-    def test_aims_are_medians_of_ratios_within_a_repeat(self, docs: Path) -> None:
-        *aims, unmeasured = read_aims(docs / AIMS, read_series(docs / CSV))
+    def test_aims_are_medians_of_ratios_within_a_repeat(self, root: Path) -> None:
+        *aims, unmeasured = Speed(root / CSV, root / AIMS).aims
         assert [(aim.ratio, aim.reached) for aim in aims] == [(2.5, True), (2.5, False), (2.5, True), (2.5, False)]
         assert unmeasured.ratios == []
 
-    def test_shows_values_aims_and_where_they_come_from(self, docs: Path) -> None:
-        page = render_page(docs)
+    def test_shows_values_aims_and_where_they_come_from(self, root: Path) -> None:
+        page = render(environment(root), "speed.md.j2")
         assert "| ours | 5 | 2.50 (1.50 to 3.00) | upstream |\n" in page
         assert "| upstream | at least 2.5 | 2.50 (1.50 to 3.00) | reached |\n" in page
         assert "| upstream | at least 2.6 | 2.50 (1.50 to 3.00) | **missed** |\n" in page
@@ -101,37 +90,27 @@ class TestPage:
         assert "- updates: a chip, 2 cores, load 0.1 at the start; torch 2.\n" in page
         assert page.count("measure updates\n") == 1
 
-    def test_runs_of_single_sections_are_told_apart(self, docs: Path) -> None:
-        merge_csv([line("images", "upstream", 0, 2.0, threads=2, load=0.5)], docs / CSV)
-        page = render_page(docs)
+    def test_runs_of_single_sections_are_told_apart(self, root: Path) -> None:
+        merge_csv([line("images", "upstream", 0, 2.0, threads=2, load=0.5)], root / CSV)
+        page = render(environment(root), "speed.md.j2")
         assert "- images: a chip, 2 cores, load 0.5 at the start" in page
         assert "measure updates\nmeasure images\n" in page
         assert "small, 2 threads | updates/s |" in page
 
-    def test_writes_page_and_chart(self, docs: Path) -> None:
-        write_page(docs)
-        assert (docs / PAGE).read_text() == render_page(docs)
-        assert (docs / CHART).read_bytes().startswith(b"\x89PNG")
+    def test_the_chart_comes_with_the_page(self, root: Path) -> None:
+        command = [sys.executable, str(ROOT / "scripts" / "results_pages.py"), "--root", str(root)]
+        written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert written == "written: docs/speed.md\n"
+        assert (root / "docs" / "images" / "speed.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_what_is_missing_is_named(self, docs: Path) -> None:
-        (docs / CSV).unlink()
-        script = ROOT / "scripts" / "speed_page.py"
-        result = subprocess.run([sys.executable, script, "--docs", docs], capture_output=True, text=True, check=False)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr.startswith("speed_page: error: cannot read") and result.stderr.count("\n") == 1
-        assert not (docs / PAGE).exists()
-
-    def test_numbers(self) -> None:
-        assert [number(value) for value in (12345.6, 123.4, 1.234, 0.1296)] == ["12 346", "123", "1.23", "0.13"]
-        assert (span([2.0]), span([1.0, 3.0, 2.0])) == ("2.00", "2.00 (1.00 to 3.00)")
-
-
-def test_the_page_of_the_repository_is_that_of_its_measurements() -> None:
-    assert (DOCS / PAGE).read_text(encoding="utf-8") == render_page(DOCS)
+    def test_what_is_missing_is_named(self, root: Path) -> None:
+        (root / CSV).unlink()
+        with pytest.raises(UserError, match=r"^speed\.md\.j2: cannot read '.*speed\.csv'"):
+            render(environment(root), "speed.md.j2")
 
 
 def test_aims_of_the_repository_are_of_groups_that_are_measured() -> None:
-    for block in yaml.safe_load((DOCS / AIMS).read_text(encoding="utf-8")):
+    for block in yaml.safe_load((ROOT / AIMS).read_text(encoding="utf-8")):
         groups = importlib.import_module(f"benchmarks.{block['section']}").groups(quick=False)
         known = {(group.quantity, group.setting, group.threads) for group in groups}
         for aim in block["aims"]:

@@ -1,12 +1,11 @@
-#!/usr/bin/env python
 """
-Trains DuelingDQN with every combination of its switches (double, dueling, prioritized, n-step), and compares them.
+Train DuelingDQN with every combination of its switches (double, dueling, prioritized, n-step), and compare them.
 
-    python scripts/ablation.py MountainCar-v0 --seeds 0 1 2 3 4 5 6 7 8 9
-    python scripts/ablation.py MinAtar/Breakout-v1 --seeds 0 1 2 3 4   # pip install minatar
+    python scripts/measure.py ablation MountainCar-v0 --seeds 0 1 2 3 4 5 6 7 8 9
+    python scripts/measure.py ablation MinAtar/Breakout-v1 --seeds 0 1 2 3 4   # pip install minatar
 
-Everything else is the task's block in hyperparams/dueling_dqn.yml or scripts/ablation.yml, except for the number of
-steps. Trained agents go to results-logs/TASK_ablation/, tables, raw CSV and charts to docs/results/TASK_ablation/.
+Everything else is the task's block in hyperparams/dueling_dqn.yml or scripts/docs/ablation.yml, except for the number
+of steps. Trained agents go to results-logs/TASK_ablation/, tables, raw CSV and charts to docs/results/TASK_ablation/.
 Agents that are there are not trained again, and are compared with the others.
 """
 
@@ -34,7 +33,7 @@ class Task(NamedTuple):
 
 TASKS = {
     "MountainCar-v0": Task(60_000, 5, eval_env_kwargs=("max_episode_steps:200",)),
-    "MinAtar/Breakout-v1": Task(50_000, 3, "scripts/ablation.yml", register="minatar.gym:register_envs"),
+    "MinAtar/Breakout-v1": Task(50_000, 3, "scripts/docs/ablation.yml", register="minatar.gym:register_envs"),
 }
 
 
@@ -71,15 +70,16 @@ def train(env: str, switches: tuple[bool, ...], seed: int, steps: int, folder: P
     run_cli(env, [*command, *settings, "-params", *params])
 
 
-def run() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
     parser.add_argument("env", choices=TASKS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, help="training steps, by default what docs/dqn.md reports")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    args = parser.parse_args()
-    os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="Agg")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and compare."""
     task, name = TASKS[args.env], args.env.replace("/", "-") + "_ablation"
     combinations = list(itertools.product((False, True), repeat=len(SWITCHES)))
     logs = Path("results-logs", name)
@@ -97,7 +97,3 @@ def run() -> None:
     command = ["evaluate", "--algo", "dueling_dqn", "--env", args.env, "-n", "100", "--group", *groups]
     env_kwargs = ["--env-kwargs", *task.eval_env_kwargs] if task.eval_env_kwargs else []
     run_cli(args.env, [*command, *env_kwargs, "--output", f"docs/results/{name}"])
-
-
-if __name__ == "__main__":
-    run()

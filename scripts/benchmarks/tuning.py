@@ -1,8 +1,8 @@
 """
 Measure `sb3-ext tune`: trials per minute with one and with several worker processes, and workers killed with SIGKILL.
 
-    python scripts/benchmark_tuning.py workers --output docs/results/tuning
-    python scripts/benchmark_tuning.py kills --output docs/results/tuning
+    python scripts/measure.py tuning workers --output docs/results/tuning
+    python scripts/measure.py tuning kills --output docs/results/tuning
 
 `workers` alternates between one worker and four, one thread each: DDPG on Pendulum-v1, all trials with the same
 settings but for the learning rate, so that they take the same time. `kills` sends SIGKILL to a random worker of a
@@ -10,7 +10,6 @@ running search, at random moments, twenty times, and counts what was lost. Nothi
 """
 
 import argparse
-import csv
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from typing import Any
 
 import optuna
 
+from sb3_ext.app.records import write_records
 from sb3_ext.zoo.storage import open_storage
 
 CONF = """\
@@ -59,7 +59,7 @@ def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def measure_workers(n_rounds: int, n_trials: int, n_timesteps: int) -> list[dict[str, Any]]:
-    records = []
+    records: list[dict[str, Any]] = []
     for repetition in range(n_rounds):
         for n_workers in (1, 4):
             with tempfile.TemporaryDirectory() as name:
@@ -68,8 +68,9 @@ def measure_workers(n_rounds: int, n_trials: int, n_timesteps: int) -> list[dict
                 study = load(folder)
                 trials = finished(study)
                 # From the first start to the last end: without the seconds that imports take.
-                start = min(trial.datetime_start for trial in trials)
-                seconds = (max(trial.datetime_complete for trial in trials) - start).total_seconds()
+                start = min(trial.datetime_start for trial in trials if trial.datetime_start)
+                end = max(trial.datetime_complete for trial in trials if trial.datetime_complete)
+                seconds = (end - start).total_seconds()
                 records.append(
                     {
                         "round": repetition,
@@ -133,8 +134,7 @@ def measure_kills(n_kills: int, n_trials: int, n_timesteps: int, pause: float) -
     return [{**record, **summary} for record in records]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("section", choices=["workers", "kills"])
     parser.add_argument("--output", default="docs/results/tuning", help="folder for the CSV")
     parser.add_argument("--trials", type=int, default=16)
@@ -142,19 +142,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pause", type=float, default=3.0, help="kills: mean seconds between two")
     parser.add_argument("--steps", type=int, default=3000, help="steps of a training")
-    args = parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> None:
     if args.section == "workers":
         records = measure_workers(args.rounds, args.trials, args.steps)
     else:
         records = measure_kills(args.kills, args.trials, args.steps, args.pause)
     path = Path(args.output) / f"{args.section}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    write_records(records, path)
     print(f"Written: {path}")
-
-
-if __name__ == "__main__":
-    main()

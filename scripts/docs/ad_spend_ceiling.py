@@ -5,7 +5,7 @@ The formulas are written in PyTorch, and a policy on the environment's own obser
 fresh campaigns by backpropagation through all 28 days. What it reaches is what a policy gradient without noise reaches.
 It is evaluated in the environment itself, on the campaigns of the results.
 
-Example: python scripts/ad_spend_ceiling.py --iterations 2000 --output docs/results/AdSpendShock-v0_ceiling.csv
+Example: python scripts/measure.py ceiling --iterations 2000 --output docs/results/AdSpendShock-v0_ceiling.csv
 """
 
 from __future__ import annotations
@@ -87,40 +87,41 @@ def earned(env: AdSpendVectorEnv, policy: nn.Module) -> float:
     return float(value.mean())
 
 
-def main() -> None:
-    """Train, print the progress and, if asked, write it as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
     parser.add_argument("--iterations", type=int, default=2000, help="gradient steps, each on fresh campaigns")
     parser.add_argument("--batch", type=int, default=256, help="campaigns per gradient step")
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--output", help="CSV file for the progress")
-    args = parser.parse_args()
 
+
+def run(args: argparse.Namespace) -> None:
+    """Train, print the progress and, if asked, write it as CSV."""
     th.manual_seed(args.seed)
     generator = th.Generator().manual_seed(args.seed)
     env = gym.make_vec("AdSpendShock-v0", num_envs=CAMPAIGNS).unwrapped
     assert isinstance(env, AdSpendVectorEnv)
     env.reset(seed=FIRST_SEED)
-    problem = (env.market, env.budget, env.periods, env.spend_bounds[1])
+    simulator = Simulator(env)
+    problem = (simulator.market, env.budget, env.periods, env.spend_bounds[1])
     clairvoyant = np.mean([plan_clairvoyant(*problem, env.scenario.of(i)).value for i in range(CAMPAIGNS)])
     names = ("spend", "sales", "budget_left", "adstock", "pace", "time_left", "urgency", "price_shock")
     shown = tuple(
         dict.fromkeys(name.removesuffix("_facebook").removesuffix("_instagram") for name in env.observation_names)
     )
     assert shown == names, f"the simulator shows other observations than the environment: {env.observation_names}"
-    simulator = Simulator(env)
-    size = env.single_observation_space.shape[0]
-    policy = nn.Sequential(nn.Linear(size, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2))
+    last = nn.Linear(64, 2)
+    policy = nn.Sequential(nn.Linear(len(env.observation_names), 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), last)
     with th.no_grad():
-        policy[-1].weight.mul_(0.1)
-        policy[-1].bias.fill_(-0.5)
+        last.weight.mul_(0.1)
+        last.bias.fill_(-0.5)
     optimizer = th.optim.Adam(policy.parameters(), lr=2e-3)
     schedule = th.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, args.iterations)
     rows = []
     for iteration in range(1, args.iterations + 1):
         loss = -simulator.value(policy, simulator.shocks(args.batch, generator)).mean() / env.budget
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -130,7 +131,3 @@ def main() -> None:
     if args.output:
         with atomic_path(args.output) as path, open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("seed", "gradient_steps", "campaigns", "value_over_clairvoyant"), *rows])
-
-
-if __name__ == "__main__":
-    main()
