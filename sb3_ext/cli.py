@@ -130,7 +130,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command(
         "compare trained agents with baselines, the certified optimum of their ad-budget problem or each other",
-        "sb3_ext.evaluation.evaluate:main",
+        "sb3_ext.evaluation.command:main",
         (
             "--algo ddpg_ext --env AdSpend-v0 -f logs --output results",
             "--algo dqn dueling_dqn --env CartPole-v1 MountainCar-v0 -f logs --normalize --output results",

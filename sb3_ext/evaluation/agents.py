@@ -17,8 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.ray import RayOptions, ray_connection, ray_map
-from sb3_ext.evaluation.measure import Measurement, measure
-from sb3_ext.evaluation.rules import random_actions
+from sb3_ext.evaluation.measure import Measurement, measure, random_actions
 from sb3_ext.evaluation.runs import Run
 
 # More episodes at once pay off little and, on Atari, cost memory.

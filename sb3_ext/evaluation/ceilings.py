@@ -1,9 +1,13 @@
-"""The best that is possible on environments where that is known, to measure gaps and normalise scores."""
+"""What is known of an environment before anyone plays: the best that is possible, and when it counts as solved."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import gymnasium as gym
 
 
 class Ceiling(NamedTuple):
@@ -14,11 +18,91 @@ class Ceiling(NamedTuple):
     """How it is known."""
 
 
+_EVERY_STEP = "the limit of steps, at a reward of 1 each"
 CEILINGS: Mapping[str, Ceiling] = {
-    "CartPole-v0": Ceiling(200.0, "the limit of steps, at a reward of 1 each"),
-    "CartPole-v1": Ceiling(500.0, "the limit of steps, at a reward of 1 each"),
+    "CartPole-v0": Ceiling(200.0, _EVERY_STEP),
+    "CartPole-v1": Ceiling(500.0, _EVERY_STEP),
     "MountainCar-v0": Ceiling(-97.7, "value iteration on the true dynamics, docs/tutorial_systems.md"),
     "MountainCarContinuous-v0": Ceiling(99.6, "a numerical estimate, not certified; the best published agents earn 97"),
     "Pendulum-v1": Ceiling(-137.0, "a numerical estimate, not certified; the best published agents earn -146"),
 }
-"""For AdSpend the ceiling is the certified or clairvoyant plan of the environment at hand."""
+"""Of environments as they are registered. For AdSpend the ceiling is the plan of the environment at hand."""
+_STEPS = "max_episode_steps"
+
+
+def known_ceiling(env_id: str, env_kwargs: Mapping[str, Any]) -> float:
+    """
+    Look up the best that is possible.
+
+    :param env_id: Gymnasium id.
+    :param env_kwargs: Arguments of the environment.
+    :return: The return of the best policy; NaN if it is not known, or not with these arguments.
+    """
+    if env_id not in CEILINGS:
+        return math.nan
+    ceiling, changed = CEILINGS[env_id], changed_arguments(env_id, env_kwargs)
+    if ceiling.source == _EVERY_STEP and set(changed) == {_STEPS} and changed[_STEPS] > 0:
+        return float(changed[_STEPS])
+    return math.nan if changed and not _only_longer(env_id, changed) else ceiling.value
+
+
+def known_threshold(env_id: str, env_kwargs: Mapping[str, Any]) -> float:
+    """
+    Look up Gymnasium's reward threshold.
+
+    :param env_id: Gymnasium id.
+    :param env_kwargs: Arguments of the environment.
+    :return: The mean return of a successful run; NaN if there is none, or not with these arguments.
+    """
+    threshold, changed = gym.spec(env_id).reward_threshold, changed_arguments(env_id, env_kwargs)
+    return math.nan if threshold is None or (changed and not _only_longer(env_id, changed)) else float(threshold)
+
+
+def unknown_with(env_id: str, env_kwargs: Mapping[str, Any], threshold: float, ceiling: float) -> str:
+    """
+    Tell what is known of an environment as it is registered, but not with these arguments.
+
+    :param env_id: Gymnasium id.
+    :param env_kwargs: Arguments of the environment.
+    :param threshold: The threshold in use; NaN if there is none.
+    :param ceiling: The ceiling in use; NaN if there is none.
+    :return: A sentence; empty if nothing is missing.
+    """
+    if env_id not in gym.registry:
+        return ""
+    usual = {"reward threshold": (threshold, known_threshold), "ceiling": (ceiling, known_ceiling)}
+    missing = [name for name, (used, known) in usual.items() if math.isnan(used) and not math.isnan(known(env_id, {}))]
+    return f"No {' and no '.join(missing)} is known with the arguments {as_json(env_kwargs)}." if missing else ""
+
+
+def changed_arguments(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Find the arguments that make another problem of a registered environment.
+
+    :param env_id: Gymnasium id.
+    :param env_kwargs: Arguments of the environment.
+    :return: Those that the registration does not have with the same value; how it is rendered does not count.
+    """
+    spec = gym.spec(env_id)
+    usual = {**spec.kwargs, _STEPS: spec.max_episode_steps}
+    return {
+        name: value
+        for name, value in env_kwargs.items()
+        if name != "render_mode" and (name not in usual or as_json(usual[name]) != as_json(value))
+    }
+
+
+def as_json(value: Any) -> str:
+    """
+    Write arguments down, so that equal ones look equal.
+
+    :param value: What JSON does not know becomes a list if it is an array, else the text that Python shows.
+    :return: JSON on one line.
+    """
+    return json.dumps(value, sort_keys=True, default=lambda x: x.tolist() if hasattr(x, "tolist") else repr(x))
+
+
+def _only_longer(env_id: str, changed: Mapping[str, Any]) -> bool:
+    """Whether episodes may only last longer, where good policies reach the goal long before the usual limit."""
+    usual = gym.spec(env_id).max_episode_steps
+    return env_id == "MountainCar-v0" and set(changed) == {_STEPS} and usual is not None and changed[_STEPS] > usual

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import INK, color_of, money_axis, new_figure, style_axes
-from sb3_ext.evaluation.compare import Played
-from sb3_ext.evaluation.curves import CurveSet, learning_curves
+from sb3_ext.evaluation.curves import CurveSet
 from sb3_ext.evaluation.scores import Comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
 from sb3_ext.evaluation.suites import performance_profile
-from sb3_ext.evaluation.summaries import mean_returns, normalized_scores, summaries
+from sb3_ext.evaluation.summaries import summaries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,31 +23,6 @@ _PROFILE_POINTS = 101
 _PANEL_WIDTH, _PANEL_HEIGHT = 5.2, 3.6
 _LINE_STYLES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)))
 """Ten colours each, then the next style."""
-
-
-def comparison_figures(
-    comparison: Comparison, played: Sequence[Played], warn: Callable[[str], None]
-) -> Iterator[tuple[str, Figure]]:
-    """
-    Draw scores, learning curves and performance profiles.
-
-    :param comparison: The runs.
-    :param played: The same runs, whose folders hold the logs of their training.
-    :param warn: Called with what cannot be drawn.
-    :return: Names of files and figures.
-    """
-    yield "scores.png", scores_figure(comparison)
-    yield "performance_profile.png", profile_figure(comparison)
-    for name, seconds in (("learning_curve.png", False), ("learning_curve_seconds.png", True)):
-        try:
-            curves = _curves(comparison, played, seconds)
-        except ValueError as error:
-            warn(f"no {name}: {error}")
-            continue
-        if curves:
-            yield name, curves_figure(curves, comparison.settings, seconds)
-        else:
-            warn(f"no {name}: evaluations.npz and monitor.csv with at least two points are needed beside every model")
 
 
 def scores_figure(comparison: Comparison) -> Figure:
@@ -66,7 +39,7 @@ def scores_figure(comparison: Comparison) -> Figure:
         for line in (line for line in lines if line.environment == environment):
             row = settings.index(line.setting)
             color = color_of(row)
-            returns = mean_returns(comparison, line.setting, environment)
+            returns = comparison.mean_returns(line.setting, environment)
             axes.plot(returns, np.full(len(returns), row), "o", color=color, alpha=0.4, markersize=4, mew=0)
             axes.plot(
                 [line.iqm_low, line.iqm_high], [row, row], color=color, linewidth=6, alpha=0.35, solid_capstyle="butt"
@@ -87,11 +60,11 @@ def profile_figure(comparison: Comparison) -> Figure:
     :return: The figure.
     """
     if comparison.normalized:
-        panels = {"all environments": {name: normalized_scores(comparison, name) for name in comparison.settings}}
+        panels = {"all environments": {name: comparison.normalized_scores(name) for name in comparison.settings}}
         x_label = "normalised score: 0 random actions, 1 the ceiling"
     else:
         panels = {
-            environment: {name: [mean_returns(comparison, name, environment)] for name in comparison.settings}
+            environment: {name: [comparison.mean_returns(name, environment)] for name in comparison.settings}
             for environment in comparison.environments
         }
         x_label = "mean return"
@@ -132,7 +105,7 @@ def curves_figure(
     for environment, axes in panels.items():
         for name, curve in curves[environment].items():
             style = _style(settings.index(name))
-            axes.plot(curve.steps, _middle(curve.returns), label=name, **style)
+            axes.plot(curve.steps, iqm(curve.returns.T), label=name, **style)
             if len(curve.returns) > 1:
                 low, high = bootstrap_interval(curve.returns.T, n_resamples=_RESAMPLES)
                 axes.fill_between(curve.steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
@@ -143,21 +116,6 @@ def curves_figure(
         axes.set_ylabel("mean return of\n" + ",\n".join(sources))
     _legend(figure, settings)
     return figure
-
-
-def _curves(comparison: Comparison, played: Sequence[Played], seconds: bool) -> dict[str, dict[str, CurveSet]]:
-    found: dict[str, dict[str, CurveSet]] = {}
-    for environment in comparison.environments:
-        for setting in comparison.settings:
-            folders = [agent.run.folder for name, agent in played if (name, agent.run.env_id) == (setting, environment)]
-            curve = learning_curves(folders, seconds) if folders else None
-            if curve is not None:
-                found.setdefault(environment, {})[setting] = curve
-    return found
-
-
-def _middle(returns: FloatArray) -> FloatArray:
-    return returns[0] if len(returns) == 1 else iqm(returns.T)
 
 
 def _style(index: int) -> dict[str, Any]:

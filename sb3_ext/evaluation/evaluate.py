@@ -1,251 +1,78 @@
-"""The command ``sb3-ext evaluate``: trained agents against baselines and the certified optimum, or each other."""
+"""Playing the episodes of an evaluation: from planned runs, and what they are compared with, to scores."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_ext.app.errors import UserError, mistakes_explained
-from sb3_ext.app.files import check_writable
-from sb3_ext.app.ray import add_ray_arguments, ray_options
-from sb3_ext.envs.ad_spend import AdSpendEnv
-from sb3_ext.evaluation.agents import PARALLEL_EPISODES, evaluate_runs
-from sb3_ext.evaluation.compare import Planned, compare
-from sb3_ext.evaluation.comparison_report import terminal_tables, write_comparison
-from sb3_ext.evaluation.measure import Measurement, ad_spend_env, measure, references
-from sb3_ext.evaluation.report import Evaluation, markdown, terminal_table, write_csv, write_episodes_csv
+from sb3_ext.app.ray import ray_options
+from sb3_ext.app.versions import versions
+from sb3_ext.envs.ad_spend.baselines import all_baselines
+from sb3_ext.evaluation.agents import PARALLEL_EPISODES, Agent, evaluate_runs, play_at_random
+from sb3_ext.evaluation.ceilings import as_json, known_ceiling, known_threshold, unknown_with
+from sb3_ext.evaluation.curves import read_clock, read_evaluations
+from sb3_ext.evaluation.measure import Measurement, measure
+from sb3_ext.evaluation.references import References, ad_spend_env, ad_spend_references
 from sb3_ext.evaluation.runs import Run
-from sb3_ext.evaluation.settings import (
-    Setting,
-    check_one_problem,
-    chosen_settings,
-    numbers_by_environment,
-    runs_of,
-    warn,
-    warn_of_mixtures,
-)
-
-_DESCRIPTION = """\
-Evaluate trained agents. On an AdSpend environment the table holds every baseline and the certified optimum too.
-
-All policies face the same episodes: episode k is seeded with SEED + k. Returns are those of the environment itself,
-without reward normalization or shaping. Several runs count as several training seeds: the table ends with their
-interquartile mean (IQM), its 95 % bootstrap interval and the worst run.
-
-Several algorithms, environments or groups, and any of --threshold, --ceiling and --normalize, make a comparison:
-statistics of every setting on every environment, success, steps to the threshold, gap to the ceiling, and how likely a
-run of one setting beats a run of another. docs/evaluation.md says what every number is.
-
-Saved models and run folders hold pickled Python objects: load only those you trust.
-"""
-_EXAMPLES = """\
-examples:
-  sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 -f logs --output results
-  sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 -f logs --exp-id all -n 5 --output results
-  sb3-ext evaluate --algo ddpg_ext --env Pendulum-v1 -f logs --exp-id 1 2 3 --load-best
-  sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 --model mine.zip --env-kwargs budget:50000
-  sb3-ext evaluate --algo dqn dueling_dqn --env CartPole-v1 MountainCar-v0 -f logs --normalize --output results
-  sb3-ext evaluate --algo dueling_dqn --env MountainCar-v0 --group plain=logs/plain double=logs/double --threshold -110
-
-output files (--output DIR): results.csv (raw), episodes.csv (every return), results.md, learning_curve.png,
-and for AdSpend spend_plan.png; of a comparison summary.csv, improvement.csv, results.json, and pictures of scores,
-learning curves over steps and seconds, and performance profiles
-"""
+from sb3_ext.evaluation.scores import Comparison, Score
+from sb3_ext.evaluation.settings import Planned, check_one_problem, numbers_by_environment, warn, warn_of_mixtures
+from sb3_ext.evaluation.waiting import steps_to_threshold
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see `sb3-ext evaluate --help`)")
+class Played(NamedTuple):
+    """A policy that was evaluated."""
+
+    score: Score
+    measured: Measurement
+    run: Run | None
+    """None for a baseline."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def evaluate(
+    args: argparse.Namespace, planned: Sequence[Planned], seeds: range, command: str, compares: bool
+) -> tuple[Comparison, list[Played]]:
     """
-    Evaluate agents as the command line says.
+    Evaluate runs, and on AdSpend the baselines, in the same episodes.
 
-    :param argv: Arguments; those of the process by default.
-    :return: Exit code 0.
-    :raises UserError: If an argument is wrong, or an agent or its environment cannot be loaded.
+    :param args: The command line, parsed.
+    :param planned: The runs.
+    :param seeds: Seeds of the episodes.
+    :param command: What was typed.
+    :param compares: Whether to find thresholds and ceilings too.
+    :return: The scores, environment by environment with the baselines first, and every policy with its returns.
+    :raises UserError: If runs do not belong together, or an agent or its environment cannot be loaded.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    args = _parse(arguments)
-    settings = chosen_settings(args)
-    compared = len(settings) > 1 or len(args.env) > 1 or args.group or args.threshold or args.ceiling or args.normalize
-    exp_ids = _exp_ids(args.exp_id or (["all"] if compared else ["0"]))
-    planned = [
-        Planned(setting.name, replace(run, env_kwargs={**run.env_kwargs, **(args.env_kwargs or {})}))
-        for env_id in args.env
-        for setting in settings
-        for run in runs_of(setting, env_id, exp_ids, args.load_best)
-    ]
-    seeds = range(args.seed, args.seed + args.n_eval_episodes)
-    command = f"sb3-ext evaluate {shlex.join(arguments)}"
-
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    folder = None if args.output is None else Path(args.output)
-    written: list[Path] = []
-    if compared:
-        comparison, played = compare(args, planned, seeds, command)
-        for table in terminal_tables(comparison):
-            console.print(table, highlight=False)
-        if folder is not None:
-            with mistakes_explained(f"cannot write to {args.output!r}"):
-                written = write_comparison(comparison, played, folder, warn)
-    else:
-        evaluation, campaign = _evaluate(args, settings[0], [plan.run for plan in planned], seeds, command)
-        results = evaluation.results
-        console.print(terminal_table(results), highlight=False)
-        for sentence in (results.certificate, results.lead):
-            if sentence:
-                console.print(sentence, highlight=False)
-        if folder is not None:
-            with mistakes_explained(f"cannot write to {args.output!r}"):
-                written = _write(evaluation, campaign, folder)
-    if written:
-        console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
-    return 0
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    from rl_zoo3.utils import StoreDict
-
-    from sb3_ext.zoo.checks import check_algorithm, check_environment
-
-    parser = _Parser(
-        "sb3-ext evaluate",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--algo", nargs="+", required=True, help="algorithm keys, e.g. ddpg_ext")
-    add("--env", nargs="+", required=True, help="environment ids, e.g. AdSpend-v0")
-    add("-f", "--folder", nargs="+", help="log folders of the training, whose runs count together (default: logs)")
-    add(
-        "--group",
-        nargs="+",
-        metavar="NAME=FOLDER",
-        help="log folders (or saved models) to compare under names of their own; several of one name, or that match a "
-        "pattern such as 'double=logs/double/seed_*', count together",
-    )
-    add(
-        "--exp-id",
-        nargs="+",
-        metavar="ID",
-        help="runs: numbers, 0 for the latest (default), or all (default in a comparison)",
-    )
-    add("--model", nargs="+", metavar="ZIP", help="saved models to evaluate in place of runs of the log folder")
-    add("--load-best", action="store_true", help="take the best model of each run's evaluations, not the last")
-    add("-n", "--n-eval-episodes", type=int, default=20, metavar="N", help="episodes per policy (default: 20)")
-    add("--seed", type=int, default=10_000, help="seed of the first episode (default: 10000)")
-    add("--stochastic", action="store_true", help="sample the agent's actions")
-    add(
-        "--threshold",
-        nargs="+",
-        metavar="[ENV=]NUMBER",
-        help="mean return of a successful run (default: the environment's reward threshold)",
-    )
-    add("--ceiling", nargs="+", metavar="[ENV=]NUMBER", help="the best that is possible (default: where it is known)")
-    add("--normalize", action="store_true", help="scores from 0, random actions, to 1, the ceiling, over environments")
-    add("--n-jobs", type=int, default=1, metavar="N", help="processes that evaluate runs (default: 1)")
-    add_ray_arguments(add)
-    add(
-        "--env-kwargs",
-        nargs="+",
-        action=StoreDict,
-        metavar="NAME:VALUE",
-        help="environment arguments, over those of training",
-    )
-    add("--gym-packages", nargs="+", default=[], metavar="PACKAGE", help="packages that register environments")
-    add("--output", metavar="DIR", help="folder for tables and figures")
-    add("-P", "--progress", action="store_true", help="show a progress bar")
-    try:
-        args = parser.parse_args(argv)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"--env-kwargs: cannot read a value ({error}): give NAME:VALUE in Python, e.g. budget:50000"
-        ) from error
-    args.algo, args.env = list(dict.fromkeys(args.algo)), list(dict.fromkeys(args.env))
-    for algo in args.algo:
-        check_algorithm(algo)
-    if args.n_eval_episodes < 1:
-        raise UserError(f"--n-eval-episodes is {args.n_eval_episodes}: give a number >= 1")
-    if not 0 <= args.seed <= 2**32 - 1 - args.n_eval_episodes:
-        raise UserError(f"--seed is {args.seed}: give a number from 0 to {2**32 - 1 - args.n_eval_episodes}")
-    if args.n_jobs < 1:
-        raise UserError(f"--n-jobs is {args.n_jobs}: give a number >= 1")
-    if ray_options(args) is not None and args.n_jobs > 1:
-        raise UserError("--n-jobs counts processes of this machine: leave it out with --ray-address")
-    if args.model and (args.exp_id or args.load_best):
-        raise UserError("--model names the files to load: leave out --exp-id and --load-best")
-    if args.model and (args.group or len(args.algo) > 1 or len(args.env) > 1):
-        raise UserError("--model goes with one --algo and one --env: compare saved models as --group NAME=ZIP ...")
-    if args.group and args.folder:
-        raise UserError("-f and --group both name folders: give one of them")
-    if args.output is not None:
-        check_writable(args.output, "--output")
-        _need_matplotlib()
-    for index, env_id in enumerate(args.env):
-        checked = argparse.Namespace(env=env_id, gym_packages=args.gym_packages)
-        check_environment(checked)
-        args.env[index], args.gym_packages = checked.env, checked.gym_packages
-    for flag, given in (("--threshold", args.threshold), ("--ceiling", args.ceiling)):
-        numbers_by_environment(flag, given, args.env)
-    return args
-
-
-def _need_matplotlib() -> None:
-    try:
-        import sb3_ext.common.charts  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"--output: {error}", exit_code=1) from error
-
-
-def _exp_ids(given: list[str]) -> list[int] | None:
-    if given == ["all"]:
-        return None
-    try:
-        numbers = [int(text) for text in given]
-    except ValueError:
-        numbers = [-1]
-    if min(numbers) < 0:
-        raise UserError(f"--exp-id is {' '.join(given)!r}: give numbers of runs, 0 for the latest, or all")
-    return numbers
-
-
-def _evaluate(
-    args: argparse.Namespace, setting: Setting, runs: list[Run], seeds: range, command: str
-) -> tuple[Evaluation, AdSpendEnv | None]:
     from rich.progress import Progress
-    from stable_baselines3.common.monitor import Monitor
-    from stable_baselines3.common.vec_env import DummyVecEnv
 
-    from sb3_ext.envs.ad_spend.baselines import all_baselines
-
-    check_one_problem(runs)
-    warn_of_mixtures(runs, seeds)
-    (env_id,), env_kwargs = args.env, runs[0].env_kwargs
-    measured: dict[str, Measurement] = {}
-    with mistakes_explained(f"cannot build {env_id}"):
-        plain_env = ad_spend_env(env_id, env_kwargs)
-        baselines = {} if plain_env is None else all_baselines(plain_env, seed=seeds[0])
-        campaign = None if plain_env is None else plain_env.unwrapped
-        assert campaign is None or isinstance(campaign, AdSpendEnv)
-        known = None if campaign is None else references(campaign, seeds)
+    plans = {env_id: [plan for plan in planned if plan.run.env_id == env_id] for env_id in args.env}
+    for of_one in plans.values():
+        check_one_problem(of_one)
+        for setting in dict.fromkeys(plan.setting for plan in of_one):
+            warn_of_mixtures([plan.run for plan in of_one if plan.setting == setting], seeds)
+    any_run = {env_id: of_one[0].run for env_id, of_one in plans.items()}
+    known, baselines = dict.fromkeys(plans, References()), {}
+    for env_id, run in any_run.items():
+        with mistakes_explained(f"cannot build {env_id}"):
+            campaign = ad_spend_env(env_id, run.env_kwargs)
+            if campaign is not None:
+                known[env_id] = ad_spend_references(campaign, seeds)
+                baselines[env_id] = all_baselines(campaign, seeds[0])
+    if compares:
+        known = _with_yardsticks(known, args, any_run, seeds)
+    played = []
     with Progress(disable=not args.progress) as progress:
-        task = progress.add_task("evaluating", total=len(runs) + len(baselines))
+        task = progress.add_task("evaluating", total=len(planned) + sum(map(len, baselines.values())))
         agents = evaluate_runs(
-            runs,
+            [plan.run for plan in planned],
             seeds,
             not args.stochastic,
             args.gym_packages,
@@ -253,40 +80,94 @@ def _evaluate(
             lambda: progress.advance(task),
             ray_options(args),
         )
-        if plain_env is not None:
-            makers = [
-                lambda: cast(Any, Monitor(gym.make(env_id, **env_kwargs)))
-                for _ in range(min(len(seeds), PARALLEL_EPISODES))
-            ]
-            vec_env = DummyVecEnv(makers)
-            for name, policy in baselines.items():
-                measured[name] = measure(policy, vec_env, seeds)
-                progress.advance(task)
-    deterministic = not args.stochastic
-    evaluation = Evaluation(env_id, env_kwargs, setting.algo, seeds, deterministic, command, agents, measured, known)
-    return evaluation, campaign
+        for env_id, run in any_run.items():
+            common = {
+                "environment": env_id,
+                "env_kwargs": as_json(run.env_kwargs),
+                "references": known[env_id],
+                "episodes": len(seeds),
+                "first_evaluation_seed": seeds[0],
+                "deterministic": not args.stochastic,
+                "command": command,
+            }
+            if env_id in baselines:
+                env = _plain_envs(run, min(len(seeds), PARALLEL_EPISODES))
+                for name, policy in baselines[env_id].items():
+                    measured = measure(policy, env, seeds)
+                    played.append(Played(_score(measured, kind="baseline", setting=name, **common), measured, None))
+                    progress.advance(task)
+            for plan, agent in zip(planned, agents, strict=True):
+                if plan.run.env_id == env_id:
+                    training = _trained(agent, known[env_id].threshold)
+                    score = _score(agent.measured, kind="agent", setting=plan.setting, **training, **common)
+                    played.append(Played(score, agent.measured, plan.run))
+    return Comparison([policy.score for policy in played], versions()), played
 
 
-def _write(evaluation: Evaluation, campaign: AdSpendEnv | None, folder: Path) -> list[Path]:
-    from sb3_ext.common.files import atomic_path
-    from sb3_ext.evaluation.figures import learning_curve_figure, spend_plan_figure
+def _plain_envs(run: Run, n_envs: int) -> VecEnv:
+    return DummyVecEnv([lambda: cast(Any, Monitor(gym.make(run.env_id, **run.env_kwargs)))] * n_envs)
 
-    table, raw = folder / "results.md", folder / "results.csv"
-    with atomic_path(table) as path:
-        path.write_text(markdown(evaluation.results), encoding="utf-8")
-    write_csv(evaluation, raw)
-    written = [table, raw]
-    if len(evaluation.seeds) > 1:
-        write_episodes_csv(evaluation, folder / "episodes.csv")
-        written.append(folder / "episodes.csv")
-    figures = {"spend_plan.png": None if campaign is None else spend_plan_figure(evaluation, campaign)}
+
+def _with_yardsticks(
+    known: Mapping[str, References], args: argparse.Namespace, runs: Mapping[str, Run], seeds: range
+) -> dict[str, References]:
+    """Add what comparisons show: thresholds, ceilings and, for scores on one scale, what random actions earn."""
+    thresholds = numbers_by_environment("--threshold", args.threshold, args.env)
+    ceilings = numbers_by_environment("--ceiling", args.ceiling, args.env)
+    found = {}
+    for env_id, run in runs.items():
+        references, random = known[env_id], math.nan
+        ceiling = ceilings.get(env_id, known_ceiling(env_id, run.env_kwargs))
+        if math.isnan(ceiling):
+            ceiling = references.optimal_value / references.reward_scale
+        threshold = thresholds.get(env_id, known_threshold(env_id, run.env_kwargs))
+        if missing := unknown_with(env_id, run.env_kwargs, threshold, ceiling):
+            warn(f"{env_id}: {missing}")
+        if args.normalize:
+            if math.isnan(ceiling):
+                raise UserError(f"--normalize: no ceiling of {env_id} is known: give --ceiling {env_id}=NUMBER")
+            random = play_at_random(run, seeds).mean_return
+            if ceiling <= random:
+                raise UserError(
+                    f"--ceiling of {env_id} is {ceiling:g}, but random actions earn {random:g}: give a higher one"
+                )
+        found[env_id] = replace(references, threshold=threshold, ceiling=ceiling, random_return=random)
+    return found
+
+
+def _score(measured: Measurement, *, references: References, **line: Any) -> Score:
+    returns, threshold = np.array(measured.returns), references.threshold
+    return Score(
+        mean_return=float(returns.mean()),
+        std_return=float(returns.std()),
+        worst_return=float(returns.min()),
+        episodes_at_threshold=math.nan if math.isnan(threshold) else float((returns >= threshold).mean()),
+        budget_used=measured.utilization,
+        returns=tuple(measured.returns),
+        references=references,
+        **line,
+    )
+
+
+def _trained(agent: Agent, threshold: float) -> dict[str, Any]:
+    """What is known of an agent's training, from its folder."""
+    run = agent.run
     try:
-        figures["learning_curve.png"] = learning_curve_figure(evaluation)
+        clock, log = read_clock(run.folder), read_evaluations(run.folder)
     except ValueError as error:
-        warn(f"no learning curve: {error}")
-    for name, figure in figures.items():
-        if figure is not None:
-            with atomic_path(folder / name) as path:
-                figure.savefig(path, dpi=150)
-            written.append(folder / name)
-    return written
+        raise UserError(str(error), exit_code=1) from error
+    waiting = None
+    if log is not None and len(log.steps) and not math.isnan(threshold):
+        waiting = steps_to_threshold(log.steps.tolist(), log.returns.tolist(), threshold)
+    return {
+        "algo": run.algo,
+        "run": run.name,
+        "model": run.model_path.as_posix(),
+        "training_seed": run.training_seed,
+        "training_steps": agent.steps,
+        "training_frames": None if agent.frame_skip is None else agent.frame_skip * agent.steps,
+        "training_seconds": math.nan if clock is None else float(clock.seconds[-1]),
+        "steps_to_threshold": math.nan if waiting is None else waiting.steps,
+        "reached_threshold": None if waiting is None else waiting.reached,
+        "evaluation_seconds": agent.seconds,
+    }

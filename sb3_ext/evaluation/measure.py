@@ -1,20 +1,20 @@
-"""Measuring policies on the same episodes, and against the certified optimum of an ad-budget problem."""
+"""Measuring policies on the same episodes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
+from numpy.typing import ArrayLike
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend import AdSpendEnv, Market
-from sb3_ext.envs.ad_spend.optimum.plan import campaign_references, reference_plans
+from sb3_ext.common.arrays import AnyArray, FloatArray
 
 
 @dataclass
@@ -39,63 +39,6 @@ class Measurement:
     def utilization(self) -> float:
         """Mean spent share of the budget; NaN outside AdSpend."""
         return float(np.mean(self.utilizations)) if self.utilizations else float("nan")
-
-
-class References(NamedTuple):
-    """What returns of an ad-budget problem are compared with."""
-
-    reward_scale: float
-    """Money that makes a return of 1."""
-    even: float
-    """Value of even pacing, money; NaN if unknown."""
-    optimum: float
-    """Value of the best plan found, money; NaN if unknown."""
-    upper_bound: float
-    """What no plan can exceed, money; NaN if unknown."""
-    optimum_utilization: float
-    """Share of the budget that this plan spends; NaN if unknown."""
-    clairvoyant: bool = False
-    """Whether the best plans know in advance what is random: means over the evaluated campaigns, a bound."""
-
-    @property
-    def certified(self) -> bool:
-        """Whether no plan can beat the best plan by more than 0.1 %."""
-        return self.upper_bound - self.optimum <= 1e-3 * abs(self.optimum)
-
-    @property
-    def optimum_name(self) -> str:
-        """What to call the best plan."""
-        if self.clairvoyant:
-            return "clairvoyant"
-        return "certified optimum" if self.certified else "best plan found"
-
-    def value(self, mean_return: float) -> float:
-        """
-        A return in money.
-
-        :param mean_return: Return.
-        :return: Money earned over a zero-spend campaign.
-        """
-        return mean_return * self.reward_scale
-
-    def percent(self, mean_return: float) -> float:
-        """
-        A return in percent of the best plan's value.
-
-        :param mean_return: Return.
-        :return: Percent; NaN where the best plan is unknown or earns nothing.
-        """
-        return 100.0 * self.value(mean_return) / self.optimum if self.optimum > 0.0 else float("nan")
-
-    def normalized_score(self, mean_return: float) -> float:
-        """
-        ``(J - J_even) / (J_optimum - J_even)``.
-
-        :param mean_return: Return.
-        :return: 0 for even pacing, 1 for the best plan; NaN where even pacing is the best plan or either is unknown.
-        """
-        gain = self.optimum - self.even
-        return (self.value(mean_return) - self.even) / gain if gain > 1e-9 * abs(self.optimum) else float("nan")
 
 
 def measure(policy: PolicyPredictor, env: VecEnv, seeds: range, deterministic: bool = True) -> Measurement:
@@ -135,41 +78,33 @@ def measure(policy: PolicyPredictor, env: VecEnv, seeds: range, deterministic: b
     return result
 
 
-def ad_spend_env(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any] | None:
+class Rule:
     """
-    The plain environment for reference policies, without the wrappers of any training.
+    A rule with SB3's ``predict``.
 
-    :param env_id: Gymnasium id.
-    :param env_kwargs: Arguments of the environment.
-    :return: The environment; None if it is no AdSpend environment.
+    :param choose: from observations, shape (n, ...), to n actions
     """
-    env = gym.make(env_id, **env_kwargs)
-    if isinstance(env.unwrapped, AdSpendEnv):
-        return env
-    env.close()
-    return None
+
+    def __init__(self, choose: Callable[[AnyArray], ArrayLike]) -> None:
+        self._choose = choose
+
+    def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[AnyArray, None]:
+        """
+        Choose actions.
+
+        :param observation: shape (n, ...)
+        :return: n actions, and no state
+        """
+        return np.asarray(self._choose(np.asarray(observation))), None
 
 
-def references(campaign: AdSpendEnv, seeds: range) -> References:
+def random_actions(space: spaces.Space[Any], seed: int) -> Rule:
     """
-    Value of even pacing and of the best plan; in a random market their means over the evaluated campaigns.
+    Act at random, whatever is observed.
 
-    :param campaign: The environment; reset where it is random.
-    :param seeds: Seed of every evaluated campaign.
-    :return: The references; NaN where only a ``sales_function`` is known.
+    :param space: the actions; its generator is seeded
+    :param seed: seed of the actions
+    :return: the policy
     """
-    unknown = float("nan")
-    if not isinstance(campaign.market, Market):
-        return References(campaign.reward_scale, unknown, unknown, unknown, unknown)
-    problem = (campaign.market, campaign.budget, campaign.periods, campaign.spend_bounds[1])
-    if not campaign.market.randomness.any:
-        even, plan = reference_plans(*problem)
-        spent = float(plan.spend.sum()) / campaign.budget
-        return References(campaign.reward_scale, even, plan.value, plan.upper_bound, spent)
-    found = []
-    for seed in seeds:
-        campaign.reset(seed=seed)
-        even, plan = campaign_references(*problem, campaign.scenario)
-        found.append((even, plan.value, plan.upper_bound, float(plan.spend.sum()) / campaign.budget))
-    even, optimum, upper_bound, spent = np.mean(found, axis=0).tolist()
-    return References(campaign.reward_scale, even, optimum, upper_bound, spent, clairvoyant=True)
+    space.seed(seed)
+    return Rule(lambda observations: [space.sample() for _ in observations])

@@ -136,7 +136,7 @@ def learning_curve(
         left=0.095 if zoom is None else 0.065, right=0.97, top=0.72 if zoom is None else 0.77, bottom=0.12, wspace=0.16
     )
     panels = [figure.add_subplot(1, n_panels, index + 1) for index in range(n_panels)]
-    middle = returns[0] if len(returns) == 1 else iqm(returns.T)
+    middle = iqm(returns.T)
     for axes in panels:
         style_axes(axes)
         if len(returns) > 1:

@@ -19,6 +19,7 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecTransposeImage
 
 from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.evaluation.ceilings import as_json, changed_arguments
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class Run:
     hyperparams: dict[str, Any]
     """Hyperparameters the zoo saved, without ``env_kwargs``; empty for a model outside a zoo folder."""
     env_kwargs: dict[str, Any]
-    """Arguments of the environment to evaluate on."""
+    """Arguments of the environment to evaluate on; those of the evaluations during training, unless replaced."""
     training_env_kwargs: dict[str, Any]
     """Arguments of the environment it was trained on, as far as the zoo saved them."""
+    logged_env_kwargs: dict[str, Any]
+    """Arguments of the evaluations during training: ``--eval-env-kwargs``, else those of the training."""
     training_seed: int | None
     """Seed of the training; None if unknown."""
 
@@ -46,6 +49,15 @@ class Run:
     def folder(self) -> Path:
         """Folder of the run, with its logs."""
         return self.model_path.parent
+
+    @property
+    def evaluated_as_trained(self) -> bool:
+        """Whether the logs of the training are of the problem that is evaluated."""
+        evaluated, *logged = (
+            as_json(changed_arguments(self.env_id, kwargs))
+            for kwargs in (self.env_kwargs, self.logged_env_kwargs, self.training_env_kwargs)
+        )
+        return all(problem == evaluated for problem in logged)
 
     @property
     def settings_folder(self) -> Path:
@@ -204,8 +216,9 @@ def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[st
     except Exception as error:
         raise UserError(f"cannot read config.yml and args.yml in {str(settings)!r} ({_one_line(error)})", 1) from error
     from_file = hyperparams.pop("env_kwargs", None) or {}
-    env_kwargs = dict(arguments.get("env_kwargs") or from_file)
-    return Run(name, algo, env_id, path, hyperparams, env_kwargs, env_kwargs, arguments.get("seed"))
+    trained_on = dict(arguments.get("env_kwargs") or from_file)
+    logged = dict(arguments.get("eval_env_kwargs") or trained_on)
+    return Run(name, algo, env_id, path, hyperparams, logged, trained_on, logged, arguments.get("seed"))
 
 
 def _training_arguments(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every run of a comparison achieved: one line of ``results.csv`` each, from which every table is made."""
+"""What policies achieved: one line of ``results.csv`` each, from which every table is made."""
 
 from __future__ import annotations
 
@@ -6,66 +6,66 @@ import csv
 import math
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sb3_ext.app.errors import UserError
-from sb3_ext.common.files import atomic_path
-from sb3_ext.evaluation.agents import Agent
-from sb3_ext.evaluation.curves import read_clock, read_evaluations
-from sb3_ext.evaluation.results import VERSION
-from sb3_ext.evaluation.waiting import Waiting, steps_to_threshold
+from sb3_ext.app.records import write_records
+from sb3_ext.app.versions import version_columns
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.evaluation.references import References
+from sb3_ext.evaluation.waiting import Waiting
 
 
-@dataclass(frozen=True)
-class Yardsticks:
-    """What returns on one environment are compared with; NaN for what is not known."""
-
-    threshold: float = math.nan
-    """Mean return from which on a run counts as successful."""
-    ceiling: float = math.nan
-    """The best that is possible."""
-    random: float = math.nan
-    """Mean return of random actions in the same episodes."""
-
-
-@dataclass(frozen=True)
-class RunScore:
-    """One run; NaN and None for what is not known."""
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A policy on an environment; NaN, None and empty texts for what is not known."""
 
     environment: str
     env_kwargs: str
+    """As JSON."""
+    kind: str
+    """``"agent"``, or ``"baseline"`` for a policy that was not trained."""
     setting: str
-    """Name of the algorithm or variant."""
-    algo: str
-    run: str
-    model: str
-    training_seed: int | None
-    training_steps: int
-    training_frames: int | None
+    """Name of the algorithm or variant, or of the baseline."""
+    algo: str = ""
+    """Zoo key."""
+    run: str = ""
+    model: str = ""
+    training_seed: int | None = None
+    training_steps: int | None = None
+    training_frames: int | None = None
     """Frames of the emulator; None outside Atari."""
-    training_seconds: float
+    training_seconds: float = math.nan
     """Wall time until the end of the last training episode, evaluations during training included."""
     mean_return: float
     std_return: float
     worst_return: float
-    threshold: float
-    episodes_at_threshold: float
+    episodes_at_threshold: float = math.nan
     """Share of the episodes."""
-    steps_to_threshold: float
+    steps_to_threshold: float = math.nan
     """Steps of the first evaluation during training at the threshold, or of the last if none was."""
-    reached_threshold: bool | None
+    reached_threshold: bool | None = None
     """Whether one was; None without a threshold or evaluations during training."""
-    ceiling: float
-    random_return: float
-    evaluation_seconds: float
+    budget_used: float = math.nan
+    """Mean spent share of the budget."""
+    references: References
+    """What the returns are compared with."""
+    evaluation_seconds: float = math.nan
     episodes: int
     first_evaluation_seed: int
     deterministic: bool
     command: str
+    returns: tuple[float, ...] = ()
+    """Of every episode; empty if they were not kept."""
+
+    @property
+    def name(self) -> str:
+        """What to call it among all policies."""
+        return f"{self.setting}, {self.run}" if self.run else self.setting
 
     @property
     def seed_name(self) -> str:
@@ -80,18 +80,31 @@ class RunScore:
         return Waiting(self.steps_to_threshold, self.reached_threshold)
 
     @property
-    def normalized(self) -> float:
-        """0 for random actions, 1 for the ceiling."""
-        reach = self.ceiling - self.random_return
-        return (self.mean_return - self.random_return) / reach if reach > 0.0 else math.nan
+    def record(self) -> dict[str, Any]:
+        """The line of ``results.csv``, without versions."""
+        line = {}
+        for name, value in vars(self).items():
+            if name == "references":
+                line["value"] = self.references.value(self.mean_return)
+                line["percent_of_optimum"] = self.references.percent(self.mean_return)
+                line["normalized_score"] = self.references.score(self.mean_return)
+                line |= vars(self.references)
+            elif name != "returns":
+                line[name] = value
+        return line
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of several settings on several environments."""
+    """Policies on one or several environments. A single setting on one environment is the smallest one."""
 
-    runs: Sequence[RunScore]
+    scores: Sequence[Score]
     versions: Mapping[str, str]
+
+    @property
+    def runs(self) -> list[Score]:
+        """The trained agents."""
+        return [score for score in self.scores if score.kind == "agent"]
 
     @property
     def settings(self) -> list[str]:
@@ -103,20 +116,16 @@ class Comparison:
         """Ids of the environments, in the order given."""
         return list(dict.fromkeys(run.environment for run in self.runs))
 
-    def of(self, setting: str, environment: str) -> list[RunScore]:
-        """
-        Runs of a setting on an environment.
-
-        :param setting: Name of the setting.
-        :param environment: Id of the environment.
-        :return: The runs, in the order given; empty if there are none.
-        """
-        return [run for run in self.runs if (run.setting, run.environment) == (setting, environment)]
+    @property
+    def is_single(self) -> bool:
+        """Whether it is of one setting, with nothing asked for that comparisons tell."""
+        (known, *others) = {(run.setting, run.environment): run.references for run in self.runs}.values()
+        return not others and all(map(math.isnan, (known.threshold, known.ceiling, known.random_return)))
 
     @property
     def normalized(self) -> bool:
         """Whether scores of all environments are on one scale."""
-        return all(math.isfinite(run.normalized) for run in self.runs)
+        return all(math.isfinite(run.references.normalized(run.mean_return)) for run in self.runs)
 
     @property
     def command(self) -> str:
@@ -133,122 +142,125 @@ class Comparison:
             return f"1 episode with the seed {last}, {how} actions"
         return f"{run.episodes} episodes with the seeds {run.first_evaluation_seed} to {last}, {how} actions"
 
+    def of(self, setting: str, environment: str) -> list[Score]:
+        """
+        Runs of a setting on an environment.
 
-def score_run(
-    agent: Agent, setting: str, yardsticks: Yardsticks, seeds: range, deterministic: bool, command: str
-) -> RunScore:
-    """
-    Put an agent's evaluation and what the logs of its training say into one line.
+        :param setting: Name of the setting.
+        :param environment: Id of the environment.
+        :return: The runs, in the order given; empty if there are none.
+        """
+        return [run for run in self.runs if (run.setting, run.environment) == (setting, environment)]
 
-    :param agent: What it achieved.
-    :param setting: Name of its setting.
-    :param yardsticks: What its environment's returns are compared with.
-    :param seeds: Seeds of the evaluation.
-    :param deterministic: Whether it acted without exploration.
-    :param command: What was typed.
-    :return: The line.
-    :raises UserError: If a log is damaged.
-    """
-    run, returns = agent.run, np.array(agent.measured.returns)
-    try:
-        clock, log = read_clock(run.folder), read_evaluations(run.folder)
-    except ValueError as error:
-        raise UserError(str(error), exit_code=1) from error
-    waiting = None
-    if log is not None and len(log.steps) and not math.isnan(yardsticks.threshold):
-        waiting = steps_to_threshold(log.steps.tolist(), log.returns.tolist(), yardsticks.threshold)
-    return RunScore(
-        environment=run.env_id,
-        env_kwargs=repr(run.env_kwargs),
-        setting=setting,
-        algo=run.algo,
-        run=run.name,
-        model=run.model_path.as_posix(),
-        training_seed=run.training_seed,
-        training_steps=agent.steps,
-        training_frames=None if agent.frame_skip is None else agent.frame_skip * agent.steps,
-        training_seconds=math.nan if clock is None else float(clock.seconds[-1]),
-        mean_return=float(returns.mean()),
-        std_return=float(returns.std()),
-        worst_return=float(returns.min()),
-        threshold=yardsticks.threshold,
-        episodes_at_threshold=math.nan
-        if math.isnan(yardsticks.threshold)
-        else float((returns >= yardsticks.threshold).mean()),
-        steps_to_threshold=math.nan if waiting is None else waiting.steps,
-        reached_threshold=None if waiting is None else waiting.reached,
-        ceiling=yardsticks.ceiling,
-        random_return=yardsticks.random,
-        evaluation_seconds=agent.seconds,
-        episodes=len(seeds),
-        first_evaluation_seed=seeds[0],
-        deterministic=deterministic,
-        command=command,
-    )
+    def baselines(self, environment: str) -> list[Score]:
+        """
+        Policies that were not trained.
 
+        :param environment: Id of the environment.
+        :return: The policies; empty outside AdSpend.
+        """
+        return [score for score in self.scores if (score.kind, score.environment) == ("baseline", environment)]
 
-def write_scores(comparison: Comparison, path: Path) -> None:
-    """
-    Write one line per run, unrounded.
+    def references(self, environment: str) -> References:
+        """
+        What returns on an environment are compared with.
 
-    :param comparison: The runs.
-    :param path: The file, written whole or not at all.
-    :raises OSError: If it cannot be written.
-    """
-    versions = {f"{VERSION}{name.replace('-', '_')}": number for name, number in comparison.versions.items()}
-    write_records([{**asdict(run), **versions} for run in comparison.runs], path)
+        :param environment: Id of the environment.
+        :return: The references.
+        """
+        return next(run.references for run in self.runs if run.environment == environment)
 
+    def mean_returns(self, setting: str, environment: str) -> FloatArray:
+        """
+        Mean return of every run of a setting on an environment.
 
-def read_scores(path: Path) -> Comparison:
-    """
-    Read what :func:`write_scores` wrote.
+        :param setting: Name of the setting.
+        :param environment: Id of the environment.
+        :return: Shape (runs,).
+        """
+        return np.array([run.mean_return for run in self.of(setting, environment)])
 
-    :param path: The file.
-    :return: The runs.
-    :raises UserError: If it is no such file.
-    """
-    types = typing.get_type_hints(RunScore)
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
-        runs = [
-            RunScore(**{field.name: _read(line[field.name], types[field.name]) for field in fields(RunScore)})
-            for line in lines
+    def normalized_scores(self, setting: str) -> list[FloatArray]:
+        """
+        Scores of a setting's runs between random actions and the ceiling.
+
+        :param setting: Name of the setting.
+        :return: One array of shape (runs,) per environment.
+        """
+        return [
+            np.array([run.references.normalized(run.mean_return) for run in self.of(setting, environment)])
+            for environment in self.environments
         ]
-        versions = {name: number for name, number in lines[0].items() if name.startswith(VERSION)}
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """
+    Write one line per policy to ``results.csv``, unrounded, and one per policy and episode to ``episodes.csv``.
+
+    :param comparison: The scores.
+    :param folder: Where to; each file is written whole or not at all.
+    :return: The files.
+    :raises OSError: If they cannot be written.
+    """
+    versions = version_columns(comparison.versions)
+    write_records([{**score.record, **versions} for score in comparison.scores], folder / "results.csv")
+    episodes = [
+        {
+            **{name: getattr(score, name) for name in (*_KEY, "training_seed")},
+            "seed": score.first_evaluation_seed + index,
+            "return": f"{value:.9g}",
+        }
+        for score in comparison.scores
+        for index, value in enumerate(score.returns)
+    ]
+    write_records(episodes, folder / "episodes.csv")
+    return [folder / "results.csv", folder / "episodes.csv"]
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """
+    Read what :func:`write_comparison` wrote.
+
+    :param folder: The folder, with ``results.csv`` and, where it was kept, ``episodes.csv``.
+    :return: The scores.
+    :raises UserError: If it holds no such results.
+    """
+    try:
+        lines = _read(folder / "results.csv")
+        scores = [_score(line) for line in lines]
+        # Beside single episodes lies at most the file of an older evaluation.
+        if scores[0].episodes > 1 and (folder / "episodes.csv").is_file():
+            returns: dict[tuple[str, ...], list[float]] = {}
+            for line in _read(folder / "episodes.csv"):
+                returns.setdefault(tuple(line[name] for name in _KEY), []).append(float(line["return"]))
+            keys = [tuple(getattr(score, name) for name in _KEY) for score in scores]
+            scores = [replace(score, returns=tuple(returns[key])) for score, key in zip(scores, keys, strict=True)]
+        if not any(score.kind == "agent" for score in scores):
+            raise ValueError("no trained agent")
     except (OSError, KeyError, ValueError, IndexError) as error:
-        raise UserError(f"{path} holds no results of a comparison ({type(error).__name__}: {error})", 1) from error
-    return Comparison(runs, {name.removeprefix(VERSION).replace("_", "-"): number for name, number in versions.items()})
+        raise UserError(f"{folder} holds no results of an evaluation ({type(error).__name__}: {error})", 1) from error
+    versions = {name.removeprefix("version_"): text for name, text in lines[0].items() if name.startswith("version_")}
+    return Comparison(scores, {name.replace("_", "-"): text for name, text in versions.items() if text})
 
 
-def write_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """
-    Write records with the same keys as a CSV file; NaN and None become empty cells.
-
-    :param records: At least one.
-    :param path: The file, written whole or not at all.
-    :raises OSError: If it cannot be written.
-    """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        for record in records:
-            writer.writerow({key: "" if is_unknown(value) else value for key, value in record.items()})
+_KEY = ("environment", "setting", "run")
+_OWN = tuple(field.name for field in fields(Score) if field.name not in ("references", "returns"))
+_TYPES = typing.get_type_hints(Score) | typing.get_type_hints(References)
 
 
-def is_unknown(value: object) -> bool:
-    """
-    Whether a value stands for what is not known.
-
-    :param value: Any value.
-    :return: True for None and NaN.
-    """
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-def _read(cell: str, kind: Any) -> Any:
+def _score(line: Mapping[str, str]) -> Score:
+    references = References(**{field.name: _value(line, field.name) for field in fields(References)})
+    return Score(**{name: _value(line, name) for name in _OWN}, references=references)
+
+
+def _value(line: Mapping[str, str], name: str) -> Any:
     """A cell as what the field holds."""
-    kinds = typing.get_args(kind) or (kind,)
+    cell, kinds = line[name], typing.get_args(_TYPES[name]) or (_TYPES[name],)
     if cell == "" and kinds[0] is not str:
         return None if type(None) in kinds else math.nan
     return cell == "True" if kinds[0] is bool else kinds[0](cell)

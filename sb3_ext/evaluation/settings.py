@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import glob
 import math
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sb3_ext.app.errors import UserError
+from sb3_ext.evaluation.ceilings import as_json, changed_arguments
 from sb3_ext.evaluation.runs import Run, find_runs, has_runs, read_run
 
 
@@ -23,6 +25,14 @@ class Setting(NamedTuple):
     """Zoo key."""
     sources: tuple[str, ...]
     """Log folders of the zoo, and saved models; their runs count as seeds of one setting."""
+
+
+class Planned(NamedTuple):
+    """A run to evaluate."""
+
+    setting: str
+    """Name of the setting that it belongs to."""
+    run: Run
 
 
 def chosen_settings(args: argparse.Namespace) -> list[Setting]:
@@ -88,19 +98,22 @@ def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_b
     return list({run.model_path.resolve(): run for run in runs}.values())
 
 
-def check_one_problem(runs: Iterable[Run]) -> None:
+def check_one_problem(plans: Sequence[Planned]) -> None:
     """
     Refuse to compare runs whose environments differ.
 
-    :param runs: Runs on environments of the same id.
-    :raises UserError: If their arguments differ.
+    :param plans: Runs on environments of the same id.
+    :raises UserError: If their arguments make different problems.
     """
-    first, *others = runs
-    for run in others:
-        if run.env_kwargs != first.env_kwargs:
+    first, *others = [(plan, changed_arguments(plan.run.env_id, plan.run.env_kwargs)) for plan in plans]
+    for other in others:
+        differing = [name for name in first[1] | other[1] if as_json(first[1].get(name)) != as_json(other[1].get(name))]
+        if differing:
+            who = " and ".join(f"{plan.setting}, {plan.run.name}" for plan, _ in (first, other))
+            what = " and ".join(as_json(plan.run.env_kwargs) for plan, _ in (first, other))
             raise UserError(
-                f"{first.name} and {run.name} were trained on different problems ({first.env_kwargs} and "
-                f"{run.env_kwargs}): evaluate them one by one, or give --env-kwargs"
+                f"{who} are of different problems ({what}): evaluate them one by one, or all on the same with "
+                f"--env-kwargs {first[0].run.env_id}={differing[0]}:VALUE"
             )
 
 
@@ -114,7 +127,7 @@ def warn_of_mixtures(runs: Sequence[Run], seeds: range) -> None:
     trained = [run.training_seed for run in runs if run.training_seed is not None]
     if len(set(trained)) < len(trained):
         warn(f"runs share training seeds ({trained}): they are not independent, the interval is too narrow")
-    if any(run.hyperparams != runs[0].hyperparams for run in runs):
+    if len({as_json((run.hyperparams, run.training_env_kwargs)) for run in runs}) > 1:
         warn("the runs differ in their hyperparameters: their mean is not that of one setting")
     for run in runs:
         if run.training_seed in seeds:
@@ -140,12 +153,44 @@ def numbers_by_environment(flag: str, given: Sequence[str] | None, env_ids: Sequ
             value = math.nan
         if not math.isfinite(value):
             raise UserError(f"{flag} is {text!r}: give a number, or ENV=NUMBER")
-        if not env_id and len(env_ids) > 1:
-            raise UserError(f"{flag} is {text!r}: with several environments give ENV=NUMBER, e.g. {env_ids[0]}={text}")
-        if env_id and env_id not in env_ids:
-            raise UserError(f"{flag} names {env_id!r}, which is not among those of --env: {', '.join(env_ids)}")
-        numbers[env_id or env_ids[0]] = value
+        numbers[_environment(flag, "NUMBER", text, env_id, env_ids)] = value
     return numbers
+
+
+def arguments_by_environment(given: Sequence[str] | None, env_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """
+    Read ``NAME:VALUE``, or ``ENV=NAME:VALUE`` for each of several environments; the zoo evaluates values as Python.
+
+    :param given: Values of ``--env-kwargs``.
+    :param env_ids: The environments.
+    :return: Arguments by environment, of every one.
+    :raises UserError: If a value cannot be read, or is not of one of the environments.
+    """
+    from rl_zoo3.utils import StoreDict
+
+    found: dict[str, dict[str, Any]] = {env_id: {} for env_id in env_ids}
+    for text in given or []:
+        # A value may hold an equals sign too: `options:dict(size=3)`.
+        parts = re.fullmatch(r"(?:([^=]+)=)?(\w+:.*)", text, re.DOTALL)
+        env_id, argument = parts.groups() if parts else (None, text)
+        read = argparse.Namespace()
+        try:
+            StoreDict([], "arguments", nargs="+")(None, read, [argument])  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise UserError(
+                f"--env-kwargs: cannot read {text!r} ({error}): give NAME:VALUE in Python, e.g. budget:50000"
+            ) from error
+        found[_environment("--env-kwargs", "NAME:VALUE", text, env_id, env_ids)].update(read.arguments)
+    return found
+
+
+def _environment(flag: str, form: str, text: str, env_id: str | None, env_ids: Sequence[str]) -> str:
+    """The environment that a value is of: the one named, or the only one."""
+    if not env_id and len(env_ids) > 1:
+        raise UserError(f"{flag} is {text!r}: with several environments give ENV={form}, e.g. {env_ids[0]}={text}")
+    if env_id and env_id not in env_ids:
+        raise UserError(f"{flag} names {env_id!r}, which is not among those of --env: {', '.join(env_ids)}")
+    return env_id or env_ids[0]
 
 
 def warn(message: str) -> None:

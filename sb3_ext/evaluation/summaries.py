@@ -11,7 +11,7 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.improvement import improvement_interval, probability_of_improvement
 from sb3_ext.evaluation.scores import Comparison
-from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference, stratified_interval
 from sb3_ext.evaluation.suites import optimality_gap, suite_iqm, suite_mean, suite_median
 from sb3_ext.evaluation.waiting import median_waiting
 
@@ -78,6 +78,16 @@ class Aggregate(NamedTuple):
     high: float
 
 
+class Lead(NamedTuple):
+    """How much more a setting earns than the best baseline: the difference of mean returns."""
+
+    baseline: str
+    gain: float
+    low: float
+    """Lower end of the 95 % interval over runs and episodes."""
+    high: float
+
+
 AGGREGATES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
     "IQM": suite_iqm,
     "median": suite_median,
@@ -111,7 +121,7 @@ def improvements(comparison: Comparison) -> Iterator[Improvement]:
         for setting in comparison.settings:
             for other in comparison.settings:
                 first, second = (
-                    [mean_returns(comparison, name, environment) for environment in group] for name in (setting, other)
+                    [comparison.mean_returns(name, environment) for environment in group] for name in (setting, other)
                 )
                 if setting == other or any(len(scores) == 0 for scores in (*first, *second)):
                     continue
@@ -130,7 +140,7 @@ def aggregates(comparison: Comparison) -> Iterator[Aggregate]:
     :return: One record per setting and statistic, for settings that have runs on all environments.
     """
     for setting in comparison.settings:
-        strata = normalized_scores(comparison, setting)
+        strata = comparison.normalized_scores(setting)
         if any(len(scores) == 0 for scores in strata):
             continue
         for name, statistic in AGGREGATES.items():
@@ -140,44 +150,32 @@ def aggregates(comparison: Comparison) -> Iterator[Aggregate]:
             yield Aggregate(setting, name, float(statistic(strata)), low, high)
 
 
-def mean_returns(comparison: Comparison, setting: str, environment: str) -> FloatArray:
+def lead(comparison: Comparison, setting: str, environment: str) -> Lead | None:
     """
-    Mean return of every run of a setting on an environment.
+    Compare a setting with the best policy that was not trained, on the same episodes.
 
-    :param comparison: The runs.
+    :param comparison: The scores.
     :param setting: Name of the setting.
     :param environment: Id of the environment.
-    :return: Shape (runs,).
+    :return: The difference; None without several runs, several episodes and a baseline.
     """
-    return np.array([run.mean_return for run in comparison.of(setting, environment)])
-
-
-def normalized_scores(comparison: Comparison, setting: str) -> list[FloatArray]:
-    """
-    Scores of a setting's runs between random actions and the ceiling.
-
-    :param comparison: The runs.
-    :param setting: Name of the setting.
-    :return: One array of shape (runs,) per environment.
-    """
-    return [
-        np.array([run.normalized for run in comparison.of(setting, environment)])
-        for environment in comparison.environments
-    ]
+    runs, baselines = comparison.of(setting, environment), comparison.baselines(environment)
+    if len(runs) < 2 or runs[0].episodes < 2 or not baselines:
+        return None
+    best = max(baselines, key=lambda baseline: baseline.mean_return)
+    return Lead(best.name, *paired_difference([run.returns for run in runs], best.returns))
 
 
 def _summary(comparison: Comparison, setting: str, environment: str) -> Summary:
     runs = comparison.of(setting, environment)
-    returns = mean_returns(comparison, setting, environment)
+    returns = comparison.mean_returns(setting, environment)
     worst = min(runs, key=lambda run: run.mean_return)
-    first = runs[0]
+    known = runs[0].references
     middle = float(iqm(returns))
     low = high = math.nan
     if len(runs) > 1:
         low, high = map(float, bootstrap_interval(returns))
     waits = [run.waiting for run in runs if run.waiting is not None]
-    has_threshold = not math.isnan(first.threshold)
-    reach = first.ceiling - first.random_return
     return Summary(
         environment=environment,
         setting=setting,
@@ -189,17 +187,21 @@ def _summary(comparison: Comparison, setting: str, environment: str) -> Summary:
         iqm_high=high,
         worst=worst.mean_return,
         worst_seed=worst.seed_name,
-        threshold=first.threshold,
-        solved=int((returns >= first.threshold).sum()) if has_threshold else None,
+        threshold=known.threshold,
+        solved=None if math.isnan(known.threshold) else int((returns >= known.threshold).sum()),
         episodes_at_threshold=float(np.mean([run.episodes_at_threshold for run in runs])),
         reached=sum(wait.reached for wait in waits) if waits else None,
         observed=len(waits) if waits else None,
         median_steps_to_threshold=median_waiting(waits) if waits else math.nan,
-        ceiling=first.ceiling,
-        gap_to_ceiling=first.ceiling - middle,
-        normalized_iqm=(middle - first.random_return) / reach if reach > 0.0 else math.nan,
-        training_steps=float(np.median([run.training_steps for run in runs])),
-        training_frames=float(np.median([run.training_frames or math.nan for run in runs])),
-        training_seconds=float(np.median([run.training_seconds for run in runs])),
+        ceiling=known.ceiling,
+        gap_to_ceiling=known.ceiling - middle,
+        normalized_iqm=known.normalized(middle),
+        training_steps=_median([run.training_steps for run in runs]),
+        training_frames=_median([run.training_frames for run in runs]),
+        training_seconds=_median([run.training_seconds for run in runs]),
         evaluation_seconds=float(sum(run.evaluation_seconds for run in runs)),
     )
+
+
+def _median(numbers: Sequence[float | None]) -> float:
+    return float(np.median([math.nan if number is None else number for number in numbers]))

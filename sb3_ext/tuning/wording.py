@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sb3_ext.evaluation.report import versions
+from sb3_ext.app.versions import versions
 from sb3_ext.evaluation.statistics import iqm
 from sb3_ext.tuning.blocks import PROVENANCE, block_text
 from sb3_ext.tuning.comparison import Candidate

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.groups import Group, Missing, Result
 from benchmarks.records import merge_csv
-from sb3_ext.evaluation.report import versions
+from sb3_ext.app.versions import versions
 
 _COMPARED = ("ale-py", "cpprb", "torchrl")
 

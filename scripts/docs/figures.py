@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,41 +12,54 @@ from typing import NamedTuple
 from docs.effects import main_effect
 from docs.formats import Span
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.comparison_report import markdown as comparison_page
-from sb3_ext.evaluation.report import markdown as results_page
-from sb3_ext.evaluation.results import Results, read_results
-from sb3_ext.evaluation.scores import Comparison, read_scores
-from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference
-from sb3_ext.evaluation.summaries import Summary, summaries
+from sb3_ext.evaluation.report import markdown
+from sb3_ext.evaluation.scores import Comparison, read_comparison
+from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
+from sb3_ext.evaluation.summaries import lead
 
 
 class Figures:
     """
-    The numbers of one algorithm on one environment, for placeholders.
+    The numbers of a setting on an environment, for placeholders: ``run.iqm``.
 
-    :param results: what was measured
+    Of a comparison, others than the first go by their names: ``compared["dueling"].iqm``, with several environments
+    ``compared["CartPole-v1, dueling"].iqm``; of an ablation there is also ``compared.effect("dueling").mean``.
+
+    :param comparison: the scores
+    :param setting: name of the setting; the first one by default
+    :param environment: id of the environment; the first one by default
     :param scale: what a return is multiplied with, e.g. to percent of the best plan
     """
 
-    def __init__(self, results: Results, scale: float = 1.0) -> None:
-        self._results = results
+    def __init__(self, comparison: Comparison, setting: str = "", environment: str = "", scale: float = 1.0) -> None:
+        self._comparison = comparison
+        self._key = setting or comparison.settings[0], environment or comparison.environments[0]
         self._scale = scale
-        self.returns = [scale * number for number in results.agent_returns]
+        self._runs = comparison.of(*self._key)
+        self.returns = [scale * run.mean_return for run in self._runs]
         """Of every seed."""
-        self.policies = {line.name: scale * line.mean_return for line in results.baselines}
+        self.policies = {each.name: scale * each.mean_return for each in comparison.baselines(self._key[1])}
         """Mean returns of the baselines."""
+        self.effect = functools.partial(main_effect, comparison)
+
+    def __getitem__(self, name: str) -> Figures:
+        environment, _, setting = name.rpartition(", ")
+        found = Figures(self._comparison, setting, environment, self._scale)
+        if not found.returns:
+            raise KeyError(name)
+        return found
 
     @cached_property
     def percent(self) -> Figures:
         """The same in percent of the best plan."""
-        if self._results.references is None:
-            raise UserError(f"the results of {self._results.algo} on {self._results.env_id} know no best plan")
-        return Figures(self._results, self._results.references.percent(1.0))
+        if not self.knows_a_plan:
+            raise UserError(f"the results of {' on '.join(self._key)} know no best plan")
+        return Figures(self._comparison, *self._key, self._runs[0].references.percent(1.0))
 
     @property
     def knows_a_plan(self) -> bool:
         """Whether there is a best plan to compare with."""
-        return self._results.references is not None
+        return not math.isnan(self._runs[0].references.percent(1.0))
 
     @property
     def seeds(self) -> int:
@@ -55,17 +69,17 @@ class Figures:
     @property
     def training_seeds(self) -> list[int]:
         """The training seeds, in order."""
-        return sorted(line.training_seed for line in self._results.agents if line.training_seed is not None)
+        return sorted(run.training_seed for run in self._runs if run.training_seed is not None)
 
     @property
     def episodes(self) -> int:
         """Evaluation episodes of each."""
-        return len(self._results.seeds)
+        return self._runs[0].episodes
 
     @property
     def steps(self) -> str:
         """Steps of the trainings, to thousands: ``20 000``, or ``57 000 to 106 000``."""
-        steps = [line.training_steps for line in self._results.agents if line.training_steps is not None]
+        steps = [run.training_steps for run in self._runs if run.training_steps is not None]
         shown = [f"{round(number, -3):,}".replace(",", " ") for number in (min(steps), max(steps))]
         return " to ".join(dict.fromkeys(shown))
 
@@ -101,9 +115,10 @@ class Figures:
     @cached_property
     def lead(self) -> Lead:
         """How far the agents are ahead of the best baseline."""
-        best = max(self._results.baselines, key=lambda line: line.mean_return)
-        gain, low, high = paired_difference([agent.returns for agent in self._results.agents], best.returns)
-        return Lead(best.name, self._scale * gain, Span(self._scale * low, self._scale * high))
+        found = lead(self._comparison, *self._key)
+        if found is None:
+            raise UserError(f"the results of {' on '.join(self._key)} have no returns of several runs and a baseline")
+        return Lead(found.baseline, self._scale * found.gain, Span(self._scale * found.low, self._scale * found.high))
 
 
 class Lead(NamedTuple):
@@ -122,24 +137,6 @@ class Lead(NamedTuple):
     def loss_interval(self) -> Span:
         """Its interval."""
         return Span(-self.interval.high, -self.interval.low)
-
-
-class ComparedFigures:
-    """
-    The numbers of a comparison, for placeholders: ``compared["dueling"].iqm``, with several environments
-    ``compared["CartPole-v1, dueling"].iqm``; of an ablation also ``compared.effect("dueling").mean``.
-
-    :param comparison: the scores
-    """
-
-    def __init__(self, comparison: Comparison) -> None:
-        lines = list(summaries(comparison))
-        self.effect = functools.partial(main_effect, comparison)
-        single = len({line.environment for line in lines}) == 1
-        self._lines = {line.setting if single else f"{line.environment}, {line.setting}": line for line in lines}
-
-    def __getitem__(self, name: str) -> Summary:
-        return self._lines[name]
 
 
 class Coverages:
@@ -173,28 +170,19 @@ def folder_page(folder: Path) -> str:
     """
     Write the page of a folder of results.
 
-    :param folder: With ``results.csv`` of one algorithm or of a comparison.
+    :param folder: What ``sb3-ext evaluate --output`` wrote.
     :return: What its ``results.md`` should be.
     :raises UserError: If the folder holds no results.
     """
-    if _is_comparison(folder):
-        return comparison_page(read_scores(folder / "results.csv"))
-    return results_page(read_results(folder))
+    return markdown(read_comparison(folder))
 
 
-def figures(folder: Path) -> Figures | ComparedFigures:
+def figures(folder: Path) -> Figures:
     """
     Read the numbers of some results.
 
-    :param folder: With ``results.csv`` of one algorithm or of a comparison.
+    :param folder: What ``sb3-ext evaluate --output`` wrote.
     :return: The numbers.
     :raises UserError: If the folder holds no results.
     """
-    if _is_comparison(folder):
-        return ComparedFigures(read_scores(folder / "results.csv"))
-    return Figures(read_results(folder))
-
-
-def _is_comparison(folder: Path) -> bool:
-    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return "setting" in next(csv.reader(file), [])
+    return Figures(read_comparison(folder))

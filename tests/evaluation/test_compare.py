@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from docs.pages import fill, folder_page
+from docs.figures import figures, folder_page
 from sb3_ext.app.errors import UserError
 from sb3_ext.cli import main
 from sb3_ext.evaluation import improvement_interval, iqm, probability_of_improvement
-from sb3_ext.evaluation.comparison_report import number_format
+from sb3_ext.evaluation.tables import number_format
 
 HYPERPARAMS = """
 CartPole-v1: &tiny
@@ -113,8 +113,7 @@ def test_two_algorithms(trained: Path, workdir: Path, capfd: pytest.CaptureFixtu
     document = json.loads(Path("out/results.json").read_text())
     assert document["command"].startswith("sb3-ext evaluate --output out --algo ppo a2c")
     assert [line["setting"] for line in document["summaries"]] == ["clipped", "plain"]
-    template = "<!-- results both=out\n{both[plain].iqm:.3f}\n-->\n<!-- end of results -->"
-    assert f"\n{iqm(means['plain']):.3f}\n" in fill(template, Path("."))
+    assert figures(Path("out"))["plain"].iqm == pytest.approx(iqm(means["plain"]))
 
 
 def test_several_environments_on_one_scale(trained: Path, workdir: Path) -> None:

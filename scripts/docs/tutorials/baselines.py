@@ -15,9 +15,8 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from docs.tutorials.mountain_car import PlannedPolicy, returns_from_even_starts
-from sb3_ext.evaluation.measure import measure
-from sb3_ext.evaluation.report import versions
-from sb3_ext.evaluation.rules import Rule, random_actions
+from sb3_ext.app.versions import versions
+from sb3_ext.evaluation.measure import Rule, measure, random_actions
 
 FIRST_SEED = 10_000
 _PARALLEL_EPISODES = 10

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from docs.figures import Figures
+from docs.figures import Figures, figures
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.results import read_results
 
 IMAGES = "images/tutorials"
 """Folder of the pictures, in docs/."""
@@ -129,7 +128,7 @@ def _system(docs: Path, trainings: Mapping[str, Training], row: str, **entry: An
     if not (docs / "results" / row).is_dir():
         raise UserError(f"docs/results/{row} does not exist: bash scripts/results.sh {row}")
     training = trainings[row]
-    figures = Figures(read_results(docs / "results" / row))
+    found = figures(docs / "results" / row)
     candidates = [
         Picture(f"{IMAGES}/{row}.gif", f"An episode on {training.env_id}"),
         Picture(f"results/{row}/learning_curve.png", f"Evaluations during training on {training.env_id}", 640),
@@ -138,8 +137,8 @@ def _system(docs: Path, trainings: Mapping[str, Training], row: str, **entry: An
     return System(
         row,
         training=training,
-        figures=figures.percent if figures.knows_a_plan else figures,
-        percent=figures.knows_a_plan,
+        figures=found.percent if found.knows_a_plan else found,
+        percent=found.knows_a_plan,
         pictures=[picture for picture in candidates if (docs / picture.path).is_file()],
         **entry,
     )

@@ -9,9 +9,9 @@ import gymnasium as gym
 import numpy as np
 import yaml
 
+from sb3_ext.app.versions import versions
 from sb3_ext.common.arrays import FloatArray, IntArray
 from sb3_ext.envs.toy_mdp import AVAILABLE, REWARDS, TRANSITIONS
-from sb3_ext.evaluation.report import versions
 from sb3_ext.mdp.value_iteration import q_value_iteration
 from sb3_ext.q_learning import QLearning
 from sb3_ext.q_learning.callbacks import RecordQValues

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from docs.effects import main_effect
-from sb3_ext.evaluation.scores import Comparison, read_scores
+from sb3_ext.evaluation.scores import Comparison, read_comparison
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 
 
 def ablation(seeds: int) -> Comparison:
     """Double is worth 5, prioritized -2 and 8 more beside double; every seed has a level of its own."""
-    template = read_scores(RESULTS / "MountainCar-v0_ablation" / "results.csv").runs[0]
+    template = read_comparison(RESULTS / "MountainCar-v0_ablation").runs[0]
     level = np.random.default_rng(0).normal(scale=100.0, size=seeds)
     runs = []
     for seed, double, prioritized in itertools.product(range(seeds), (False, True), (False, True)):

@@ -13,7 +13,7 @@ from docs.figures import Coverages, folder_page
 from docs.formats import Span, fixed, short, spread
 from docs.pages import environment, render
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.results import read_results
+from sb3_ext.evaluation.scores import read_comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +35,7 @@ def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) 
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "results.sh", tmp_path / "scripts")
     raw = tmp_path / "docs" / "results" / "Pendulum-v1" / "results.csv"
-    returns = read_results(raw.parent).agent_returns
+    returns = [run.mean_return for run in read_comparison(raw.parent).runs]
     raw.write_text(raw.read_text().replace(repr(returns[3]), "-999.0"))
     folder = "docs/results/Pendulum-v1/results.md"
     stale = results_pages("--root", str(tmp_path), "--check")
@@ -48,7 +48,7 @@ def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) 
 
 
 def test_templates_are_filled_from_the_results() -> None:
-    returns = read_results(RESULTS / "Pendulum-v1").agent_returns
+    returns = [run.mean_return for run in read_comparison(RESULTS / "Pendulum-v1").runs]
     low, high = bootstrap_interval(returns)
     assert len(returns) == 10
     assert filled("{{ run | iqm(1) }}", "Pendulum-v1") == f"{iqm(returns):.1f} ({low:.1f} to {high:.1f})"
@@ -109,29 +109,27 @@ def test_pages_show_no_template() -> None:
         assert not re.search(r"<!-- ?(results|end of results)", page.read_text(encoding="utf-8")), page
 
 
-def test_references_are_recovered_from_the_scores() -> None:
-    stored = read_results(RESULTS / "AdSpendShock-v0_ppo")
-    assert stored.references is not None
-    assert stored.references.clairvoyant
-    assert stored.references.reward_scale == pytest.approx(100_000.0)
-    even = next(line for line in stored.baselines if line.name == "even pacing")
-    assert stored.references.normalized_score(even.mean_return) == pytest.approx(0.0, abs=1e-9)
-    assert stored.references.percent(stored.references.optimum / 100_000.0) == pytest.approx(100.0)
-    assert len(even.returns) == len(stored.seeds) == 1000
+def test_references_are_stored() -> None:
+    stored = read_comparison(RESULTS / "AdSpendShock-v0_ppo")
+    known = stored.references("AdSpendShock-v0")
+    assert known.clairvoyant
+    assert known.reward_scale == 100_000.0
+    even = next(line for line in stored.baselines("AdSpendShock-v0") if line.name == "even pacing")
+    assert known.score(even.mean_return) == pytest.approx(0.0, abs=1e-9)
+    assert known.percent(known.optimal_value / 100_000.0) == pytest.approx(100.0)
+    assert len(even.returns) == even.episodes == 1000
     assert np.mean(even.returns) == pytest.approx(even.mean_return, rel=1e-6)
 
 
-def test_folders_without_results(tmp_path: Path) -> None:
-    (tmp_path / "results.csv").write_text("kind,policy\nagent,x\n")
+@pytest.mark.parametrize("text", ["kind,policy\nagent,x\n", "setting,policy\na,x\n", ""])
+def test_folders_without_results(tmp_path: Path, text: str) -> None:
+    (tmp_path / "results.csv").write_text(text)
     with pytest.raises(UserError, match="no results of an evaluation"):
-        folder_page(tmp_path)
-    (tmp_path / "results.csv").write_text("setting,policy\na,x\n")
-    with pytest.raises(UserError, match="no results of a comparison"):
         folder_page(tmp_path)
 
 
 def test_an_older_file_of_episodes_beside_a_single_one_is_not_read(tmp_path: Path) -> None:
     shutil.copy(RESULTS / "AdSpend-v0" / "results.csv", tmp_path)
-    (tmp_path / "episodes.csv").write_text('episode_seed,"ddpg_ext, run 1"\n10000,-1.0\n10001,-2.0\n')
-    assert read_results(tmp_path).agents[0].name == "ddpg_ext, run 1"
-    assert all(not line.returns for line in read_results(tmp_path).agents)
+    shutil.copy(RESULTS / "AdSpendShock-v0" / "episodes.csv", tmp_path)
+    assert read_comparison(tmp_path).runs[0].name == "ddpg_ext, run 1"
+    assert all(not score.returns for score in read_comparison(tmp_path).scores)

@@ -12,7 +12,7 @@ from docs.tutorials.baselines import (
     push_towards_the_fall,
 )
 from sb3_ext.envs.toy_mdp import AVAILABLE
-from sb3_ext.evaluation.rules import Rule, random_actions
+from sb3_ext.evaluation.measure import Rule, random_actions
 
 
 def test_the_tutorials_rule_pushes_left_if_the_pole_leans_left() -> None:

@@ -13,7 +13,7 @@ from docs.pages import environment, render
 from docs.tutorials.q_values import QValues
 from docs.tutorials.systems import read_chapters, read_trainings
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.results import read_results
+from sb3_ext.evaluation.scores import read_comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 
@@ -22,7 +22,8 @@ def page(root: Path) -> str:
 
 
 def test_results_stand_on_the_page(root: Path) -> None:
-    returns = read_results(root / "docs" / "results" / "CartPole-v1_ppo").agent_returns
+    runs = read_comparison(root / "docs" / "results" / "CartPole-v1_ppo").runs
+    returns = [run.mean_return for run in runs]
     low, high = bootstrap_interval(returns)
     text = page(root)
     earned = f"{iqm(returns):.1f} ({low:.1f} to {high:.1f})"

@@ -31,7 +31,7 @@ def evaluate(env_id: str, *arguments: str, algo: str = "ddpg_ext") -> list[dict[
 
 
 def test_table_of_one_agent(logs: Path, workdir: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    records = {row["policy"]: row for row in evaluate("AdSpend-v0", "-f", str(logs), "-n", "2")}
+    records = {row["setting"]: row for row in evaluate("AdSpend-v0", "-f", str(logs), "-n", "2")}
     agent = records["ddpg_ext"]
     assert (agent["run"], agent["training_seed"], agent["training_steps"]) == ("run 2", "8", "300")
 
@@ -53,8 +53,11 @@ def test_table_of_one_agent(logs: Path, workdir: Path, capfd: pytest.CaptureFixt
     assert float(records["even pacing"]["normalized_score"]) == pytest.approx(0.0, abs=1e-4)
     assert float(records["open-loop optimum"]["percent_of_optimum"]) == pytest.approx(100.0, abs=1e-3)
     best = plan_optimal(env.market, env.budget, env.periods)
-    assert float(records["best plan"]["value"]) == pytest.approx(best.value)
-    assert float(records["best plan"]["upper_bound"]) == pytest.approx(best.upper_bound)
+    for record in records.values():
+        assert float(record["optimal_value"]) == pytest.approx(best.value)
+        assert float(record["upper_bound"]) == pytest.approx(best.upper_bound)
+        assert float(record["even_value"]) == pytest.approx(even, rel=1e-9)
+        assert (float(record["reward_scale"]), record["clairvoyant"]) == (100_000.0, "False")
     assert {"random", "maximum spend", "historical proportions", "static optimum"} <= set(records)
 
     assert agent["command"].startswith("sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0")
@@ -80,7 +83,7 @@ def test_several_runs(logs: Path, workdir: Path) -> None:
 
 
 def test_runs_by_number_and_best_models(logs: Path, workdir: Path, error_line: Callable[..., str]) -> None:
-    assert evaluate("AdSpend-v0", "-f", str(logs), "-n", "1", "--exp-id", "1", "--load-best")[-2]["run"] == "run 1"
+    assert evaluate("AdSpend-v0", "-f", str(logs), "-n", "1", "--exp-id", "1", "--load-best")[-1]["run"] == "run 1"
     assert "run 2" in error_line(
         "evaluate", "--algo", "ddpg_ext", "--env", "AdSpend-v0", "-f", str(logs), "--exp-id", "2", "--load-best", code=2
     )

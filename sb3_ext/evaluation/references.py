@@ -1,0 +1,144 @@
+"""What returns on an environment are compared with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from sb3_ext.envs.ad_spend import AdSpendEnv, Market
+from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
+
+
+@dataclass(frozen=True)
+class References:
+    """What returns on an environment are compared with; NaN and None for what is not known."""
+
+    threshold: float = math.nan
+    """Mean return from which on a run counts as successful."""
+    ceiling: float = math.nan
+    """The best return that is possible."""
+    random_return: float = math.nan
+    """Mean return of random actions in the same episodes."""
+    reward_scale: float = math.nan
+    """Money that makes a return of 1 in an ad-budget problem."""
+    even_value: float = math.nan
+    """Value of even pacing, money."""
+    optimal_value: float = math.nan
+    """Value of the best plan found, money."""
+    upper_bound: float = math.nan
+    """What no plan can exceed, money."""
+    optimal_budget_used: float = math.nan
+    """Share of the budget that the best plan spends."""
+    clairvoyant: bool | None = None
+    """Whether the best plans know in advance what is random: means over the evaluated campaigns, a bound."""
+
+    @property
+    def certified(self) -> bool:
+        """Whether no plan can beat the best plan by more than 0.1 %."""
+        return self.upper_bound - self.optimal_value <= 1e-3 * abs(self.optimal_value)
+
+    @property
+    def optimum_name(self) -> str:
+        """What to call the best plan."""
+        if self.clairvoyant:
+            return "clairvoyant"
+        return "certified optimum" if self.certified else "best plan found"
+
+    @property
+    def certificate(self) -> str:
+        """How good the best known plan is; empty where none is known."""
+        if math.isnan(self.optimal_value):
+            return ""
+        if self.clairvoyant:
+            return "The clairvoyant knows in advance what is random in every campaign: a bound, not a policy."
+        gap = (self.upper_bound - self.optimal_value) / max(abs(self.optimal_value), 1e-12)
+        return (
+            f"{self.optimum_name.capitalize()}: {self.optimal_value:,.2f}; no plan earns more than "
+            f"{self.upper_bound:,.2f} (relative gap {gap:.1e})."
+        )
+
+    def value(self, mean_return: float) -> float:
+        """
+        A return in money.
+
+        :param mean_return: Return.
+        :return: Money earned over a zero-spend campaign; NaN outside AdSpend.
+        """
+        return mean_return * self.reward_scale
+
+    def percent(self, mean_return: float) -> float:
+        """
+        A return in percent of the best plan's value.
+
+        :param mean_return: Return.
+        :return: Percent; NaN where the best plan is unknown or earns nothing.
+        """
+        return 100.0 * self.value(mean_return) / self.optimal_value if self.optimal_value > 0.0 else math.nan
+
+    def score(self, mean_return: float) -> float:
+        """
+        ``(J - J_even) / (J_optimum - J_even)``.
+
+        :param mean_return: Return.
+        :return: 0 for even pacing, 1 for the best plan; NaN where even pacing is the best plan or either is unknown.
+        """
+        gain = self.optimal_value - self.even_value
+        return (self.value(mean_return) - self.even_value) / gain if gain > 1e-9 * abs(self.optimal_value) else math.nan
+
+    def normalized(self, mean_return: float) -> float:
+        """
+        ``(J - J_random) / (J_ceiling - J_random)``.
+
+        :param mean_return: Return.
+        :return: 0 for random actions, 1 for the ceiling; NaN where either is unknown.
+        """
+        reach = self.ceiling - self.random_return
+        return (mean_return - self.random_return) / reach if reach > 0.0 else math.nan
+
+
+def ad_spend_env(env_id: str, env_kwargs: dict[str, Any]) -> AdSpendEnv | None:
+    """
+    Make an environment without the wrappers of any training.
+
+    :param env_id: Gymnasium id.
+    :param env_kwargs: Arguments of the environment.
+    :return: The environment; None if it is no AdSpend environment.
+    """
+    env = gym.make(env_id, **env_kwargs).unwrapped
+    if isinstance(env, AdSpendEnv):
+        return env
+    env.close()
+    return None
+
+
+def ad_spend_references(campaign: AdSpendEnv, seeds: range) -> References:
+    """
+    Value of even pacing and of the best plan; in a random market their means over the evaluated campaigns.
+
+    :param campaign: The environment; reset where it is random.
+    :param seeds: Seed of every evaluated campaign.
+    :return: The references; only the scale of rewards where only a ``sales_function`` is known.
+    """
+    scale = float(campaign.reward_scale)
+    if not isinstance(campaign.market, Market):
+        return References(reward_scale=scale, clairvoyant=False)
+    problem = (campaign.market, campaign.budget, campaign.periods, campaign.spend_bounds[1])
+    random = campaign.market.randomness.any
+    found = []
+    for seed in seeds if random else seeds[:1]:
+        campaign.reset(seed=seed)
+        even, plan = campaign_references(*problem, campaign.scenario)
+        found.append((even, plan.value, plan.upper_bound, float(plan.spend.sum()) / campaign.budget))
+    even, optimum, upper_bound, used = np.mean(found, axis=0).tolist()
+    return References(
+        reward_scale=scale,
+        even_value=even,
+        optimal_value=optimum,
+        upper_bound=upper_bound,
+        optimal_budget_used=used,
+        clairvoyant=random,
+    )
