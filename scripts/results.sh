@@ -71,8 +71,6 @@ run_row() {
     done
     evaluate=(sb3-ext evaluate --algo "$algo" --env "$env" -f "results-logs/$name" --exp-id all -n "$episodes")
     if [[ "$env" == MsPacman* ]]; then evaluate+=(--stochastic); fi # the little exploration that is left, as is usual on Atari
-    # evaluations have their own arguments of the environment where training has
-    if [[ "$flags" =~ --eval-env-kwargs\ ([^ ]+) ]]; then evaluate+=(--env-kwargs "${BASH_REMATCH[1]}"); fi
     "${evaluate[@]}" --output "docs/results/$name" >>"results-logs/$name.log" 2>&1
     if [[ "$env" == AdSpend* && "$episodes" == 1 ]]; then
         "${evaluate[@]}" --load-best --output "docs/results/${name}_best" >>"results-logs/$name.log" 2>&1
