@@ -1,47 +1,29 @@
 """Deep Deterministic Policy Gradient, written on SB3's ``OffPolicyAlgorithm``."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import ActionNoise, VectorizedActionNoise
+from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import (
-    DictReplayBufferSamples,
-    GymEnv,
-    MaybeCallback,
-    ReplayBufferSamples,
-    Schedule,
-)
-from stable_baselines3.common.utils import FloatSchedule, get_parameters_by_name, update_learning_rate
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import update_learning_rate
 from torch.nn import functional as F
 
-from sb3_ext.common.hyperparameters import (
-    check_hyperparameters,
-    is_float_box,
-    is_integer,
-    is_positive,
-    is_real,
-    make_schedule,
-)
+from sb3_ext.common.algorithm import with_defaults
+from sb3_ext.common.hyperparameters import Rules, is_float_box, make_schedule, number, one_of
+from sb3_ext.common.off_policy import FastOffPolicyAlgorithm, Samples
 from sb3_ext.ddpg.policies import Actor, CnnPolicy, Critic, DDPGPolicy, MlpPolicy, MultiInputPolicy
-from sb3_ext.fast.acting import make_acting
-from sb3_ext.fast.compiled import COMPILE_MODES, make_update
-from sb3_ext.fast.gradient_step import make_gradient_step, soft_update
-from sb3_ext.replay.following import FollowingReplay
-
-SelfDDPG = TypeVar("SelfDDPG", bound="DDPG")
 
 CRITIC_LOSSES: dict[str, Callable[[th.Tensor, th.Tensor], th.Tensor]] = {"mse": F.mse_loss, "huber": F.huber_loss}
 
 
-class DDPG(FollowingReplay, OffPolicyAlgorithm):
+class DDPG(FastOffPolicyAlgorithm):
     """
     Deep Deterministic Policy Gradient (DDPG)
 
@@ -89,7 +71,7 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
     :param critic_weight_decay: ``weight_decay`` of the critic's optimizer, at least 0 (with Adam the paper's L2 term in
         the gradient); 0 leaves what ``policy_kwargs["optimizer_kwargs"]`` says. The actor is never affected
     :param max_grad_norm: largest gradient norm of each network, above 0; ``None`` for no clipping
-    :param compile: whether to compile the whole update, see :class:`sb3_ext.fast.compiled.CompiledUpdate`
+    :param compile: whether to compile the whole update, see :class:`sb3_ext.fast.compiled.Update`
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not a ``Box`` with finite bounds
     """
@@ -104,7 +86,10 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
     actor_target: Actor
     critic: Critic
     critic_target: Critic
-    critic_lr_schedule: FloatSchedule
+    learned = ("actor", "critic")
+    optimized = ("actor", "critic")
+    losses = ("critic_loss", "actor_loss")
+    learn = with_defaults(OffPolicyAlgorithm.learn, tb_log_name="DDPG")
 
     def __init__(
         self,
@@ -172,101 +157,65 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
         if _init_setup_model:
             self._setup_model()
 
-    def _check_hyperparameters(self) -> None:
-        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
-        check_hyperparameters(
-            type(self).__name__,
-            vars(self),
-            {
-                "buffer_size": (is_integer(self.buffer_size, 1), "an integer >= 1"),
-                "learning_starts": (is_integer(self.learning_starts, 0), "an integer >= 0"),
-                "batch_size": (is_integer(self.batch_size, 1), "an integer >= 1"),
-                "tau": (is_positive(self.tau, 1), "a number in (0, 1]"),
-                "gamma": (is_real(self.gamma, 0, 1), "a number in [0, 1]"),
-                "gradient_steps": (is_integer(self.gradient_steps, -1), "-1 or an integer >= 0"),
-                "n_steps": (is_integer(self.n_steps, 1), "an integer >= 1"),
-                "critic_loss": (self.critic_loss in list(CRITIC_LOSSES), "'mse' or 'huber'"),
-                "critic_weight_decay": (is_real(self.critic_weight_decay, 0), "a finite number >= 0"),
-                "max_grad_norm": (
-                    self.max_grad_norm is None or is_positive(self.max_grad_norm),
-                    "None or a finite number > 0",
-                ),
-                "action_noise": (
-                    self.action_noise is None or isinstance(self.action_noise, ActionNoise),
-                    "None or an ActionNoise such as NormalActionNoise",
-                ),
-                "compile": (self.compile in COMPILE_MODES, "False, True or 'reduce-overhead'"),
-                "optimize_memory_usage": (
-                    not (self.optimize_memory_usage and is_integer(self.n_steps, 2)),
-                    f"False, or n_steps=1 instead of {self.n_steps}",
-                ),
-                "action_space": (is_float_box(self.action_space), "a Box of floats with low < high everywhere"),
-            },
-        )
+    def _rules(self) -> Rules:
+        return {
+            **super()._rules(),
+            "critic_loss": one_of(*CRITIC_LOSSES),
+            "critic_weight_decay": number(0),
+            "action_noise": (
+                lambda value: value is None or isinstance(value, ActionNoise),
+                "None or an ActionNoise such as NormalActionNoise",
+            ),
+            "action_space": (is_float_box, "a Box of floats with low < high everywhere"),
+        }
 
     def _setup_lr_schedule(self) -> None:
-        self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
-        self.critic_lr_schedule = (
-            self.lr_schedule
-            if self.critic_learning_rate is None
-            else make_schedule("critic_learning_rate", self.critic_learning_rate)
-        )
+        super()._setup_lr_schedule()
+        self.critic_lr_schedule: Schedule | None = None
+        if self.critic_learning_rate is not None:
+            self.critic_lr_schedule = make_schedule("critic_learning_rate", self.critic_learning_rate)
 
     def _setup_model(self) -> None:
-        self._check_hyperparameters()
         super()._setup_model()
-        self._create_aliases()
         if self.critic_weight_decay > 0 and "weight_decay" not in self.critic.optimizer.defaults:
             raise ValueError(
                 f"DDPG: critic_weight_decay={self.critic_weight_decay} needs an optimizer with weight_decay, "
                 f"not {type(self.critic.optimizer).__name__}; use critic_weight_decay=0 or Adam."
             )
-        self._critic_loss_fn = CRITIC_LOSSES[self.critic_loss]
         self._set_critic_optimizer(progress_remaining=1.0)
-        self._descend_critic = make_gradient_step(self.critic.optimizer, self.max_grad_norm)
-        self._descend_actor = make_gradient_step(self.actor.optimizer, self.max_grad_norm)
-        self._run_update = make_update(self._update, [self._descend_critic, self._descend_actor], self.compile)
-
-    def _create_aliases(self) -> None:
-        self.actor, self.actor_target = self.policy.actor, self.policy.actor_target
-        self.critic, self.critic_target = self.policy.critic, self.policy.critic_target
-        online, target = (self.actor, self.critic), (self.actor_target, self.critic_target)
-        self._parameters: list[th.Tensor] = [parameter for network in online for parameter in network.parameters()]
-        self._target_parameters: list[th.Tensor] = [
-            parameter for network in target for parameter in network.parameters()
-        ]
-        # Running statistics of batch normalisation are copied, not averaged,
-        # see https://github.com/DLR-RM/stable-baselines3/issues/996
-        self._statistics = [value for network in online for value in get_parameters_by_name(network, ["running_"])]
-        self._target_statistics = [
-            value for network in target for value in get_parameters_by_name(network, ["running_"])
-        ]
+        self._refresh()
 
     def _set_critic_optimizer(self, progress_remaining: float) -> float:
         """Set rate and weight decay at every ``train``: loading an optimizer's state brings back the saved ones."""
         optimizer = self.critic.optimizer
-        learning_rate = self.critic_lr_schedule(progress_remaining)
+        learning_rate = (self.critic_lr_schedule or self.lr_schedule)(progress_remaining)
         update_learning_rate(optimizer, learning_rate)
         if "weight_decay" in optimizer.defaults:
             for group in optimizer.param_groups:
                 group["weight_decay"] = self.critic_weight_decay or optimizer.defaults["weight_decay"]
         return learning_rate
 
-    def _setup_learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        reset_num_timesteps: bool = True,
-        tb_log_name: str = "run",
-        progress_bar: bool = False,
-    ) -> tuple[int, BaseCallback]:
-        # A model trained with 4 environments is saved with noise for 4: SB3 would add it to the actions of any number
-        noise = self.action_noise
-        if isinstance(noise, VectorizedActionNoise) and self.env is not None and noise.n_envs != self.env.num_envs:
-            self.action_noise = noise.base_noise
-        plain = type(self.policy)._predict is DDPGPolicy._predict and type(self.actor) is Actor
-        self._act = make_acting(self.actor, self.actor.mu, self.policy._predict, plain)
-        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+    def _set_learning_rates(self) -> None:
+        self._update_learning_rate(self.actor.optimizer)
+        self.logger.record("train/critic_learning_rate", self._set_critic_optimizer(self._current_progress_remaining))
+
+    def _update(self, batch: Samples) -> th.Tensor:
+        """Do one update of every network; return the losses of critic and actor, shape (2,), detached."""
+        # n-step buffers give gamma ** (steps really summed) per transition
+        discounts = self.gamma if batch.discounts is None else batch.discounts
+        with th.no_grad():
+            next_actions = self.actor_target(batch.next_observations)
+            next_q = self.critic_target(batch.next_observations, next_actions)
+            target_q = batch.rewards + discounts * (1 - batch.dones) * next_q
+
+        critic_loss = CRITIC_LOSSES[self.critic_loss](self.critic(batch.observations, batch.actions), target_q)
+        self._descend["critic"](critic_loss)
+
+        actor_loss = -self.critic(batch.observations, self.actor(batch.observations)).mean()
+        self._descend["actor"](actor_loss)
+
+        self._move_targets()
+        return th.stack([critic_loss.detach(), actor_loss.detach()])
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -280,89 +229,5 @@ class DDPG(FollowingReplay, OffPolicyAlgorithm):
             scaled = np.clip(scaled + action_noise(), -1, 1)
         return self.policy.unscale_action(scaled), scaled
 
-    def train(self, gradient_steps: int, batch_size: int = 256) -> None:
-        """
-        Sample minibatches from the replay buffer and update critic, actor and targets with each.
-
-        :param gradient_steps: number of updates, at least 1
-        :param batch_size: transitions in a minibatch
-        :raises RuntimeError: if a loss is not finite. Bad data or diverged networks are no bad trial to skip in a
-            search, so it is not a ``ValueError``
-        """
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.actor.optimizer)
-        self.logger.record("train/critic_learning_rate", self._set_critic_optimizer(self._current_progress_remaining))
-
-        self._descend_critic.refresh()
-        self._descend_actor.refresh()
-
-        losses = []
-        for batch in self._sample_several(gradient_steps, batch_size):
-            # n-step buffers give gamma ** (steps really summed) per transition
-            losses.append(self._run_update(batch, self.gamma if batch.discounts is None else batch.discounts))
-        self._n_updates += gradient_steps
-
-        # One transfer from the device for the whole call
-        critic_loss, actor_loss = (losses[0] if gradient_steps == 1 else th.stack(losses).mean(dim=0)).tolist()
-        if not np.isfinite(critic_loss + actor_loss):
-            raise RuntimeError(
-                f"DDPG: critic loss {critic_loss}, actor loss {actor_loss} after {self._n_updates} updates. Check the "
-                "environment for non-finite observations and rewards, then lower the learning rates or reward scale."
-            )
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/actor_loss", actor_loss)
-        self.logger.record("train/critic_loss", critic_loss)
-
-    def _update(self, batch: ReplayBufferSamples | DictReplayBufferSamples, discounts: float | th.Tensor) -> th.Tensor:
-        """Do one update of every network; return the losses of critic and actor, shape (2,), detached."""
-        with th.no_grad():
-            next_actions = self.actor_target(batch.next_observations)
-            next_q = self.critic_target(batch.next_observations, next_actions)
-            target_q = batch.rewards + discounts * (1 - batch.dones) * next_q
-
-        critic_loss = self._critic_loss_fn(self.critic(batch.observations, batch.actions), target_q)
-        self._descend_critic(critic_loss)
-
-        actor_loss = -self.critic(batch.observations, self.actor(batch.observations)).mean()
-        self._descend_actor(actor_loss)
-
-        soft_update(self._target_parameters, self._parameters, self.tau)
-        soft_update(self._target_statistics, self._statistics, 1.0)
-        return th.stack([critic_loss.detach(), actor_loss.detach()])
-
-    def learn(
-        self: SelfDDPG,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 4,
-        tb_log_name: str = "DDPG",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> SelfDDPG:
-        """See ``OffPolicyAlgorithm.learn``."""
-        return super().learn(
-            total_timesteps=total_timesteps,
-            callback=callback,
-            log_interval=log_interval,
-            tb_log_name=tb_log_name,
-            reset_num_timesteps=reset_num_timesteps,
-            progress_bar=progress_bar,
-        )
-
     def _excluded_save_params(self) -> list[str]:
-        networks = ["actor", "actor_target", "critic", "critic_target"]
-        tensors = ["_parameters", "_target_parameters", "_statistics", "_target_statistics"]
-        return [
-            *super()._excluded_save_params(),
-            *networks,
-            *tensors,
-            "critic_lr_schedule",
-            "_critic_loss_fn",
-            "_descend_critic",
-            "_descend_actor",
-            "_run_update",
-            "_act",
-        ]
-
-    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
-        return ["policy", "actor.optimizer", "critic.optimizer"], []
+        return [*super()._excluded_save_params(), "critic_lr_schedule"]

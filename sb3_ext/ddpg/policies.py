@@ -1,7 +1,7 @@
 """The networks of DDPG: a deterministic actor, a critic with one Q-value, and the policies that hold them."""
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -11,7 +11,6 @@ from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import (
     BaseFeaturesExtractor,
     CombinedExtractor,
-    FlattenExtractor,
     NatureCNN,
     create_mlp,
     get_actor_critic_arch,
@@ -21,9 +20,7 @@ from torch import nn
 
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
-from sb3_ext.fast.acting import NumpyModule
-from sb3_ext.fast.gradient_step import lean_optimizer_kwargs
-from sb3_ext.fast.training_flag import TrainingSwitch
+from sb3_ext.fast import FastPolicy, NumpyModule
 
 
 class CenteredSigmoid(NumpyModule):
@@ -56,13 +53,12 @@ class Actor(BasePolicy):
     :param observation_space: observation space
     :param action_space: action space
     :param net_arch: units of the hidden layers
-    :param features_extractor: network from observations to features
     :param features_dim: number of features
     :param activation_fn: activation of the hidden layers
     :param squash: activation of the output, ``"tanh"`` or ``"sigmoid"``, see :class:`DDPGPolicy`
     :param final_init: bound of the uniform initialisation of the output layer, ``None`` for PyTorch's own
     :param initial_action: scaled action around which the untrained actor starts, in (-1, 1)
-    :param normalize_images: whether to divide images by 255
+    :param kwargs: features extractor and ``normalize_images``, see SB3's ``BaseModel``
     """
 
     def __init__(
@@ -70,21 +66,14 @@ class Actor(BasePolicy):
         observation_space: spaces.Space[Any],
         action_space: spaces.Box,
         net_arch: list[int],
-        features_extractor: BaseFeaturesExtractor,
         features_dim: int,
         activation_fn: type[nn.Module] = nn.ReLU,
         squash: str = "tanh",
         final_init: float | None = None,
         initial_action: float = 0.0,
-        normalize_images: bool = True,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            observation_space,
-            action_space,
-            features_extractor=features_extractor,
-            normalize_images=normalize_images,
-            squash_output=True,
-        )
+        super().__init__(observation_space, action_space, squash_output=True, **kwargs)
         layers = create_mlp(features_dim, get_action_dim(action_space), net_arch, activation_fn)
         _init_final_layer(layers[-1], final_init)
         layers[-1].get_parameter("bias").data += INPUT_SCALE[squash] * math.atanh(initial_action)
@@ -106,12 +95,11 @@ class Critic(BaseModel):
     :param observation_space: observation space
     :param action_space: action space
     :param net_arch: units of the hidden layers
-    :param features_extractor: network from observations to features
     :param features_dim: number of features
     :param activation_fn: activation of the hidden layers
     :param action_layer: index of the hidden layer that receives the action beside its usual input
     :param final_init: bound of the uniform initialisation of the output layer, ``None`` for PyTorch's own
-    :param normalize_images: whether to divide images by 255
+    :param kwargs: features extractor and ``normalize_images``, see SB3's ``BaseModel``
     """
 
     features_extractor: BaseFeaturesExtractor
@@ -121,19 +109,13 @@ class Critic(BaseModel):
         observation_space: spaces.Space[Any],
         action_space: spaces.Box,
         net_arch: list[int],
-        features_extractor: BaseFeaturesExtractor,
         features_dim: int,
         activation_fn: type[nn.Module] = nn.ReLU,
         action_layer: int = 0,
         final_init: float | None = None,
-        normalize_images: bool = True,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            observation_space,
-            action_space,
-            features_extractor=features_extractor,
-            normalize_images=normalize_images,
-        )
+        super().__init__(observation_space, action_space, **kwargs)
         before, after = net_arch[:action_layer], net_arch[action_layer:]
         self.observation_net = nn.Sequential(*create_mlp(features_dim, 0, before, activation_fn))
         joint_dim = (before[-1] if before else features_dim) + get_action_dim(action_space)
@@ -148,7 +130,7 @@ class Critic(BaseModel):
         return values
 
 
-class DDPGPolicy(BasePolicy):
+class DDPGPolicy(FastPolicy):
     """
     Actor, critic, their targets and their optimizers. Every network has its own features extractor.
 
@@ -167,16 +149,14 @@ class DDPGPolicy(BasePolicy):
         instead of at the middle of the range
     :param action_layer: hidden layer of the critic at which the action enters: 0 with the observation,
         1 at the second hidden layer (the paper's); below the number of hidden layers
-    :param features_extractor_class: features extractor, by default the one that suits the policy
-    :param features_extractor_kwargs: keyword arguments of the features extractor
-    :param normalize_images: whether to divide images by 255
-    :param optimizer_class: optimizer of both networks
-    :param optimizer_kwargs: keyword arguments of the optimizers, without the learning rate; Adam and AdamW run their
-        fused kernel unless ``fused``, ``foreach`` or ``differentiable`` is given
+    :param kwargs: features extractor and optimizers, see :class:`~sb3_ext.fast.policy.FastPolicy`, and whether to
+        divide images by 255 (``normalize_images``)
     :raises ValueError: if ``squash``, ``final_init``, ``initial_action`` or ``action_layer`` is out of range
     """
 
-    default_features_extractor: ClassVar[type[BaseFeaturesExtractor]] = FlattenExtractor
+    learned = ("actor", "critic")
+    network_class = Actor
+    head = "mu"
 
     def __init__(
         self,
@@ -189,23 +169,9 @@ class DDPGPolicy(BasePolicy):
         final_init: float | None = None,
         initial_action: float = 0.0,
         action_layer: int = 0,
-        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
-        features_extractor_kwargs: dict[str, Any] | None = None,
-        normalize_images: bool = True,
-        optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
-        optimizer_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            observation_space,
-            action_space,
-            features_extractor_class or self.default_features_extractor,
-            # SB3 adds a key to this dictionary when images come normalised
-            dict(features_extractor_kwargs or {}),
-            optimizer_class=optimizer_class,
-            optimizer_kwargs=dict(optimizer_kwargs or {}),
-            squash_output=True,
-            normalize_images=normalize_images,
-        )
+        super().__init__(observation_space, action_space, squash_output=True, **kwargs)
         if net_arch is None:
             net_arch = [256, 256] if self.features_extractor_class is NatureCNN else [400, 300]
         actor_arch, critic_arch = get_actor_critic_arch(net_arch)
@@ -239,7 +205,7 @@ class DDPGPolicy(BasePolicy):
             "action_space": action_space,
             "activation_fn": activation_fn,
             "final_init": final_init,
-            "normalize_images": normalize_images,
+            "normalize_images": self.normalize_images,
         }
         self.actor_kwargs = {**net_args, "net_arch": actor_arch, "squash": squash, "initial_action": initial_action}
         self.critic_kwargs = {**net_args, "net_arch": critic_arch, "action_layer": action_layer}
@@ -252,12 +218,11 @@ class DDPGPolicy(BasePolicy):
         self.critic_target.load_state_dict(self.critic.state_dict())
         self.actor_target.set_training_mode(False)
         self.critic_target.set_training_mode(False)
-        self._switch = TrainingSwitch(self.actor, self.critic)
         for network in (self.actor, self.critic):
             network.optimizer = self.optimizer_class(
                 network.parameters(),
                 lr=lr_schedule(1),  # type: ignore[call-arg]
-                **lean_optimizer_kwargs(self.optimizer_class, self.optimizer_kwargs),
+                **self.optimizer_kwargs,
             )
 
     def make_actor(self) -> Actor:
@@ -271,18 +236,6 @@ class DDPGPolicy(BasePolicy):
     def forward(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         """Return the actor's actions in [-1, 1]; ``deterministic`` changes nothing."""
         return self._predict(observation, deterministic)
-
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
-        return self.actor.forward(observation)
-
-    def set_training_mode(self, mode: bool) -> None:
-        """
-        Switch batch normalisation and dropout of actor and critic; the targets always stay in evaluation mode.
-
-        :param mode: true for training, false for evaluation
-        """
-        self._switch(mode)
-        self.training = mode
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {

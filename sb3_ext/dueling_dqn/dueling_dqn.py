@@ -1,44 +1,32 @@
 """Deep Q-learning with the improvements that were found after SB3's DQN, each a switch."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import (
-    DictReplayBufferSamples,
-    GymEnv,
-    MaybeCallback,
-    ReplayBufferSamples,
-    Schedule,
-)
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.dqn.dqn import DQN
-from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from stable_baselines3.dqn.policies import DQNPolicy
 from torch.nn import functional as F
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real, make_schedule
+from sb3_ext.common.algorithm import with_defaults
+from sb3_ext.common.hyperparameters import Rules, flag, integer, number, one_of, positive
+from sb3_ext.common.off_policy import FastOffPolicyAlgorithm, Samples
 from sb3_ext.dueling_dqn.exploration import EXPLORATION_DECAYS, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import CnnPolicy, DuelingPolicy, MlpPolicy, MultiInputPolicy
-from sb3_ext.fast.acting import make_acting
-from sb3_ext.fast.compiled import COMPILE_MODES, make_update
-from sb3_ext.fast.gradient_step import make_gradient_step, soft_update
-from sb3_ext.replay.following import FollowingReplay
 from sb3_ext.replay.frames import FrameReplayBuffer
 from sb3_ext.replay.prioritized import PrioritizedReplayBufferSamples, PrioritizedSampling, prioritize
 from sb3_ext.replay.transitions import TransitionReplayBuffer
 
-Samples = ReplayBufferSamples | DictReplayBufferSamples | PrioritizedReplayBufferSamples
-SelfDuelingDQN = TypeVar("SelfDuelingDQN", bound="DuelingDQN")
-
 LOSSES = {"huber": F.smooth_l1_loss, "mse": F.mse_loss}
 
 
-class DuelingDQN(FollowingReplay, DQN):
+class DuelingDQN(FastOffPolicyAlgorithm, DQN):
     """
     Deep Q-Network (DQN) with dueling head, double Q-learning, n-step returns and prioritized replay
 
@@ -100,7 +88,7 @@ class DuelingDQN(FollowingReplay, DQN):
     :param loss: ``"huber"`` (threshold 1) or ``"mse"``
     :param exploration_decay: ``"linear"``, ``"exponential"``, or a function from the remaining progress (1 to 0) to the
         probability of a random action, which takes the place of the three numbers above
-    :param compile: whether to compile the whole update, see :class:`sb3_ext.fast.compiled.CompiledUpdate`
+    :param compile: whether to compile the whole update, see :class:`sb3_ext.fast.compiled.Update`
     :raises ValueError: if an argument is out of range, or arguments contradict each other
     :raises AssertionError: from SB3, if the action space is not ``Discrete``
     """
@@ -110,6 +98,10 @@ class DuelingDQN(FollowingReplay, DQN):
         "CnnPolicy": CnnPolicy,
         "MultiInputPolicy": MultiInputPolicy,
     }
+    learned = ("q_net",)
+    optimized = ("policy",)
+    losses = ("loss",)
+    learn = with_defaults(DQN.learn, tb_log_name="DuelingDQN")
 
     def __init__(
         self,
@@ -185,56 +177,37 @@ class DuelingDQN(FollowingReplay, DQN):
         if _init_setup_model:
             self._setup_model()
 
-    def _check_hyperparameters(self) -> None:
-        """Check at construction and again after ``load(path, ...)``, which sets attributes directly."""
+    def _rules(self) -> Rules:
         ours = issubclass(self.policy_class, DuelingPolicy)
-        check_hyperparameters(
-            type(self).__name__,
-            vars(self),
-            {
-                "buffer_size": (is_integer(self.buffer_size, 1), "an integer >= 1"),
-                "learning_starts": (is_integer(self.learning_starts, 0), "an integer >= 0"),
-                "batch_size": (is_integer(self.batch_size, 1), "an integer >= 1"),
-                "tau": (is_positive(self.tau, 1), "a number in (0, 1]"),
-                "gamma": (is_real(self.gamma, 0, 1), "a number in [0, 1]"),
-                "gradient_steps": (is_integer(self.gradient_steps, -1), "-1 or an integer >= 0"),
-                "n_steps": (is_integer(self.n_steps, 1), "an integer >= 1"),
-                "target_update_interval": (is_integer(self.target_update_interval, 1), "an integer >= 1"),
-                "exploration_fraction": (is_positive(self.exploration_fraction, 1), "a number in (0, 1]"),
-                "exploration_initial_eps": (is_real(self.exploration_initial_eps, 0, 1), "a number in [0, 1]"),
-                "exploration_final_eps": (is_real(self.exploration_final_eps, 0, 1), "a number in [0, 1]"),
-                "exploration_decay": (
-                    callable(self.exploration_decay) or self.exploration_decay in EXPLORATION_DECAYS,
-                    "'linear', 'exponential' or a function of the remaining progress",
-                ),
-                "max_grad_norm": (
-                    self.max_grad_norm is None or is_positive(self.max_grad_norm),
-                    "None or a finite number > 0",
-                ),
-                "loss": (self.loss in list(LOSSES), "'huber' or 'mse'"),
-                "compile": (self.compile in COMPILE_MODES, "False, True or 'reduce-overhead'"),
-                "optimize_memory_usage": (
-                    not self.optimize_memory_usage or (self.n_steps == 1 and not self.prioritized_replay),
-                    "False with n_steps > 1 or prioritized replay; for images there is "
-                    "replay_buffer_class=FrameReplayBuffer",
-                ),
-                "dueling": (
-                    isinstance(self.dueling, bool) and (ours or not self.dueling),
-                    "True or False"
-                    if ours
-                    else f"False, or a policy derived from DuelingPolicy, not {self.policy_class.__name__}",
-                ),
-                "policy_kwargs": (
-                    self.policy_kwargs.get("dueling", self.dueling) == self.dueling,
-                    f"none with another dueling than that of the algorithm, {self.dueling}",
-                ),
-                "double_q": (isinstance(self.double_q, bool), "True or False"),
-                "prioritized_replay": (isinstance(self.prioritized_replay, bool), "True or False"),
-            },
-        )
-
-    def _setup_lr_schedule(self) -> None:
-        self.lr_schedule = make_schedule("learning_rate", self.learning_rate)
+        return {
+            **super()._rules(),
+            "target_update_interval": integer(1),
+            "exploration_fraction": positive(1),
+            "exploration_initial_eps": number(0, 1),
+            "exploration_final_eps": number(0, 1),
+            "exploration_decay": (
+                lambda value: callable(value) or value in EXPLORATION_DECAYS,
+                "'linear', 'exponential' or a function of the remaining progress",
+            ),
+            "loss": one_of(*LOSSES),
+            "double_q": flag(),
+            "prioritized_replay": flag(),
+            "optimize_memory_usage": (
+                not self.optimize_memory_usage or (self.n_steps == 1 and not self.prioritized_replay),
+                "False with n_steps > 1 or prioritized replay; for images there is "
+                "replay_buffer_class=FrameReplayBuffer",
+            ),
+            "dueling": (
+                isinstance(self.dueling, bool) and (ours or not self.dueling),
+                "True or False"
+                if ours
+                else f"False, or a policy derived from DuelingPolicy, not {self.policy_class.__name__}",
+            ),
+            "policy_kwargs": (
+                self.policy_kwargs.get("dueling", self.dueling) == self.dueling,
+                f"none with another dueling than that of the algorithm, {self.dueling}",
+            ),
+        }
 
     def _resolve_replay_buffer(self) -> tuple[type[ReplayBuffer], dict[str, Any]]:
         replay_buffer_class, kwargs = super()._resolve_replay_buffer()
@@ -246,7 +219,6 @@ class DuelingDQN(FollowingReplay, DQN):
         return replay_buffer_class, kwargs
 
     def _setup_model(self) -> None:
-        self._check_hyperparameters()
         given = self.policy_kwargs
         if issubclass(self.policy_class, DuelingPolicy):
             self.policy_kwargs = {"dueling": self.dueling, **given}
@@ -260,58 +232,27 @@ class DuelingDQN(FollowingReplay, DQN):
             self.exploration_final_eps,
             self.exploration_fraction,
         )
-        self._loss_fn = LOSSES[self.loss]
-        self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
-        self._run_update = make_update(self._update, [self._descend], self.compile)
-
-    def _create_aliases(self) -> None:
-        super()._create_aliases()
-        self._parameters: list[th.Tensor] = list(self.q_net.parameters())
-        self._target_parameters: list[th.Tensor] = list(self.q_net_target.parameters())
 
     def _on_step(self) -> None:
         """Update exploration rate and target network, after each step of all environments."""
         self._n_calls += 1
         if self._n_calls % max(self.target_update_interval // self.n_envs, 1) == 0:
-            soft_update(self._target_parameters, self._parameters, self.tau)
-            # Running statistics of batch normalisation are copied, not averaged,
-            # see https://github.com/DLR-RM/stable-baselines3/issues/996
-            soft_update(self.batch_norm_stats_target, self.batch_norm_stats, 1.0)
+            self._move_targets()
         self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
         self.logger.record("rollout/exploration_rate", self.exploration_rate)
 
-    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """
-        Sample minibatches from the replay buffer and update the network with each.
+    def _sample_several(self, n_batches: int, batch_size: int) -> Iterator[Samples]:
+        if isinstance(self.replay_buffer, PrioritizedSampling):
+            self.replay_buffer.set_progress(self._current_progress_remaining)
+        return super()._sample_several(n_batches, batch_size)
 
-        :param gradient_steps: number of updates, at least 1
-        :param batch_size: transitions in a minibatch
-        :raises RuntimeError: if the loss is not finite. Bad data or diverged networks are no bad trial to skip in a
-            search, so it is not a ``ValueError``
-        """
-        replay_buffer: Any = self.replay_buffer
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        if isinstance(replay_buffer, PrioritizedSampling):
-            replay_buffer.set_progress(self._current_progress_remaining)
-        self._descend.refresh()
-
-        losses = []
-        for batch in self._sample_several(gradient_steps, batch_size):
-            loss, td_errors = self._run_update(batch)
-            losses.append(loss)
-            if isinstance(batch, PrioritizedReplayBufferSamples):
-                replay_buffer.update_priorities(batch.indices, td_errors)
-        self._n_updates += gradient_steps
-
-        mean_loss = (losses[0] if gradient_steps == 1 else th.stack(losses).mean()).item()
-        if not np.isfinite(mean_loss):
-            raise RuntimeError(
-                f"{type(self).__name__}: loss {mean_loss} after {self._n_updates} updates. Check the environment for "
-                "non-finite observations and rewards, then lower the learning rate or the scale of the rewards."
-            )
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/loss", mean_loss)
+    def _learn_from(self, batch: Samples) -> th.Tensor:
+        loss: th.Tensor
+        loss, td_errors = self._run_update(batch)
+        if isinstance(batch, PrioritizedReplayBufferSamples):
+            replay_buffer: Any = self.replay_buffer
+            replay_buffer.update_priorities(batch.indices, td_errors)
+        return loss
 
     def _update(self, batch: Samples) -> tuple[th.Tensor, th.Tensor]:
         """Do one update of the network; return the loss and the TD errors, shape (batch, 1), both detached."""
@@ -328,10 +269,10 @@ class DuelingDQN(FollowingReplay, DQN):
 
         current_q = self.q_net(batch.observations).gather(1, batch.actions.long())
         if isinstance(batch, PrioritizedReplayBufferSamples):
-            loss = (batch.weights * self._loss_fn(current_q, target_q, reduction="none")).mean()
+            loss = (batch.weights * LOSSES[self.loss](current_q, target_q, reduction="none")).mean()
         else:
-            loss = self._loss_fn(current_q, target_q)
-        self._descend(loss)
+            loss = LOSSES[self.loss](current_q, target_q)
+        self._descend["policy"](loss)
         return loss.detach(), target_q - current_q.detach()
 
     def predict(
@@ -371,48 +312,11 @@ class DuelingDQN(FollowingReplay, DQN):
         """Explore: return the actions for the environment, and the same for the replay buffer."""
         if self.num_timesteps < learning_starts:
             return super()._sample_action(learning_starts, action_noise, n_envs)
-        actions = self._explore(n_envs, self._greedy)
+        assert self._last_obs is not None
+        last_obs = self._last_obs
+        actions = self._explore(n_envs, lambda: self._act(last_obs))
         return actions, actions
 
-    def _greedy(self) -> npt.NDArray[Any]:
-        """Actions of the policy for the last observations, shape (n_envs,)."""
-        assert self._last_obs is not None
-        if type(self.policy)._predict is not DQNPolicy._predict:  # a user's own
-            return self.policy.predict(self._last_obs)[0]
-        actions: npt.NDArray[Any] = self._act(self._last_obs).argmax(axis=1)
-        return actions
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        self._act = make_acting(self.q_net, self.q_net.q_net, self.q_net, type(self.q_net) is QNetwork)
-        return super()._setup_learn(*args, **kwargs)
-
-    def learn(
-        self: SelfDuelingDQN,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 4,
-        tb_log_name: str = "DuelingDQN",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> SelfDuelingDQN:
-        """See ``OffPolicyAlgorithm.learn``."""
-        return super().learn(
-            total_timesteps=total_timesteps,
-            callback=callback,
-            log_interval=log_interval,
-            tb_log_name=tb_log_name,
-            reset_num_timesteps=reset_num_timesteps,
-            progress_bar=progress_bar,
-        )
-
     def _excluded_save_params(self) -> list[str]:
-        tensors = ["_parameters", "_target_parameters", "batch_norm_stats", "batch_norm_stats_target"]
-        return [
-            *super()._excluded_save_params(),
-            *tensors,
-            "exploration_schedule",
-            "_loss_fn",
-            "_descend",
-            "_run_update",
-            "_act",
-        ]
+        statistics = ["batch_norm_stats", "batch_norm_stats_target"]  # of DQN itself
+        return [*super()._excluded_save_params(), *statistics, "exploration_schedule"]

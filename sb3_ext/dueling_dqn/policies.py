@@ -2,22 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, create_mlp
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, create_mlp
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
-from sb3_ext.fast.acting import NumpyModule, forward_numpy
-from sb3_ext.fast.gradient_step import lean_optimizer_kwargs
-from sb3_ext.fast.training_flag import TrainingSwitch
+from sb3_ext.fast import FastPolicy, NumpyModule, forward_numpy
 
 NATURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
@@ -126,7 +124,7 @@ def _scale_gradient(x: th.Tensor, scale: float) -> th.Tensor:
     return x.detach().lerp(x, scale)
 
 
-class DuelingPolicy(DQNPolicy):
+class DuelingPolicy(FastPolicy, DQNPolicy):
     """
     Policy of SB3's DQN with a dueling head, for :class:`sb3_ext.DuelingDQN` and for ``stable_baselines3.DQN``.
 
@@ -136,16 +134,15 @@ class DuelingPolicy(DQNPolicy):
     :param net_arch: units of the hidden layers, see :class:`DuelingHead`; ``[64, 64]`` by default, ``[512]`` after
         :class:`Convolutions`
     :param activation_fn: activation of the hidden layers
-    :param features_extractor_class: network from observations to features, ``None`` for ``default_features_extractor``
-    :param features_extractor_kwargs: its arguments
-    :param normalize_images: whether to divide images by 255
-    :param optimizer_class: class of the optimizer; Adam and AdamW use their fused kernel unless told otherwise
-    :param optimizer_kwargs: its arguments besides the learning rate
     :param dueling: whether the head is dueling, or the plain one of DQN
+    :param kwargs: features extractor and optimizer, see :class:`~sb3_ext.fast.policy.FastPolicy`, and whether to divide
+        images by 255 (``normalize_images``)
     :raises ValueError: if the layers are no positive integers
     """
 
-    default_features_extractor: ClassVar[type[BaseFeaturesExtractor]] = FlattenExtractor
+    learned = ("q_net",)
+    network_class = QNetwork
+    head = "q_net"
 
     def __init__(
         self,
@@ -154,49 +151,21 @@ class DuelingPolicy(DQNPolicy):
         lr_schedule: Schedule,
         net_arch: list[int] | None = None,
         activation_fn: type[nn.Module] = nn.ReLU,
-        features_extractor_class: type[BaseFeaturesExtractor] | None = None,
-        features_extractor_kwargs: dict[str, Any] | None = None,
-        normalize_images: bool = True,
-        optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
-        optimizer_kwargs: dict[str, Any] | None = None,
         dueling: bool = True,
+        **kwargs: Any,
     ) -> None:
-        features_extractor_class = features_extractor_class or self.default_features_extractor
-        features_extractor_kwargs = dict(features_extractor_kwargs or {})
-        if not normalize_images and issubclass(features_extractor_class, Convolutions):
-            features_extractor_kwargs["normalized_image"] = True
+        extractor = kwargs.get("features_extractor_class") or self.default_features_extractor
+        if not kwargs.get("normalize_images", True) and issubclass(extractor, Convolutions):
+            given = kwargs.get("features_extractor_kwargs") or {}
+            kwargs["features_extractor_kwargs"] = {**given, "normalized_image": True}
         if net_arch is None:
-            net_arch = [512] if issubclass(features_extractor_class, Convolutions) else [64, 64]
+            net_arch = [512] if issubclass(extractor, Convolutions) else [64, 64]
         valid = isinstance(net_arch, (list, tuple)) and all(is_integer(units, 1) for units in net_arch)
         check_hyperparameters(
             type(self).__name__, {"net_arch": net_arch}, {"net_arch": (valid, "a list of integers >= 1")}
         )
         self.dueling = dueling
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            list(net_arch),
-            activation_fn,
-            features_extractor_class,
-            features_extractor_kwargs,
-            normalize_images,
-            optimizer_class,
-            lean_optimizer_kwargs(optimizer_class, optimizer_kwargs or {}),
-        )
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        self._switch = TrainingSwitch(self.q_net)
-
-    def set_training_mode(self, mode: bool) -> None:
-        """
-        Switch batch normalisation and dropout of the network; the target always stays in evaluation mode.
-
-        :param mode: true for training, false for evaluation
-        """
-        self._switch(mode)
-        self.training = mode
+        super().__init__(observation_space, action_space, lr_schedule, list(net_arch), activation_fn, **kwargs)
 
     def make_q_net(self) -> QNetwork:
         """Build a network from observations to Q-values."""
@@ -206,6 +175,12 @@ class DuelingPolicy(DQNPolicy):
             head = DuelingHead(network.features_dim, n_actions, network.net_arch, network.activation_fn)
             network.q_net = head.to(self.device)  # type: ignore[assignment]  # SB3's head is an nn.Sequential
         return network
+
+    @staticmethod
+    def choose(output: AnyArray) -> AnyArray:
+        """Choose the action with the largest of the Q-values, shape (n_envs, n_actions)."""
+        actions: AnyArray = output.argmax(axis=1)
+        return actions
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), "dueling": self.dueling}

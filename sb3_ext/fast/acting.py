@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.policies import BaseModel
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import obs_as_tensor
@@ -55,8 +55,11 @@ def forward_numpy(module: nn.Module, x: AnyArray) -> AnyArray:
             y = forward_numpy(layer, y)
     elif isinstance(module, NumpyModule):
         y = module.forward_numpy(x)
-    elif x.ndim > 2:
+    elif isinstance(module, nn.Flatten | FlattenExtractor):
         y = x.reshape(len(x), -1)
+    else:  # put there after the others had been found plain
+        with th.no_grad():
+            y = module(th.from_numpy(x)).numpy()
     return y
 
 
@@ -79,28 +82,28 @@ def is_plain(module: nn.Module) -> bool:
 
 
 def make_acting(
-    network: BaseModel, head: nn.Module, forward: Callable[[Any], th.Tensor], plain: bool
+    policy: BasePolicy,
 ) -> Callable[[npt.NDArray[Any] | dict[str, npt.NDArray[Any]]], npt.NDArray[Any]]:
     """
     Build what answers to observations as the environments give them, while training collects them.
 
-    :param network: actor or Q-network, with a features extractor
-    :param head: the layers behind the features extractor
-    :param forward: the answer of the policy to a tensor, or a dictionary of them, with observations
-    :param plain: whether that is nothing but features extractor and head
-    :return: from observations, shape (n_envs, ...), to the output of the network, shape (n_envs, ...); in NumPy where
-        the network allows it, then equal to ``forward`` up to rounding
+    :param policy: the policy
+    :return: from observations, shape (n_envs, ...), to the actions that its ``_predict`` gives, shape (n_envs, ...); in
+        NumPy where it says by ``plain_layers`` that this gives the same, then equal up to rounding
     """
-    features_extractor: Any
-    features_extractor, space = network.features_extractor, network.observation_space
-    vector = isinstance(space, spaces.Box) and not is_image_space(space)
-    in_numpy = plain and vector and is_plain(features_extractor) and is_plain(head)
+    layers: list[nn.Module] = getattr(policy, "plain_layers", list)()
+    vector = isinstance(policy.observation_space, spaces.Box) and not is_image_space(policy.observation_space)
+    in_numpy = bool(layers) and vector and all(map(is_plain, layers))
+    choose: Callable[[AnyArray], AnyArray] | None = getattr(policy, "choose", None)
 
     def act(observations: npt.NDArray[Any] | dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
         if in_numpy and len(observations) <= SMALL_BATCH:
-            assert isinstance(observations, np.ndarray)
-            return forward_numpy(head, forward_numpy(features_extractor, observations.astype(np.float32, copy=False)))
+            assert isinstance(observations, np.ndarray) and choose is not None
+            output = observations.astype(np.float32, copy=False)
+            for layer in layers:
+                output = forward_numpy(layer, output)
+            return choose(output)
         with th.no_grad():
-            return forward(obs_as_tensor(observations, network.device)).numpy(force=True)
+            return policy._predict(obs_as_tensor(observations, policy.device)).numpy(force=True)
 
     return act

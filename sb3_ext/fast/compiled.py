@@ -1,4 +1,4 @@
-"""A whole update as one compiled graph."""
+"""A whole update, as one compiled graph if wanted."""
 
 import inspect
 import warnings
@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import torch as th
 from stable_baselines3.common.preprocessing import is_image_space
 
-from sb3_ext.fast.gradient_step import AdamStep, GradientStep
+from sb3_ext.fast.gradient_step import GradientStep
 
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output")
@@ -17,9 +17,10 @@ COMPILE_MODES = (False, True, "reduce-overhead")
 """What ``compile=`` may be."""
 
 
-class CompiledUpdate(Generic[Inputs, Output]):
+class Update(Generic[Inputs, Output]):
     """
-    An update of networks (forward, backward and optimizer steps) that ``torch.compile`` turns into a single graph.
+    An update of networks (forward, backward and optimizer steps), which ``torch.compile`` turns into a single graph if
+    wanted.
 
     Parameters, moments of the optimizer and target networks change in place, so all else sees what it would see without
     compiling. The first call compiles; it takes about half a minute, later processes find most of it in PyTorch's
@@ -28,17 +29,48 @@ class CompiledUpdate(Generic[Inputs, Output]):
 
     :param update: the update
     :param steps: the gradient steps in it
-    :param mode: ``True``, or ``"reduce-overhead"`` for CUDA graphs on a GPU (on a CPU there is no difference)
+    :param mode: ``False``, ``True``, or ``"reduce-overhead"`` for CUDA graphs on a GPU (on a CPU there is no
+        difference)
     """
 
-    def __init__(self, update: Callable[Inputs, Output], steps: Sequence[AdamStep], mode: bool | str = True) -> None:
+    def __init__(self, update: Callable[Inputs, Output], steps: Sequence[GradientStep], mode: bool | str) -> None:
         self.update = update
         self.steps = steps
         self.mode = mode
+        self.renew()
+
+    def renew(self) -> None:
+        """Compile anew at the next call, as networks or optimizers are no longer those of the graph."""
         self._run: Callable[Inputs, Output] | None = None
+        self.compiles = self.mode is not False
+
+    def check(self) -> None:
+        """
+        Refuse at once what could not be compiled later.
+
+        :raises ValueError: if that shows in an optimizer or in the version of PyTorch
+        """
+        if self.compiles and (obstacle := self._find_obstacle()):
+            raise ValueError(f"compile={self.mode!r} needs {obstacle}; use compile=False.")
+
+    def _find_obstacle(self) -> str | None:
+        for step in self.steps:
+            if not step.lean:
+                return (
+                    "the optimizer Adam or AdamW with fused=True, as is the default, without amsgrad and maximize, not "
+                    f"{step.optimizer}"
+                )
+        if "isolate_recompiles" not in inspect.signature(th.compile).parameters:
+            return f"PyTorch 2.13 or newer, not {th.__version__}"
+        return None
 
     def __call__(self, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Output:
         """Do one update."""
+        if not self.compiles:
+            return self.update(*args, **kwargs)
+        if self._run is None and (obstacle := self._find_obstacle()):
+            self._give_up(f"it needs {obstacle}")
+            return self.update(*args, **kwargs)
         for step in self.steps:
             step.advance()
         try:
@@ -54,15 +86,16 @@ class CompiledUpdate(Generic[Inputs, Output]):
                 return self._run(*args, **kwargs)
         except _compile_errors() as error:
             # Nothing has run yet: the graph is complete before its first operation
-            reason = " ".join(str(error).split("\n")[:2]).strip()
-            warnings.warn(
-                f"compile={self.mode!r}: the update cannot be compiled ({reason}), going on without.", stacklevel=2
-            )
             for step in self.steps:
-                step.refresh()
                 step.counts.sub_(1)
-            self._run, self.steps = self.update, []
+            self._give_up(" ".join(str(error).split("\n")[:2]).strip())
             return self.update(*args, **kwargs)
+
+    def _give_up(self, reason: str) -> None:
+        warnings.warn(
+            f"compile={self.mode!r}: the update cannot be compiled ({reason}), going on without.", stacklevel=3
+        )
+        self.compiles = False
 
     def _compile(self) -> Callable[Inputs, Output]:
         options: dict[str, Any] = {"guard_filter_fn": _find_changeable}
@@ -106,28 +139,3 @@ def _compile_errors() -> tuple[type[Exception], ...]:
     from torch._inductor.exc import InvalidCxxCompiler
 
     return TorchDynamoException, FailOnRecompileLimitHit, InvalidCxxCompiler
-
-
-def make_update(
-    update: Callable[Inputs, Output], steps: Sequence[GradientStep], mode: bool | str
-) -> Callable[Inputs, Output]:
-    """
-    Compile an update if wanted.
-
-    :param update: the update
-    :param steps: the gradient steps in it
-    :param mode: one of ``COMPILE_MODES``
-    :return: the update itself, or its compiled form
-    :raises ValueError: if it can't be compiled because of its optimizer or the version of PyTorch
-    """
-    if mode is False:
-        return update
-    adam_steps = [step for step in steps if isinstance(step, AdamStep)]
-    if len(adam_steps) < len(steps):
-        raise ValueError(
-            f"compile={mode!r} needs the optimizer Adam or AdamW with fused=True, as is the default, without amsgrad "
-            f"and maximize, not {steps[0].optimizer}; use compile=False."
-        )
-    if "isolate_recompiles" not in inspect.signature(th.compile).parameters:
-        raise ValueError(f"compile={mode!r} needs PyTorch 2.13 or newer, not {th.__version__}; use compile=False.")
-    return CompiledUpdate(update, adam_steps, mode)

@@ -1,106 +1,67 @@
 """Lean gradient and target updates, shared by the algorithms. All of them can be part of a compiled graph."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import torch as th
 
-
-def lean_optimizer_kwargs(optimizer_class: type[th.optim.Optimizer], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """
-    Ask Adam and AdamW for their fused kernel, unless the user chose an implementation.
-
-    :param optimizer_class: class of the optimizer
-    :param kwargs: the user's optimizer arguments (not changed)
-    :return: the arguments to build the optimizer with
-    """
-    chosen = {"fused", "foreach", "differentiable"} & kwargs.keys()
-    if optimizer_class in (th.optim.Adam, th.optim.AdamW) and not chosen:
-        return {**kwargs, "fused": True}
-    return dict(kwargs)
+from sb3_ext.fast.structure import are_same
 
 
 class GradientStep:
     """
-    One step of gradient descent on the parameters of an optimizer.
+    Steps of gradient descent with the optimizer that an algorithm has at the time.
 
-    Gradients of other networks in the graph (the critic's weights in the actor's loss) are not computed.
+    ::
 
-    :param optimizer: optimizer of the parameters to change
-    :param max_grad_norm: largest Euclidean norm of the whole gradient, ``None`` for no clipping
+        self._descend = GradientStep()  # in _setup_model, and "_descend" in _excluded_save_params
+        self._descend.refresh(self.policy.optimizer, self.max_grad_norm)  # where train starts
+        self._descend(loss)  # in place of zero_grad(), backward(), clip_grad_norm_() and step()
+
+    As with SB3, users may freeze parameters, put others or another optimizer in their place and change its settings
+    between two calls of ``refresh``; frozen parameters keep their moments until they learn again.
+
+    Gradients of other networks in the graph (the critic's weights in the actor's loss) are not computed. A fused Adam
+    or AdamW with one group of parameters, without ``amsgrad`` and ``maximize``, steps past the bookkeeping of
+    ``optimizer.step()``, or as part of a compiled graph (``lean``). Moments and step counts are the optimizer's own and
+    change in place, so it can be saved, loaded and used by itself at any time.
     """
 
-    def __init__(self, optimizer: th.optim.Optimizer, max_grad_norm: float | None = None) -> None:
-        self.optimizer = optimizer
-        self.max_grad_norm = max_grad_norm
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-
-    def refresh(self) -> None:
-        """Follow the optimizer's settings and state; to be called after they may have changed."""
-
-    def __call__(self, loss: th.Tensor) -> None:
-        """
-        Change the parameters.
-
-        :param loss: scalar to minimise
-        """
-        for parameter, gradient in zip(self.parameters, self._gradients(loss), strict=True):
-            parameter.grad = gradient
-        self.optimizer.step()
-
-    def _gradients(self, loss: th.Tensor) -> tuple[th.Tensor, ...]:
-        # zeros for parameters that the loss does not depend on
-        gradients = th.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
-        if self.max_grad_norm is None:
-            return gradients
-        # as torch.nn.utils.clip_grad_norm_, which wants them in the parameters
-        if th.compiler.is_compiling():
-            norm = th.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
-        else:
-            norm = th.linalg.vector_norm(th.stack(th._foreach_norm(gradients)))
-        return tuple(th._foreach_mul(gradients, (self.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)))
-
-
-class AdamStep(GradientStep):
-    """
-    The same with Adam or AdamW, past the bookkeeping of ``optimizer.step()``, or as part of a compiled graph.
-
-    Moments and step counts are the optimizer's own and change in place, so the optimizer can be saved, loaded and used
-    by itself at any time.
-    """
-
-    @staticmethod
-    def serves(optimizer: th.optim.Optimizer) -> bool:
-        """
-        Tell whether an optimizer does what this class does.
-
-        :param optimizer: any optimizer
-        :return: whether it is a fused Adam or AdamW with one group of parameters, without ``amsgrad`` and ``maximize``
-        """
-        group = optimizer.param_groups[0]
-        return (
-            type(optimizer) in (th.optim.Adam, th.optim.AdamW)
-            and len(optimizer.param_groups) == 1
-            and bool(group["fused"])
-            and not (group["amsgrad"] or group["maximize"])
-        )
-
-    def __init__(self, optimizer: th.optim.Optimizer, max_grad_norm: float | None = None) -> None:
-        super().__init__(optimizer, max_grad_norm)
-        self.decoupled = bool(optimizer.param_groups[0].get("decoupled_weight_decay", False))
-        # numbers that change with every step are tensors in a graph, which would be compiled for each of them otherwise
-        self.numbers = th.zeros(3, device=self.parameters[0].device)
-        self.rate, self.correction, self.decay = self.numbers.unbind()
+    def __init__(self) -> None:
+        self.optimizer: th.optim.Optimizer | None = None
+        self.max_grad_norm: float | None = None
+        self.lean = False
+        self.parameters: list[th.Tensor] = []
         self.averages: list[th.Tensor] = []
         self.squares: list[th.Tensor] = []
-        self.refresh()
+        self.steps: list[th.Tensor] = []
+        self.counts = th.zeros(0)
+        self._pattern: list[int] = []
 
-    def refresh(self) -> None:
-        """Follow the optimizer's settings and state; loading replaces both."""
-        group, state = self.optimizer.param_groups[0], self.optimizer.state
+    def refresh(self, optimizer: th.optim.Optimizer, max_grad_norm: float | None = None) -> bool:
+        """
+        Follow the optimizer, its settings and its state.
+
+        :param optimizer: optimizer of the parameters to change
+        :param max_grad_norm: largest Euclidean norm of the whole gradient, ``None`` for no clipping
+        :return: whether another optimizer or other parameters step now, so that a compiled graph no longer holds
+        """
+        self.max_grad_norm = max_grad_norm
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+        lean = _is_lean(optimizer)
+        changed = not (optimizer is self.optimizer and lean == self.lean and are_same(parameters, self.parameters))
+        if changed:
+            self.optimizer, self.lean, self.parameters, self.averages = optimizer, lean, parameters, []
+            optimizer.zero_grad()  # of what has just been frozen too
+        if lean and parameters:
+            changed |= self._refresh_adam(optimizer)
+        return changed
+
+    def _refresh_adam(self, optimizer: th.optim.Optimizer) -> bool:
+        """Follow settings and state; loading replaces both. Return whether the numbers of steps differ otherwise."""
+        group, state = optimizer.param_groups[0], optimizer.state
         self.learning_rate, self.weight_decay = group["lr"], group["weight_decay"]
         self.betas, self.eps = group["betas"], group["eps"]
+        self.decoupled = bool(group.get("decoupled_weight_decay", False))
         if not self.averages or state[self.parameters[0]].get("exp_avg") is not self.averages[0]:
             for parameter in self.parameters:
                 if not state[parameter]:
@@ -117,14 +78,27 @@ class AdamStep(GradientStep):
             self.steps = list(self.counts.unbind())
             for values, step in zip(states, self.steps, strict=True):
                 values["step"] = step
-        self.count = int(self.steps[0])
+        counts: list[float] = self.counts.tolist()
+        # more than one where parameters were frozen for a while
+        self.ages = list(dict.fromkeys(counts))
+        pattern = list(map(self.ages.index, counts))
+        if pattern == self._pattern:
+            return False
+        self._pattern = pattern
+        # numbers that change with every step are tensors in a graph, which would be compiled for each of them otherwise
+        self.numbers = th.zeros(len(self.ages), 3, device=self.parameters[0].device)
+        rows = [row.unbind() for row in self.numbers]
+        self.rates = [rows[age] for age in pattern]
+        return True
 
     def advance(self) -> None:
         """Count the step that a compiled graph does next; Python computes what depends on the count alone."""
-        self.count += 1
-        rate = self.learning_rate / (1 - self.betas[0] ** self.count)
-        correction = math.sqrt(1 - self.betas[1] ** self.count)
-        numbers = (rate, correction, self.learning_rate * self.weight_decay)
+        if not self.parameters:
+            return
+        self.ages = [age + 1 for age in self.ages]
+        beta1, beta2 = self.betas
+        decay = self.learning_rate * self.weight_decay
+        numbers = [(self.learning_rate / (1 - beta1**age), math.sqrt(1 - beta2**age), decay) for age in self.ages]
         if self.numbers.is_cpu:  # NumPy writes into the same memory in less time than an operation of PyTorch takes
             self.counts.numpy()[:] += 1
             self.numbers.numpy()[:] = numbers
@@ -132,16 +106,40 @@ class AdamStep(GradientStep):
             self.counts.add_(1)
             self.numbers.copy_(th.tensor(numbers))
 
-    @th.no_grad()
     def __call__(self, loss: th.Tensor) -> None:
         """
-        Change the parameters, see Kingma & Ba (2015, https://arxiv.org/abs/1412.6980), algorithm 1.
+        Change the parameters, as far as they are not frozen.
 
         :param loss: scalar to minimise
         """
+        if not self.parameters:
+            return
         gradients = self._gradients(loss)
+        if self.lean:
+            self._descend_adam(gradients)
+            return
+        assert self.optimizer is not None
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+
+    def _gradients(self, loss: th.Tensor) -> tuple[th.Tensor, ...]:
+        # zeros for parameters that the loss does not depend on
+        gradients = th.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        if self.max_grad_norm is None:
+            return gradients
+        # as torch.nn.utils.clip_grad_norm_, which wants them in the parameters
         if th.compiler.is_compiling():
-            self._descend(gradients)
+            norm = th.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+        else:
+            norm = th.linalg.vector_norm(th.stack(th._foreach_norm(gradients)))
+        return tuple(th._foreach_mul(gradients, (self.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)))
+
+    @th.no_grad()
+    def _descend_adam(self, gradients: tuple[th.Tensor, ...]) -> None:
+        """One step of Kingma & Ba (2015, https://arxiv.org/abs/1412.6980), algorithm 1, by the fused kernel."""
+        if th.compiler.is_compiling():
+            self._descend_in_graph(gradients)
             return
         self.counts.add_(1)
         kernel = th._fused_adamw_ if self.decoupled else th._fused_adam_
@@ -161,30 +159,29 @@ class AdamStep(GradientStep):
             maximize=False,
         )
 
-    def _descend(self, gradients: Sequence[th.Tensor]) -> None:
+    def _descend_in_graph(self, gradients: tuple[th.Tensor, ...]) -> None:
         """What the fused kernel does, in operations that a compiler can fuse."""
         beta1, beta2 = self.betas
-        for parameter, gradient, average, square in zip(
-            self.parameters, gradients, self.averages, self.squares, strict=True
+        for parameter, gradient, average, square, (rate, correction, decay) in zip(
+            self.parameters, gradients, self.averages, self.squares, self.rates, strict=True
         ):
             if self.weight_decay and self.decoupled:
-                parameter.mul_(1 - self.decay)
+                parameter.mul_(1 - decay)
             elif self.weight_decay:
                 gradient = gradient + self.weight_decay * parameter
             average.lerp_(gradient, 1 - beta1)
             square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-            parameter.sub_(self.rate * average / (square.sqrt() / self.correction + self.eps))
+            parameter.sub_(rate * average / (square.sqrt() / correction + self.eps))
 
 
-def make_gradient_step(optimizer: th.optim.Optimizer, max_grad_norm: float | None = None) -> GradientStep:
-    """
-    Choose the leanest step for an optimizer.
-
-    :param optimizer: optimizer of the parameters to change
-    :param max_grad_norm: largest Euclidean norm of the whole gradient, ``None`` for no clipping
-    :return: :class:`AdamStep` where it serves, else :class:`GradientStep`
-    """
-    return (AdamStep if AdamStep.serves(optimizer) else GradientStep)(optimizer, max_grad_norm)
+def _is_lean(optimizer: th.optim.Optimizer) -> bool:
+    group = optimizer.param_groups[0]
+    return (
+        type(optimizer) in (th.optim.Adam, th.optim.AdamW)
+        and len(optimizer.param_groups) == 1
+        and bool(group["fused"])
+        and not (group["amsgrad"] or group["maximize"])
+    )
 
 
 @th.no_grad()

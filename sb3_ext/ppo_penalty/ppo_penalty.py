@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
 from sb3_ext.common.hyperparameters import Rules, positive
-from sb3_ext.fast.gradient_step import make_gradient_step
+from sb3_ext.fast import GradientStep
 
 BETA_RANGE = (1e-6, 1e6)
 
@@ -142,7 +142,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
         ).to(self.device)
         self._old_policy.set_training_mode(False)
-        self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
+        self._descend = GradientStep()
 
     def train(self) -> None:
         """
@@ -152,6 +152,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        self._descend.refresh(self.policy.optimizer, self.max_grad_norm)
         self._old_policy.load_state_dict(self.policy.state_dict())
 
         terms: defaultdict[str, list[float]] = defaultdict(list)

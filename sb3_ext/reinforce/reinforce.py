@@ -24,7 +24,7 @@ from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
 from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.common.episodes import EpisodeBatch, check_length, normalize
 from sb3_ext.common.hyperparameters import Rules, flag, integer, is_integer, number, one_of, optional, positive
-from sb3_ext.fast.gradient_step import make_gradient_step
+from sb3_ext.fast import GradientStep
 
 BASELINES = ("none", "mean", "value")
 
@@ -165,7 +165,7 @@ class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
     def _setup_model(self) -> None:
         self._check_hyperparameters()
         super()._setup_model()
-        self._descend = make_gradient_step(self.policy.optimizer, self.max_grad_norm)
+        self._descend = GradientStep()
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
         """The last batch goes beyond ``total_timesteps``, where schedules would turn negative."""
@@ -251,6 +251,7 @@ class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
         """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        self._descend.refresh(self.policy.optimizer, self.max_grad_norm)
 
         batch = self.episodes.samples(self.gamma, self.device)
         values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, batch.actions)

@@ -1,144 +1,16 @@
-"""Replay buffers that always follow the ``n_steps`` and ``gamma`` of their algorithm."""
+"""Choice of replay buffers that always follow the ``n_steps`` and ``gamma`` of their algorithm."""
 
 import inspect
-import io
-import pathlib
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.type_aliases import MaybeCallback, TrainFreq, TrainFrequencyUnit
-from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize, unwrap_vec_wrapper
+from stable_baselines3.her import HerReplayBuffer
 
 from sb3_ext.replay.frames import FrameReplayBuffer
-from sb3_ext.replay.prioritized import PrioritizedSampling
 from sb3_ext.replay.transitions import TransitionReplayBuffer
-
-
-class FollowingReplay(OffPolicyAlgorithm):
-    """
-    Mixin for off-policy algorithms: their replay buffer follows their ``n_steps`` and ``gamma``, also after loading.
-
-    Where ``learn()`` resets the environments, the episodes under way end in the replay buffer as at a time limit. SB3
-    sums n-step returns across such resets.
-
-    Put it before the base class: ``class DDPG(FollowingReplay, OffPolicyAlgorithm)``. The arguments of the user stay in
-    ``replay_buffer_class``, ``replay_buffer_kwargs`` and ``n_steps``.
-    """
-
-    def _resolve_replay_buffer(self) -> tuple[type[ReplayBuffer], dict[str, Any]]:
-        """Choose the class and the arguments of the buffer."""
-        n_steps, kwargs = self.n_steps, self.replay_buffer_kwargs
-        if self.buffer_size == 1:
-            # The zoo loads agents in this way to play with them; one transition holds no sum of rewards
-            n_steps, kwargs = 1, {name: value for name, value in kwargs.items() if name != "n_steps"}
-        return resolve_replay_buffer(self.replay_buffer_class, kwargs, n_steps, self.gamma, self.optimize_memory_usage)
-
-    def _setup_model(self) -> None:
-        # SB3 would store the class it selects as if the user had chosen it, and warn about n_steps for a given class
-        given = {name: getattr(self, name) for name in ("replay_buffer_class", "replay_buffer_kwargs", "n_steps")}
-        self.replay_buffer_class, self.replay_buffer_kwargs = self._resolve_replay_buffer()
-        self.n_steps = 1
-        try:
-            super()._setup_model()
-        finally:
-            vars(self).update(given)
-        self._check_frame_stack()
-
-    def _check_frame_stack(self) -> None:
-        """Refuse at once what ``FrameReplayBuffer`` would notice at the first transition."""
-        if not isinstance(self.replay_buffer, FrameReplayBuffer) or self.env is None:
-            return
-        normalized = unwrap_vec_wrapper(self.env, VecNormalize)
-        if isinstance(normalized, VecNormalize) and normalized.norm_obs:
-            raise ValueError(
-                "FrameReplayBuffer does not store observations that VecNormalize changes; pass it norm_obs=False."
-            )
-        stacked = unwrap_vec_wrapper(self.env, VecFrameStack)
-        if not isinstance(stacked, VecFrameStack):
-            return
-        frames = stacked.stacked_obs.n_stack
-        if self.replay_buffer.n_stack != frames:
-            raise ValueError(
-                f"FrameReplayBuffer: n_stack={self.replay_buffer.n_stack} is not valid, as the environment stacks "
-                f"{frames} frames; pass replay_buffer_kwargs=dict(n_stack={frames})."
-            )
-
-    def _convert_train_freq(self) -> None:
-        """Refuse what would only fail in the middle of ``learn()``."""
-        super()._convert_train_freq()
-        train_freq, name = cast(TrainFreq, self.train_freq), type(self).__name__
-        if train_freq.frequency < 1:
-            raise ValueError(f"{name}: train_freq={train_freq.frequency} is not valid; pass an integer >= 1.")
-        if train_freq.unit == TrainFrequencyUnit.EPISODE and self.n_envs > 1:
-            raise ValueError(
-                f"{name}: train_freq in episodes needs one environment, not {self.n_envs}; count in 'step'."
-            )
-
-    def _setup_learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        reset_num_timesteps: bool = True,
-        tb_log_name: str = "run",
-        progress_bar: bool = False,
-    ) -> tuple[int, BaseCallback]:
-        buffer = self.replay_buffer
-        if buffer is not None and buffer.buffer_size < self.n_steps:
-            raise ValueError(
-                f"{type(self).__name__}: buffer_size={self.buffer_size} is not valid; to learn with "
-                f"n_steps={self.n_steps} pass an integer >= n_steps * n_envs = {self.n_steps * self.n_envs}."
-            )
-        self._check_frame_stack()
-        if reset_num_timesteps or self._last_obs is None:
-            self._end_stored_episodes()
-        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
-
-    def _sample_several(self, n_batches: int, batch_size: int) -> Iterator[Any]:
-        """Draw the minibatches of a call of ``train`` one after the other, if the buffer can, several at a time."""
-        buffer, env = self.replay_buffer, self._vec_normalize_env
-        assert buffer is not None
-        if isinstance(buffer, TransitionReplayBuffer):
-            return buffer.sample_several(n_batches, batch_size, env)
-        return (buffer.sample(batch_size, env=env) for _ in range(n_batches))
-
-    def _end_stored_episodes(self) -> None:
-        """Mark the newest transitions as cut short, except with shared observations, where SB3 ends them itself."""
-        buffer = self.replay_buffer
-        if buffer is not None and buffer.size() > 0 and not buffer.optimize_memory_usage:
-            newest = (buffer.pos - 1) % buffer.buffer_size
-            buffer.timeouts[newest] = np.maximum(buffer.timeouts[newest], 1 - buffer.dones[newest])
-
-    def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
-        """
-        Load a replay buffer; its ``n_steps`` and ``gamma`` become those of the model.
-
-        The file is a pickle, as SB3 writes it: only load files that you trust.
-
-        :param path: file written by ``save_replay_buffer``
-        :param truncate_last_traj: see ``OffPolicyAlgorithm.load_replay_buffer``
-        :raises ValueError: if the buffer does not fit the model's spaces, number of environments, frame stack or
-            ``n_steps``, or only one of them has prioritized replay
-        :raises AssertionError: from SB3, if the file holds no replay buffer
-        """
-        previous = self.replay_buffer
-        try:
-            super().load_replay_buffer(path, truncate_last_traj)
-            assert self.replay_buffer is not None
-            adopt_replay_buffer(self.replay_buffer, self)
-            self._check_frame_stack()
-            if isinstance(self.replay_buffer, PrioritizedSampling) != isinstance(previous, PrioritizedSampling):
-                raise ValueError(
-                    f"The replay buffer is a {type(self.replay_buffer).__name__}, that of the model a "
-                    f"{type(previous).__name__}: load the model with the prioritized replay it was saved with, or "
-                    "start from an empty one."
-                )
-        except Exception:
-            self.replay_buffer = previous
-            raise
 
 
 def resolve_replay_buffer(
@@ -218,6 +90,47 @@ def adopt_replay_buffer(replay_buffer: ReplayBuffer, algorithm: OffPolicyAlgorit
             f"The model has n_steps={algorithm.n_steps} but the {type(replay_buffer).__name__} read has no n-step "
             "returns; load the model with n_steps=1, or start from an empty buffer."
         )
+
+
+def check_frame_stack(replay_buffer: ReplayBuffer | None, env: VecEnv | None) -> None:
+    """
+    Refuse at once what ``FrameReplayBuffer`` would notice at the first transition.
+
+    :param replay_buffer: any replay buffer
+    :param env: the environment whose transitions it will hold
+    :raises ValueError: if it holds frames, and those of the environment are normalised or stacked in another number
+    """
+    if not isinstance(replay_buffer, FrameReplayBuffer) or env is None:
+        return
+    normalized = unwrap_vec_wrapper(env, VecNormalize)
+    if isinstance(normalized, VecNormalize) and normalized.norm_obs:
+        raise ValueError(
+            "FrameReplayBuffer does not store observations that VecNormalize changes; pass it norm_obs=False."
+        )
+    stacked = unwrap_vec_wrapper(env, VecFrameStack)
+    if not isinstance(stacked, VecFrameStack):
+        return
+    frames = stacked.stacked_obs.n_stack
+    if replay_buffer.n_stack != frames:
+        raise ValueError(
+            f"FrameReplayBuffer: n_stack={replay_buffer.n_stack} is not valid, as the environment stacks "
+            f"{frames} frames; pass replay_buffer_kwargs=dict(n_stack={frames})."
+        )
+
+
+def end_stored_episodes(replay_buffer: ReplayBuffer | None) -> None:
+    """
+    Mark the newest transitions as cut short, as their environments are about to be reset.
+
+    :param replay_buffer: the buffer; with shared observations SB3 ends the episodes itself
+    """
+    if replay_buffer is None or replay_buffer.size() == 0 or replay_buffer.optimize_memory_usage:
+        return
+    newest = (replay_buffer.pos - 1) % replay_buffer.buffer_size
+    replay_buffer.timeouts[newest] = np.maximum(replay_buffer.timeouts[newest], 1 - replay_buffer.dones[newest])
+    if isinstance(replay_buffer, HerReplayBuffer):  # which would draw goals from beyond the reset
+        for env_index in np.flatnonzero(replay_buffer._current_ep_start != replay_buffer.pos):
+            replay_buffer._compute_episode_length(int(env_index))
 
 
 def _takes_n_steps(replay_buffer_class: type[ReplayBuffer]) -> bool:

@@ -1,7 +1,7 @@
 """Prioritized experience replay: transitions are drawn in proportion to their last TD error."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,9 @@ class PrioritizedSampling(TransitionReplayBuffer):
     :param kwargs: the storage's keyword arguments
     :raises ValueError: if an argument is out of range
     """
+
+    storage: ClassVar[type[TransitionReplayBuffer]]
+    """The class that stores the transitions, of which this is the prioritized variant."""
 
     def __init__(
         self,
@@ -205,9 +208,13 @@ class PrioritizedReplayBuffer(PrioritizedSampling, TransitionReplayBuffer):
     :raises ValueError: if an argument is out of range
     """
 
+    storage = TransitionReplayBuffer
+
 
 class PrioritizedFrameReplayBuffer(PrioritizedSampling, FrameReplayBuffer):
     """:class:`PrioritizedReplayBuffer` that stores each frame of an image once, as ``FrameReplayBuffer`` does."""
+
+    storage = FrameReplayBuffer
 
 
 def prioritize(replay_buffer_class: type[ReplayBuffer]) -> type[PrioritizedSampling]:
@@ -224,7 +231,7 @@ def prioritize(replay_buffer_class: type[ReplayBuffer]) -> type[PrioritizedSampl
     if replay_buffer_class in (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer):
         return PrioritizedReplayBuffer
     for prioritized in (PrioritizedReplayBuffer, PrioritizedFrameReplayBuffer):
-        if replay_buffer_class is prioritized.__bases__[1]:
+        if replay_buffer_class is prioritized.storage:
             return prioritized
     name = replay_buffer_class.__name__
     raise ValueError(

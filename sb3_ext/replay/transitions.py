@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,12 @@ class TransitionReplayBuffer(ReplayBuffer):
 
     observations: Observations  # type: ignore[assignment]  # a dictionary for Dict spaces
     next_observations: Observations  # type: ignore[assignment]
+    draws_ahead: ClassVar[bool] = True
+    """Whether later batches can be drawn before earlier ones are used; not with a ``sample`` of the class's own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.draws_ahead = cls.sample is TransitionReplayBuffer.sample
 
     def __init__(
         self,
@@ -194,8 +200,8 @@ class TransitionReplayBuffer(ReplayBuffer):
         :return: the batches, each to be used before something is added
         """
         at_once = min(n_batches, GATHERED_NUMBERS // (batch_size * spaces.flatdim(self.observation_space)))
-        # Priorities change with every update, so a buffer with a ``sample`` of its own has to be asked each time
-        if at_once < 2 or getattr(self.sample, "__func__", None) is not TransitionReplayBuffer.sample:
+        # priorities change with every update
+        if at_once < 2 or not self.draws_ahead:
             yield from (self.sample(batch_size, env) for _ in range(n_batches))
             return
         for first in range(0, n_batches, at_once):

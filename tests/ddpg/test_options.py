@@ -154,7 +154,7 @@ def test_vec_normalize_feeds_normalised_batches(n_envs: int, monkeypatch: pytest
     model = make(env).learn(60)
     seen: list[th.Tensor] = []
     update = model._run_update
-    monkeypatch.setattr(model, "_run_update", lambda b, d: seen.append(b.observations) or update(b, d))
+    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append(batch.observations) or update(batch))
     model.train(1, 256)
     assert model.replay_buffer is not None and model.replay_buffer.observations[:20].min() >= 5
     assert abs(seen[0].mean()) < 0.5

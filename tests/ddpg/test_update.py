@@ -55,7 +55,12 @@ class BatchNormExtractor(BaseFeaturesExtractor):
 def make(env: gym.Env[Any, Any] | None = None, **kwargs: Any) -> DDPG:
     """Linear nets (mu = tanh(w s + b), Q = v [s, a] + c) under plain gradient descent, targets unlike the nets."""
     policy_kwargs = {"net_arch": [], "optimizer_class": th.optim.SGD, **kwargs.pop("policy_kwargs", {})}
-    defaults: dict[str, Any] = {"learning_rate": ACTOR_RATE, "critic_learning_rate": CRITIC_RATE, "buffer_size": 100}
+    defaults: dict[str, Any] = {
+        "learning_rate": ACTOR_RATE,
+        "critic_learning_rate": CRITIC_RATE,
+        "buffer_size": 100,
+        "gamma": 0.9,
+    }
     model = DDPG(
         "MlpPolicy",
         env or CountingEnv(5, terminal=True),
@@ -145,20 +150,18 @@ def test_terminal_states_have_no_future_but_time_limits_do(terminal: bool, last_
 def test_n_step_returns_reach_the_update(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make(CountingEnv(5, terminal=True), n_steps=3, gamma=0.5, learning_starts=5)
     model.learn(5)
-    seen: list[tuple[ReplayBufferSamples, th.Tensor]] = []
+    seen: list[ReplayBufferSamples] = []
     update = model._run_update
-    monkeypatch.setattr(
-        model, "_run_update", lambda batch, discounts: seen.append((batch, discounts)) or update(batch, discounts)
-    )
+    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append(batch) or update(batch))
     model.train(1, 200)
-    batch, discounts = seen[0]
+    batch = seen[0]
     # rewards 1, 2, 4, 8, 16: each discounted reward equals the first of its window
     for t, (steps, done) in enumerate([(3, 0), (3, 0), (3, 1), (2, 1), (1, 1)]):
         rows = batch.observations[:, 0] == t
         assert rows.any()
         assert (batch.rewards[rows] == steps * 2.0**t).all()
         assert (batch.dones[rows] == done).all()
-        assert (discounts[rows] == 0.5**steps).all()
+        assert (batch.discounts[rows] == 0.5**steps).all()
 
 
 def test_actor_gradient_equals_finite_differences_and_raises_q() -> None:
@@ -171,7 +174,7 @@ def test_actor_gradient_equals_finite_differences_and_raises_q() -> None:
     flat, eps = np.concatenate([actor[0].ravel(), actor[1]]), 1e-5
     gradient = np.array([(value(flat + eps * e) - value(flat - eps * e)) / (2 * eps) for e in np.eye(3)])
 
-    _, actor_loss = model._update(batch, 0.9)
+    _, actor_loss = model._update(batch)
 
     assert actor_loss.item() == pytest.approx(-value(flat), rel=1e-5)
     moved = np.concatenate([part.ravel() for part in weights(model.actor)])
@@ -182,7 +185,7 @@ def test_actor_gradient_equals_finite_differences_and_raises_q() -> None:
 def test_actor_climbs_the_critic_just_updated() -> None:
     model, batch = make(), make_batch()
     actor = weights(model.actor)
-    _, actor_loss = model._update(batch, 0.9)
+    _, actor_loss = model._update(batch)
     s = batch.observations.numpy().astype(np.float64)
     assert actor_loss.item() == pytest.approx(-np.mean(q(weights(model.critic), s, mu(actor, s))), rel=1e-5)
 
@@ -194,7 +197,7 @@ def test_actor_step_leaves_the_critics_gradients_alone() -> None:
         target = batch.rewards + 0.9 * (1 - batch.dones) * next_q
     loss = ((model.critic(batch.observations, batch.actions) - target) ** 2).mean()
     expected = th.autograd.grad(loss, list(model.critic.parameters()))
-    model._update(batch, 0.9)
+    model._update(batch)
     for parameter, gradient in zip(model.critic.parameters(), expected, strict=True):
         assert parameter.grad is not None
         th.testing.assert_close(parameter.grad, gradient)
@@ -206,7 +209,7 @@ def test_targets_move_by_tau_and_statistics_are_copied(tau: float) -> None:
     model.policy.set_training_mode(True)
     pairs = [(model.actor, model.actor_target), (model.critic, model.critic_target)]
     old = [copy.deepcopy(target) for _, target in pairs]
-    model._update(make_batch(), 0.9)
+    model._update(make_batch())
     for (online, target), before in zip(pairs, old, strict=True):
         for p, new, start in zip(online.parameters(), target.parameters(), before.parameters(), strict=True):
             th.testing.assert_close(new, (1 - tau) * start + tau * p)
@@ -245,14 +248,14 @@ def test_weight_decay_is_l2_on_the_critic_only() -> None:
     decay, batch = 0.2, make_batch()
     plain, decayed = make(), make(critic_weight_decay=decay)
     start = [p.clone() for p in decayed.critic.parameters()]
-    plain._update(batch, 0.9)
-    decayed._update(batch, 0.9)
+    plain._update(batch)
+    decayed._update(batch)
     for p, free, before in zip(decayed.critic.parameters(), plain.critic.parameters(), start, strict=True):
         th.testing.assert_close(p, free - CRITIC_RATE * decay * before)
     assert decayed.actor.optimizer.param_groups[0]["weight_decay"] == 0
     frozen = make(critic_weight_decay=decay, learning_rate=0.0)
     before_actor = weights(frozen.actor)
-    frozen._update(batch, 0.9)
+    frozen._update(batch)
     np.testing.assert_array_equal(weights(frozen.actor)[0], before_actor[0])
 
 
@@ -268,7 +271,7 @@ def test_max_grad_norm_bounds_the_step_of_each_network() -> None:
     limit = 1e-3
     model = make(max_grad_norm=limit)
     before = {name: weights(getattr(model, name)) for name in ("actor", "critic")}
-    model._update(make_batch(), 0.9)
+    model._update(make_batch())
     for name, rate in (("actor", ACTOR_RATE), ("critic", CRITIC_RATE)):
         after = weights(getattr(model, name))
         step = np.concatenate([(new - old).ravel() for new, old in zip(after, before[name], strict=True)])
@@ -297,7 +300,7 @@ def test_fused_adam_equals_plain_adam() -> None:
     assert [model.critic.optimizer.param_groups[0]["fused"] for model in models] == [True, False]
     for _ in range(5):
         for model in models:
-            model._update(make_batch(), 0.9)
+            model._update(make_batch())
     for a, b in zip(models[0].policy.parameters(), models[1].policy.parameters(), strict=True):
         th.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 

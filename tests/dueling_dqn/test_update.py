@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from sb3_ext import DuelingDQN
 from sb3_ext.dueling_dqn.exploration import ExponentialSchedule, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import Convolutions, DuelingHead
-from sb3_ext.fast.gradient_step import GradientStep
 from sb3_ext.replay.prioritized import PrioritizedReplayBufferSamples
 
 
@@ -36,7 +35,8 @@ class Table(nn.Module):
 def with_tables(online: list[list[float]], target: list[list[float]], **kwargs: Any) -> DuelingDQN:
     model = DuelingDQN("MlpPolicy", "CartPole-v1", learning_rate=0.5, device="cpu", **kwargs)
     model.q_net, model.q_net_target = Table(online), Table(target)  # type: ignore[assignment]
-    model._descend = GradientStep(th.optim.SGD(model.q_net.parameters(), lr=0.5), model.max_grad_norm)
+    model.policy.optimizer = th.optim.SGD(model.q_net.parameters(), lr=0.5)
+    model._refresh()
     return model
 
 

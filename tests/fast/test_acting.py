@@ -128,8 +128,8 @@ def test_switch_sets_what_train_sets(custom: bool) -> None:
     def make() -> nn.Sequential:
         return nn.Sequential(nn.Linear(2, 2), nn.Sequential(Frozen(2) if custom else nn.BatchNorm1d(2)), nn.Dropout())
 
-    switched, trained = make(), make()
+    switched, trained, switch = make(), make(), TrainingSwitch()
     for mode in (False, True, False):
-        TrainingSwitch(switched)(mode)
+        switch([switched], mode)
         trained.train(mode)
         assert [m.training for m in switched.modules()] == [m.training for m in trained.modules()]

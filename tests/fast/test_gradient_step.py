@@ -8,7 +8,8 @@ import torch as th
 from algorithm_battery import assert_equal_state
 from torch import nn
 
-from sb3_ext.fast.gradient_step import AdamStep, GradientStep, lean_optimizer_kwargs, make_gradient_step
+from sb3_ext.fast.gradient_step import GradientStep
+from sb3_ext.fast.policy import lean_optimizer_kwargs
 
 
 def network(dtype: th.dtype = th.float32) -> nn.Sequential:
@@ -36,14 +37,13 @@ def test_adam_step_is_that_of_the_optimizer_to_the_bit(
     ours, theirs = network(), network()
     make: Any = optimizer_class
     optimizers = [make(net.parameters(), lr=0.1, fused=True, **kwargs) for net in (ours, theirs)]
-    step = make_gradient_step(optimizers[0], max_grad_norm)
-    assert isinstance(step, AdamStep)
+    step = GradientStep()
     for number, x in enumerate(losses(ours, 6)):
         if number == 3:  # a schedule, and a state that was read from a file
             for optimizer in optimizers:
                 optimizer.param_groups[0]["lr"] = 0.01
                 optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-        step.refresh()
+        assert step.refresh(optimizers[0], max_grad_norm) == (number == 0) and step.lean
         step(ours(x).square().mean())
         optimizers[1].zero_grad()
         theirs(x).square().mean().backward()
@@ -57,10 +57,10 @@ def test_adam_step_is_that_of_the_optimizer_to_the_bit(
 def test_the_optimizer_goes_on_by_itself() -> None:
     ours, theirs = network(), network()
     optimizers = [th.optim.Adam(net.parameters(), lr=0.1, fused=True) for net in (ours, theirs)]
-    step = AdamStep(optimizers[0])
+    step = GradientStep()
     for number, x in enumerate(losses(ours, 6)):
         if number % 2:
-            step.refresh()
+            step.refresh(optimizers[0])
             step(ours(x).square().mean())
         else:
             optimizers[0].zero_grad()
@@ -89,9 +89,10 @@ def test_other_optimizers_take_their_own_steps(
     optimizers = [
         make(net.parameters(), lr=0.1, **lean_optimizer_kwargs(optimizer_class, kwargs)) for net in (ours, theirs)
     ]
-    step = make_gradient_step(optimizers[0], 0.05)
-    assert type(step) is GradientStep
+    step = GradientStep()
     for x in losses(ours, 3):
+        step.refresh(optimizers[0], 0.05)
+        assert not step.lean
         step(ours(x).square().mean())
         optimizers[1].zero_grad()
         theirs(x).square().mean().backward()
@@ -104,7 +105,8 @@ def test_parameters_the_loss_does_not_depend_on_stay() -> None:
     net = network()
     unused = nn.Linear(2, 2)
     before = copy.deepcopy(unused.state_dict())
-    step = make_gradient_step(th.optim.Adam([*net.parameters(), *unused.parameters()], lr=0.1, fused=True), 1.0)
+    step = GradientStep()
+    step.refresh(th.optim.Adam([*net.parameters(), *unused.parameters()], lr=0.1, fused=True), 1.0)
     for x in losses(net, 2):
         step(net(x).square().mean())
     assert_equal_state(unused.state_dict(), before)

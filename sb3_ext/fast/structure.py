@@ -1,0 +1,47 @@
+"""What networks consist of, so that a change of the user's is noticed for a few microseconds."""
+
+import itertools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+
+def are_same(first: Sequence[object], second: Sequence[object]) -> bool:
+    """
+    Compare two lists by identity.
+
+    :param first: objects of any kind
+    :param second: others
+    :return: whether both hold the same objects in the same order
+    """
+    return len(first) == len(second) and all(map(operator.is_, first, second))
+
+
+class Structure:
+    """
+    The modules of some networks, with all layers, parameters and buffers that stand in them now.
+
+    :param networks: the networks
+    """
+
+    def __init__(self, networks: Sequence[nn.Module] = ()) -> None:
+        self.networks = list(networks)
+        self.modules = [module for network in networks for module in network.modules()]
+        self._tables: list[dict[str, Any]] = [
+            table for module in self.modules for table in (module._modules, module._parameters, module._buffers)
+        ]
+        self._parts = self._list_parts()
+
+    def _list_parts(self) -> list[Any]:
+        return list(itertools.chain.from_iterable(map(dict.values, self._tables)))
+
+    def fits(self, networks: Sequence[nn.Module]) -> bool:
+        """
+        Tell whether networks are still the same.
+
+        :param networks: the networks as they are now
+        :return: whether they are those given before, and nothing in them was replaced, added or removed
+        """
+        return are_same(networks, self.networks) and are_same(self._list_parts(), self._parts)
