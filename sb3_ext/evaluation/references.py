@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
-from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
+from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 
 
 @dataclass(frozen=True)

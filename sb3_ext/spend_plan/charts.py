@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.charts import ACCENT, GRID, INK, LINE, MUTED, color_of, money_axis, new_figure, style_axes
 from sb3_ext.common.wording import format_money
-from sb3_ext.envs.ad_spend import Market
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN
 from sb3_ext.spend_plan.plan import SpendPlan
 
@@ -130,18 +128,21 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
         wspace=0.24,
     )
     points = {fit.channel.name: fit for fit in campaign.fits}
+    picked = np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS_SHOWN).astype(int))
     seen_beyond = False
     for index, channel in enumerate(market.channels):
         axes = figure.add_subplot(n_rows, n_columns, index + 1)
         style_axes(axes, channel.name)
+        curve = market.curves.channel(index)
         at_work = plan.outcome.adstock[0, :, index]
         known = channel.historical_max
         largest = 1.08 * max(at_work.max(), plan.spend[:, index].max(), known or 0.0, 0.3 * channel.kappa)
         grid = np.linspace(0.0, largest, _CURVE_POINTS)
         if market.draws:
-            low, high = np.quantile(_draw_curves(market, index, grid), [0.025, 0.975], axis=0)
+            draws = market.draw_curves.channel(index).map(lambda parameter: parameter[picked])
+            low, high = np.quantile(draws.response(grid[:, None]), [0.025, 0.975], axis=1)
             axes.fill_between(grid, low, high, color=color_of(index), alpha=0.18, linewidth=0)
-        axes.plot(grid, _response(market, index, grid), color=color_of(index), linewidth=2.0)
+        axes.plot(grid, curve.response(grid), color=color_of(index), linewidth=2.0)
         if known is not None and known < largest / 1.08 * (1.0 + 1e-9):
             axes.axvspan(known, largest, color=_DOUBT, alpha=0.09, linewidth=0)
             seen_beyond = True
@@ -152,9 +153,9 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
             axes.plot(fit.spend, fit.response, "x", color=MUTED, markersize=4, markeredgewidth=1.0)
         if channel.historical_mean > 0.0:
             mean = np.array([channel.historical_mean])
-            axes.plot(mean, _response(market, index, mean), "D", color="white", markeredgecolor=INK, markersize=5)
+            axes.plot(mean, curve.response(mean), "D", color="white", markeredgecolor=INK, markersize=5)
         axes.plot(
-            at_work, _response(market, index, at_work), "o", color=color_of(index), markeredgecolor="white",
+            at_work, curve.response(at_work), "o", color=color_of(index), markeredgecolor="white",
             markersize=6, markeredgewidth=0.8, alpha=0.9,
         )  # fmt: skip
         axes.set_xlim(0.0, largest)
@@ -249,16 +250,3 @@ def _date_axis(axes: Any, dates: Sequence[date], most: int) -> None:
     step = next((step for step in steps if -(-periods // step) <= most), -(-periods // most))
     ticks = range(0, periods, step)
     axes.set_xticks(list(ticks), [f"{dates[tick]:%b} {dates[tick].day}" for tick in ticks])
-
-
-def _response(market: Market, index: int, adstock: FloatArray) -> FloatArray:
-    column = np.zeros((len(adstock), len(market.names)))
-    column[:, index] = adstock
-    return market.response(column)[:, index]
-
-
-def _draw_curves(market: Market, index: int, grid: FloatArray) -> FloatArray:
-    """Curves of one channel for evenly picked draws, shape (draws, points)."""
-    picked = np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS_SHOWN).astype(int))
-    channels = [market.draws[number][index] for number in picked]
-    return np.array([_response(Market((channel,)), 0, grid) for channel in channels])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
+from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 from sb3_ext.envs.ad_spend.policies.base import Baseline
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_gain

@@ -246,12 +246,12 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         market = self.market
         if isinstance(market, Market):
             curves = self._campaign.scenario.curves or market.curves
-            ratios["marginal_roas"] = self._campaign.demand * curves.marginal_response(self._campaign.adstock)
+            ratios["marginal_roas"] = self._campaign.demand * curves.slope(self._campaign.adstock)
             ratios["extrapolated"] = spend > market.historical_max
         return ratios
 
     def _summary(self) -> dict[str, float]:
-        from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
+        from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 
         summary = {
             "utilization": 1.0 - float(self._campaign.budget_left) / self.budget,

@@ -1,12 +1,14 @@
 """Hypothesis strategies for markets, and small helpers that the AdSpend tests share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import Channel, Market
+from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 
 NAMES = ("tv", "radio", "search", "social")
 
@@ -20,17 +22,22 @@ def markets(
     max_spend_cost: float = 2.0,
 ) -> Market:
     """Markets of a few channels on one scale of money, with carry-over, seasons, margins and costs."""
+    alphas = st.sampled_from([alpha[0], min(max(1.0, alpha[0]), alpha[1]), alpha[1]]) | st.floats(*alpha)
+    families = [
+        draw(st.sampled_from(["hill", "hill", "logistic"])) for _ in NAMES[: draw(st.integers(1, max_channels))]
+    ]
     channels = tuple(
         Channel(
             name,
             beta=draw(st.sampled_from([0.0, 50.0]) | st.floats(10.0, 1000.0)),
             kappa=draw(st.floats(5.0, 500.0)),
-            alpha=draw(st.sampled_from([alpha[0], min(max(1.0, alpha[0]), alpha[1]), alpha[1]]) | st.floats(*alpha)),
+            alpha=draw(alphas) if family == "hill" else 1.0,
             theta=draw(st.sampled_from([0.0, 0.9]) | st.floats(0.0, 0.9)),
             historical_mean=draw(st.sampled_from([0.0]) | st.floats(1.0, 200.0)),
             cap=draw(st.none() | st.floats(5.0, 300.0)) if caps else None,
+            saturation=family,
         )
-        for name in NAMES[: draw(st.integers(1, max_channels))]
+        for name, family in zip(NAMES, families, strict=False)
     )
     return Market(
         channels,
@@ -39,6 +46,19 @@ def markets(
         spend_cost=draw(st.sampled_from([0.0]) | st.floats(0.0, max_spend_cost)),
         tail_periods=draw(st.integers(0, 6)),
     )
+
+
+def real_market(market: Market, scenario: Scenario) -> Market:
+    """The market as it is in a single campaign, with the campaign's own parameters."""
+    curves = market.curves if scenario.curves is None else scenario.curves
+    theta = market.theta if scenario.theta is None else scenario.theta
+    channels = tuple(
+        replace(channel, beta=float(beta), kappa=float(kappa), alpha=float(alpha), theta=float(carried))
+        for channel, beta, kappa, alpha, carried in zip(
+            market.channels, curves.beta, curves.kappa, curves.alpha, theta, strict=True
+        )
+    )
+    return replace(market, channels=channels, draws=(), randomness=replace(market.randomness, use_draws=False))
 
 
 def feasible_plans(

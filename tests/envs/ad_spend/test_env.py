@@ -16,7 +16,7 @@ from stable_baselines3.common.env_checker import check_env as check_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness
+from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, baselines
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
@@ -97,6 +97,23 @@ def test_checkers_with_a_sales_function(function: Callable[..., Any], action_mod
     observed = {"obs_range": (0.0, 100.0)} if obs_mode == "money" else {"obs_mode": obs_mode}
     env = AdSpendEnv(sales_function=function, act_range=(0.0, 100.0), action_mode=action_mode, **observed)
     assert_clean(checked(env), action_mode)
+
+
+def test_curves_of_every_family_play_with_everything() -> None:
+    """Beside each other in one market, under all randomness, with the belief, for every reference policy."""
+    market = Market(
+        (Channel("a", 60.0, 20.0, theta=0.5, saturation="logistic"), Channel("b", 40.0, 10.0, alpha=0.7)),
+        randomness=Randomness(0.3, 0.5, 0.6, 0.4, False, 0.1, 0.3, 0.05),
+    )
+    env = AdSpendEnv(market, 300.0, periods=4, belief=True, references=True)
+    assert_clean(checked(env), "normalized")
+    for name, policy in baselines.all_baselines(env, seed=0).items():
+        observation, state, start, over = env.reset(seed=3)[0], None, np.array([True]), False
+        while not over:
+            action, state = policy.predict(observation, state, start)
+            observation, _, over, _, info = env.step(action)
+            start = np.array([False])
+        assert info["campaign_value"] <= info["optimal_value"] * (1 + 1e-5), name
 
 
 def test_every_registered_id_is_tested() -> None:

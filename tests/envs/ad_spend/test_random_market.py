@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ad_spend_strategies import columns, feasible_plans, markets, one_line
+from ad_spend_strategies import columns, feasible_plans, markets, one_line, real_market
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_clairvoyant, plan_optimal
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
-from sb3_ext.envs.ad_spend.market.curves import Curves
+from sb3_ext.envs.ad_spend.market.curves import Hill
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.plan import campaign_references
+from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 
 RANDOM = [name for name, preset in PRESETS.items() if preset().randomness.any]
 
@@ -81,7 +81,8 @@ HAND_SCENARIO = Scenario(
     drift=columns((1.0, 1.5), (1.0, 0.5)),
     delivery=columns((0.5, 1.0), (2.0, 1.5)),
     sales_noise=np.array([3.0, -2.0]),
-    curves=Curves(np.array([10.0, 20.0]), np.array([5.0, 4.0]), np.array([1.0, 2.0]), np.array([0.5, 0.0])),
+    curves=Hill(np.array([10.0, 20.0]), np.array([5.0, 4.0]), np.array([1.0, 2.0])),
+    theta=np.array([0.5, 0.0]),
 )
 HAND_ORDERS = columns((8.0, 10.0), (4.0, 2.0))
 
@@ -90,10 +91,11 @@ def stacked(scenario: Scenario, times: int) -> Scenario:
     paths = {
         field.name: np.repeat(getattr(scenario, field.name)[:, None], times, axis=1)
         for field in fields(scenario)
-        if field.name != "curves"
+        if field.name not in ("curves", "theta")
     }
-    assert scenario.curves is not None
-    return Scenario(**paths, curves=scenario.curves.repeated(times))
+    assert scenario.curves is not None and scenario.theta is not None
+    curves = scenario.curves.map(lambda parameter: np.tile(parameter, (times, 1)))
+    return Scenario(**paths, curves=curves, theta=np.tile(scenario.theta, (times, 1)))
 
 
 @pytest.mark.parametrize("num_envs", [None, 3])
@@ -166,7 +168,7 @@ def test_zero_spend_earns_exactly_nothing(market: Market, periods: int, num_envs
 def test_value_is_sales_beyond_idle_minus_costs(market: Market, periods: int, seed: int) -> None:
     """The definition, spelt out over the whole campaign and the tail; noise is the same for every plan."""
     scenario = scenarios(market, periods, 1, seed).of(0)
-    real, shape = scenario.market(market), (periods, len(market.names))
+    real, shape = real_market(market, scenario), (periods, len(market.names))
     orders = np.random.default_rng(seed).uniform(0.0, 50.0, shape)
     spend = orders if scenario.delivery is None else orders * scenario.delivery
     media = spend if scenario.media is None else spend * scenario.media
@@ -240,9 +242,9 @@ def episode(env: AdSpendEnv, seed: int | None, level: float = 0.0) -> tuple[np.n
 
 def same_scenario(first: Scenario, second: Scenario) -> bool:
     def parts(scenario: Scenario) -> list[np.ndarray]:
-        paths = [getattr(scenario, field.name) for field in fields(scenario)]
-        drawn = paths.pop()
-        paths += [] if drawn is None else [drawn.beta, drawn.kappa, drawn.alpha, drawn.theta]
+        paths = [getattr(scenario, field.name) for field in fields(scenario) if field.name != "curves"]
+        drawn = scenario.curves
+        paths += [] if drawn is None else [drawn.beta, drawn.kappa, drawn.alpha]
         return [path for path in paths if path is not None]
 
     pairs = zip(parts(first), parts(second), strict=True)
@@ -337,7 +339,7 @@ def simulated(market: Market, budget: float, scenario: Scenario, orders: np.ndar
 def money(market: Market, budget: float, scenario: Scenario, periods: int) -> float:
     """A scale for rounding errors."""
     outlook = Outlook.of_scenario(market, periods, scenario)
-    return market.margin * outlook.demand.sum() * scenario.market(market).beta.sum() + market.spend_cost * budget + 1.0
+    return market.margin * outlook.demand.sum() * outlook.curves.beta.sum() + market.spend_cost * budget + 1.0
 
 
 @given(
@@ -399,7 +401,7 @@ def test_clairvoyant_of_one_period_by_hand() -> None:
     Cheap media: maximise 2 * 100 m / (20 + m) - x with m = 5 x: m = sqrt(2 * 100 * 20 * 5) - 20, unless fewer come.
     """
     market = Market((Channel("a", beta=1.0, kappa=20.0),), spend_cost=1.0, tail_periods=0)
-    curves = Curves(np.array([100.0]), np.array([20.0]), np.ones(1), np.zeros(1))
+    curves = Hill(np.array([100.0]), np.array([20.0]), np.ones(1))
     free = Scenario(media=np.array([[5.0]]), drift=np.array([[2.0]]), curves=curves)
     media = np.sqrt(2 * 100 * 20 * 5) - 20
     plan = plan_clairvoyant(market, 100.0, 1, [50.0], free, tolerance=1e-9)

@@ -39,8 +39,8 @@ class Belief:
         self._points: FloatArray = np.concatenate([half, -half]) / np.sqrt((half**2).mean(axis=0))
         sigmas = np.repeat([random.beta_sigma, random.kappa_sigma], n_channels)
         factors = np.exp(sigmas * self._points - sigmas**2 / 2.0)
-        self._beta, self._kappa = market.beta * factors[:, :n_channels], market.kappa * factors[:, n_channels:]
-        self._alpha = market.alpha
+        curves = market.curves.scaled(factors[:, :n_channels], factors[:, n_channels:])
+        self._curves = [curves.channel(channel) for channel in range(n_channels)]
         self._drawn = np.flatnonzero(sigmas > 0.0)
         # Where nothing is ever sold, nothing is learned.
         self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum()) or 1.0
@@ -69,11 +69,8 @@ class Belief:
         :param demand: Demand factor of the period.
         """
         expected = np.zeros_like(self._log_weights)
-        for channel, alpha in enumerate(self._alpha):
-            power = adstock[:, channel, None] / self._kappa[:, channel]
-            if alpha != 1.0:
-                power **= alpha
-            expected += self._beta[:, channel] * (power / (1.0 + power))
+        for channel, curves in enumerate(self._curves):
+            expected += curves.response(adstock[:, channel, None])
         self._log_weights -= ((sales[:, None] - demand * expected) / self._noise) ** 2 / 2.0
         self._weights = np.exp(self._log_weights - self._log_weights.max(axis=1, keepdims=True))
         self._weights /= self._weights.sum(axis=1, keepdims=True)
@@ -95,9 +92,7 @@ class Belief:
         :return: Posterior mean of the slope of every response curve, at most ``MOST_MARGINAL``, shape (N, n).
         """
         slopes = np.empty(adstock.T.shape)
-        for channel, alpha in enumerate(self._alpha):
-            ratio = np.maximum(adstock[:, channel, None] / self._kappa[:, channel], 1e-9)
-            power = ratio if alpha == 1.0 else ratio**alpha
-            slope = self._beta[:, channel] * alpha / self._kappa[:, channel] * (power / ratio) / (1.0 + power) ** 2
+        for channel, curves in enumerate(self._curves):
+            slope = curves.slope(np.maximum(adstock[:, channel, None], 1e-9 * curves.kappa))
             slopes[channel] = np.einsum("np,np->n", self._weights, slope)
         return np.minimum(slopes, MOST_MARGINAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,7 +36,9 @@ class Scenario:
     sales_noise: FloatArray | None = None
     """Money added to the sales of all channels, shape (T,) or (T, n)."""
     curves: Curves | None = None
-    """Parameters of the campaign's own channels, shapes (N,) or (n, N)."""
+    """The campaign's own response curves, shape (N,) or (n, N)."""
+    theta: FloatArray | None = None
+    """The campaign's own carry-over, likewise."""
 
     def of(self, campaign: int) -> Scenario:
         """
@@ -49,33 +51,15 @@ class Scenario:
         def pick(path: FloatArray | None) -> FloatArray | None:
             return None if path is None else path[:, campaign]
 
-        curves = self.curves
-        if curves is not None:
-            curves = Curves(*(getattr(curves, name)[campaign] for name in ("beta", "kappa", "alpha", "theta")))
         return Scenario(
             pick(self.price_shock),
             pick(self.media),
             pick(self.drift),
             pick(self.delivery),
             pick(self.sales_noise),
-            curves,
+            None if self.curves is None else self.curves.map(lambda parameter: parameter[campaign]),
+            None if self.theta is None else self.theta[campaign],
         )
-
-    def market(self, market: Market) -> Market:
-        """
-        The market as it really is in a single campaign.
-
-        :param market: The market of the campaign.
-        :return: It with the campaign's own parameters in place of the expected ones.
-        """
-        if self.curves is None:
-            return market
-        columns = zip(*(getattr(self.curves, name) for name in ("beta", "kappa", "alpha", "theta")), strict=True)
-        channels = tuple(
-            replace(channel, beta=float(beta), kappa=float(kappa), alpha=float(alpha), theta=float(theta))
-            for channel, (beta, kappa, alpha, theta) in zip(market.channels, columns, strict=True)
-        )
-        return replace(market, channels=channels, draws=(), randomness=replace(market.randomness, use_draws=False))
 
 
 class ScenarioSampler:
@@ -92,12 +76,6 @@ class ScenarioSampler:
     def __init__(self, market: Market, periods: int) -> None:
         self._market, self._random, self._periods = market, market.randomness, periods
         self._generators: dict[str, list[np.random.Generator]] = {}
-        self._draws = None
-        if self._random.use_draws:
-            self._draws = {
-                name: np.array([[getattr(channel, name) for channel in draw] for draw in market.draws])
-                for name in ("beta", "kappa", "alpha", "theta")
-            }
 
     def seed(self, generators: Sequence[np.random.Generator | None]) -> None:
         """
@@ -149,20 +127,18 @@ class ScenarioSampler:
         if "sales" in self._generators:
             scale = random.sales_sigma * float(self._market.beta.sum())
             noise = scale * self._normals("sales", (self._periods, 1))[..., 0]
-        return Scenario(shock, media, drift, delivery, noise, self._draw_curves())
+        return Scenario(shock, media, drift, delivery, noise, *self._draw_parameters())
 
-    def _draw_curves(self) -> Curves | None:
+    def _draw_parameters(self) -> tuple[Curves, FloatArray | None] | tuple[None, None]:
         market = self._market
-        if self._draws is not None:
-            chosen = [generator.integers(len(market.draws)) for generator in self._generators["parameters"]]
-            return Curves(*(self._draws[name][chosen] for name in ("beta", "kappa", "alpha", "theta")))
         if "parameters" not in self._generators:
-            return None
+            return None, None
+        if self._random.use_draws:
+            chosen = [generator.integers(len(market.draws)) for generator in self._generators["parameters"]]
+            return market.draw_curves.map(lambda parameter: parameter[chosen]), market.draw_theta[chosen]
         sigmas = np.array([[self._random.beta_sigma], [self._random.kappa_sigma]])
         factors = self._normals("parameters", (2, len(market.names)))
-        beta, kappa = np.exp(sigmas[:, None] * factors - sigmas[:, None] ** 2 / 2.0)
-        alpha, theta = np.broadcast_to(market.alpha, beta.shape), np.broadcast_to(market.theta, beta.shape)
-        return Curves(market.beta * beta, market.kappa * kappa, alpha, theta)
+        return market.curves.scaled(*np.exp(sigmas[:, None] * factors - sigmas[:, None] ** 2 / 2.0)), None
 
     def _normals(self, stream: str, shape: tuple[int, int]) -> FloatArray:
         """Standard normals of every campaign, with the campaigns as second axis: shape (shape[0], n, shape[1])."""

@@ -12,7 +12,6 @@ import numpy as np
 from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
 SalesFunction = Callable[[FloatArray], float | FloatArray]
@@ -221,13 +220,11 @@ class _Conditions:
         self.scenario = scenario
         self._shape = (*batch_shape, len(market.names))
         self._margin, self._tail_periods = market.margin, market.tail_periods
-        curves: Curves | SalesFunctionMarket = market.curves if isinstance(market, Market) else market
-        if scenario.curves is not None:
-            curves = scenario.curves
-        elif isinstance(curves, Curves) and batch_shape:
-            curves = curves.repeated(batch_shape[0])
-        self.response = curves.response
-        self.theta = self._full(curves.theta)
+        curves = scenario.curves
+        if curves is None and isinstance(market, Market):
+            curves = market.curves.map(self._full)
+        self.response = (market if curves is None else curves).response
+        self.theta = self._full(market.theta if scenario.theta is None else scenario.theta)
         self.gain = 1.0 - self.theta
         self._ones = np.ones(len(market.names))
         self._initial = self._full(market.initial_adstock)

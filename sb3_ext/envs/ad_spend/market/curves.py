@@ -1,56 +1,135 @@
-"""Response curves: from carried-over advertising to sales."""
+"""Response curves, from carried-over advertising to sales: to add a family, write a class and name it in FAMILIES."""
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
 import numpy as np
 
-from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.arrays import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class Curves:
+@dataclass(frozen=True, eq=False)
+class Curves(ABC):
     """
-    Hill curves ``beta * A**alpha / (kappa**alpha + A**alpha)`` of N channels, for one market or one per campaign.
+    Response curves of channels, of one market or one per campaign: they rise from 0 and reach half of ``beta`` at
+    ``kappa``.
 
-    :param beta: Sales at full saturation, shape (..., N), money per period, >= 0.
-    :param kappa: Adstock at which half of ``beta`` is sold, shape (..., N), money per period, > 0.
-    :param alpha: Exponents, shape (..., N), > 0.
-    :param theta: Share of the adstock carried over to the next period, shape (..., N), in [0, 1).
+    Everything is elementwise: the parameters have one shape, e.g. (N,) or (n, N), that broadcasts with the adstock's.
+
+    :param beta: Sales at full saturation, money per period, >= 0.
+    :param kappa: Adstock at which half of ``beta`` is sold, money per period, > 0.
+    :param alpha: Shape, > 0; 1 where a family has none.
     """
 
-    def __init__(self, beta: FloatArray, kappa: FloatArray, alpha: FloatArray, theta: FloatArray) -> None:
-        self.beta, self.kappa, self.alpha, self.theta = beta, kappa, alpha, theta
-        self._is_michaelis_menten = bool(np.all(alpha == 1.0))
-        self._beta_kappa = beta * kappa
+    beta: FloatArray
+    kappa: FloatArray
+    alpha: FloatArray
 
-    def repeated(self, times: int) -> Curves:
-        """
-        The same curves for every campaign of a batch.
+    has_shape: ClassVar[bool] = False
 
-        :param times: Number of campaigns n.
-        :return: Curves with parameters of shape (n, N).
-        """
-        columns = (self.beta, self.kappa, self.alpha, self.theta)
-        return Curves(*(np.repeat(column[None], times, axis=0) for column in columns))
-
+    @abstractmethod
     def response(self, adstock: FloatArray) -> FloatArray:
         """
-        Sales per channel and period at demand factor 1.
+        Sales at demand factor 1.
 
-        :param adstock: Adstock >= 0, shape (..., N).
-        :return: Sales, shape (..., N), money per period.
+        :param adstock: Adstock >= 0, money.
+        :return: Sales, money per period.
         """
+
+    @abstractmethod
+    def slope(self, adstock: FloatArray) -> FloatArray:
+        """
+        First derivative of :meth:`response`.
+
+        :param adstock: Adstock >= 0, money.
+        :return: Additional sales per additional adstock; infinite at 0 where a curve is that steep.
+        """
+
+    @abstractmethod
+    def curvature(self, adstock: FloatArray) -> FloatArray:
+        """
+        Second derivative of :meth:`response`.
+
+        :param adstock: Adstock > 0, money.
+        :return: Change of the slope per additional adstock, <= 0 where the curve is concave.
+        """
+
+    @property
+    def inflexion(self) -> FloatArray:
+        """Adstock from which on a curve is concave, money; 0: everywhere."""
+        return np.zeros_like(self.beta)
+
+    @property
+    def touching(self) -> FloatArray:
+        """Most efficient adstock, where the line from the origin touches a curve, money; 0 where the first unit is."""
+        return np.zeros_like(self.beta)
+
+    @property
+    def is_concave(self) -> bool:
+        """Whether all curves are concave everywhere."""
+        return not np.any((self.inflexion > 0.0) & (self.beta > 0.0))
+
+    def map(self, function: Callable[[FloatArray], FloatArray]) -> Self:
+        """
+        The same curves in another arrangement.
+
+        :param function: Applied to every array of parameters, e.g. to choose some campaigns.
+        :return: Curves of the parameters that it returns.
+        """
+        return replace(self, beta=function(self.beta), kappa=function(self.kappa), alpha=function(self.alpha))
+
+    def scaled(self, beta: FloatArray, kappa: FloatArray) -> Self:
+        """
+        Curves that differ by factors.
+
+        :param beta: Factors on beta, shape (..., N).
+        :param kappa: Factors on kappa, likewise.
+        :return: Curves with parameters of that shape.
+        """
+        full = self.map(lambda parameter: np.broadcast_to(parameter, np.broadcast_shapes(parameter.shape, beta.shape)))
+        return replace(full, beta=full.beta * beta, kappa=full.kappa * kappa)
+
+    def channel(self, number: int) -> Self:
+        """
+        The curves of one channel.
+
+        :param number: Its number, from 0.
+        :return: Curves without the axis of the channels.
+        """
+        return self.map(lambda parameter: parameter[..., number])
+
+
+class Hill(Curves):
+    """``beta * A**alpha / (kappa**alpha + A**alpha)``: S-shaped where alpha is above 1."""
+
+    has_shape = True
+
+    @cached_property
+    def _is_michaelis_menten(self) -> bool:
+        return bool(np.all(self.alpha == 1.0))
+
+    @cached_property
+    def _beta_kappa(self) -> FloatArray:
+        return self.beta * self.kappa
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
         if self._is_michaelis_menten:
             return self.beta * adstock / (self.kappa + adstock)
         power = (adstock / self.kappa) ** self.alpha
         return self.beta * power / (1.0 + power)
 
-    def marginal_response(self, adstock: FloatArray) -> FloatArray:
-        """
-        Derivative of :meth:`response` with respect to the adstock.
-
-        :param adstock: Adstock >= 0, shape (..., N). At 0 the derivative is infinite for ``alpha < 1``.
-        :return: Additional sales per additional adstock, shape (..., N).
-        """
+    def slope(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
         if self._is_michaelis_menten:
             level = self.kappa + adstock
             return self._beta_kappa / (level * level)
@@ -59,3 +138,139 @@ class Curves:
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = self.beta * self.alpha / self.kappa * ratio ** (self.alpha - 1.0) / (1.0 + power) ** 2
         return np.where(self.beta > 0.0, slope, 0.0)
+
+    def curvature(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        if self._is_michaelis_menten:
+            level = self.kappa + adstock
+            return -2.0 * self._beta_kappa / (level * level * level)
+        alpha, ratio = self.alpha, adstock / self.kappa
+        power = ratio**alpha
+        scale = self.beta * alpha / self.kappa**2 * ratio ** (alpha - 2.0)
+        return np.asarray(scale * (alpha - 1.0 - (1.0 + alpha) * power) / (1.0 + power) ** 3)
+
+    @property
+    def inflexion(self) -> FloatArray:
+        """See :class:`Curves`; with ``u = (A / kappa)**alpha`` it is where ``u = (alpha - 1) / (alpha + 1)``."""
+        return self.kappa * (np.maximum(self.alpha - 1.0, 0.0) / (self.alpha + 1.0)) ** (1.0 / self.alpha)
+
+    @property
+    def touching(self) -> FloatArray:
+        """See :class:`Curves`; tangency reads ``u = alpha - 1``."""
+        return self.kappa * np.maximum(self.alpha - 1.0, 0.0) ** (1.0 / self.alpha)
+
+
+class Logistic(Curves):
+    """
+    ``beta * (1 - exp(-lam A)) / (1 + exp(-lam A))`` with ``lam = ln(3) / kappa``: concave everywhere.
+
+    The logistic saturation of PyMC-Marketing, there with a scaled adstock. It saturates much faster than Hill's curve.
+    """
+
+    @cached_property
+    def _rate(self) -> FloatArray:
+        return math.log(3.0) / self.kappa
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return self.beta * np.tanh(0.5 * self._rate * adstock)
+
+    def slope(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        left = np.exp(-self._rate * adstock)
+        return 2.0 * self.beta * self._rate * left / (1.0 + left) ** 2
+
+    def curvature(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return -self._rate * np.tanh(0.5 * self._rate * adstock) * self.slope(adstock)
+
+
+FAMILIES: dict[str, type[Curves]] = {"hill": Hill, "logistic": Logistic}
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed(Curves):
+    """
+    Curves of several families.
+
+    :param families: The families in use.
+    :param which: Number of each curve's family, of the shape of the parameters.
+    """
+
+    families: tuple[type[Curves], ...]
+    which: IntArray
+
+    @cached_property
+    def _as_each(self) -> list[Curves]:
+        return [family(self.beta, self.kappa, self.alpha) for family in self.families]
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.choose(self.which, [curves.response(adstock) for curves in self._as_each])
+
+    def slope(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.choose(self.which, [curves.slope(adstock) for curves in self._as_each])
+
+    def curvature(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.choose(self.which, [curves.curvature(adstock) for curves in self._as_each])
+
+    @property
+    def inflexion(self) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.choose(self.which, [curves.inflexion for curves in self._as_each])
+
+    @property
+    def touching(self) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.choose(self.which, [curves.touching for curves in self._as_each])
+
+    def map(self, function: Callable[[FloatArray], FloatArray]) -> Self:
+        """See :class:`Curves`."""
+        which = np.asarray(function(self.which.astype(np.float64)), dtype=np.int64)
+        return replace(super().map(function), which=which)
+
+
+def make_curves(families: Sequence[str], beta: FloatArray, kappa: FloatArray, alpha: FloatArray) -> Curves:
+    """
+    Curves of channels.
+
+    :param families: Family of each channel, shape (N,), names in ``FAMILIES``.
+    :param beta: See :class:`Curves`, shape (..., N).
+    :param kappa: See :class:`Curves`, shape (..., N).
+    :param alpha: See :class:`Curves`, shape (..., N).
+    :return: The curves.
+    """
+    used = sorted(set(families))
+    if len(used) == 1:
+        return FAMILIES[used[0]](beta, kappa, alpha)
+    which = np.broadcast_to([used.index(name) for name in families], beta.shape)
+    return Mixed(beta, kappa, alpha, tuple(FAMILIES[name] for name in used), which)
+
+
+class Envelope:
+    """
+    The concave envelopes of curves: up to where the line from the origin touches a curve they follow that line.
+
+    :param curves: The curves.
+    :param highest: No adstock is higher, so the chord to the curve there is an envelope too, money.
+    """
+
+    def __init__(self, curves: Curves, highest: FloatArray) -> None:
+        self._curves = curves
+        self.touching = np.minimum(curves.touching, highest)
+        self._chord = curves.response(self.touching) / np.where(self.touching > 0.0, self.touching, 1.0)
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        beyond = self._curves.response(np.maximum(adstock, self.touching))
+        return np.where(adstock < self.touching, adstock * self._chord, beyond)
+
+    def slope(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.where(adstock < self.touching, self._chord, self._curves.slope(adstock))
+
+    def curvature(self, adstock: FloatArray) -> FloatArray:
+        """See :class:`Curves`."""
+        return np.where(adstock < self.touching, 0.0, self._curves.curvature(adstock))

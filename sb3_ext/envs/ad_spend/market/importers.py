@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.market.channel import Channel
 from sb3_ext.envs.ad_spend.market.checks import check_number
-from sb3_ext.envs.ad_spend.market.market import Channel, Market
+from sb3_ext.envs.ad_spend.market.market import Market
 
 _ROBYN_SECTIONS = ("InputCollect", "ExportedModel", "Extras")
 _DAYS = {"day": 1.0, "week": 7.0, "month": 30.4375}

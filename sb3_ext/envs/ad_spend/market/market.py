@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
+from sb3_ext.envs.ad_spend.market.channel import Channel
 from sb3_ext.envs.ad_spend.market.checks import check_number
-from sb3_ext.envs.ad_spend.market.curves import Curves
+from sb3_ext.envs.ad_spend.market.curves import Curves, make_curves
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 
 SCHEMA = "adspend-params/1"
@@ -32,53 +34,6 @@ def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:
     :return: Money per period.
     """
     return 4.0 * budget / (periods * n_channels)
-
-
-@dataclass(frozen=True)
-class Channel:
-    """
-    One advertising channel: a saturating response to an adstock (carried-over advertising).
-
-    ``response(A) = beta * A**alpha / (kappa**alpha + A**alpha)`` per period, where the normalised geometric adstock is
-    ``A_t = theta * A_{t-1} + (1 - theta) * media_t``: a constant spend x has the adstock x.
-
-    :param name: Name of the channel, unique in its market.
-    :param beta: Sales at full saturation, money per period, >= 0.
-    :param kappa: Adstock at which half of ``beta`` is sold, money per period, at least 1e-6.
-    :param alpha: Shape of the Hill curve, in (0, 20]. At most 1: concave; above 1: S-shaped.
-    :param theta: Share of the adstock carried over to the next period, in [0, 1).
-    :param historical_mean: Mean spend per period before the campaign, money, >= 0. The campaign starts with its
-        adstock.
-    :param cap: Largest spend per period, money, > 0. ``None``: the environment derives it from the budget.
-    :param historical_max: Largest spend per period the model was fitted on, money, > 0. ``None``: unknown.
-    :raises ValueError: If a parameter is out of its range.
-    """
-
-    name: str
-    beta: float
-    kappa: float
-    alpha: float = 1.0
-    theta: float = 0.0
-    historical_mean: float = 0.0
-    cap: float | None = None
-    historical_max: float | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"channel name must be a non-empty string, got {self.name!r}")
-        label = f"channel {self.name!r}: "
-        numbers = {
-            "beta": check_number(self.beta, label + "beta", 0.0),
-            "kappa": check_number(self.kappa, label + "kappa", 1e-6),
-            "alpha": check_number(self.alpha, label + "alpha", 0.0, 20.0, low_open=True),
-            "theta": check_number(self.theta, label + "theta", 0.0, 1.0, high_open=True),
-            "historical_mean": check_number(self.historical_mean, label + "historical_mean", 0.0),
-        }
-        for optional in ("cap", "historical_max"):
-            if getattr(self, optional) is not None:
-                numbers[optional] = check_number(getattr(self, optional), label + optional, 0.0, low_open=True)
-        for name, number in numbers.items():
-            object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True)
@@ -137,6 +92,12 @@ class Market:
                 raise ValueError(
                     f"every draw must hold the channels {list(names)} in this order, got {[c.name for c in draw]}"
                 )
+            for channel, drawn in zip(self.channels, draw, strict=True):
+                if drawn.saturation != channel.saturation:
+                    raise ValueError(
+                        f"every draw of channel {channel.name!r} must have its {channel.saturation} saturation,"
+                        f" got {drawn.saturation!r}"
+                    )
         if not isinstance(self.randomness, Randomness):
             raise ValueError(f"randomness must be of type Randomness, got {type(self.randomness).__name__}")
         if self.randomness.use_draws and not self.draws:
@@ -149,13 +110,13 @@ class Market:
 
     @property
     def is_concave(self) -> bool:
-        """Whether every response curve is concave (alpha <= 1), so that an optimal plan can be certified."""
-        return all(channel.alpha <= 1.0 or channel.beta == 0.0 for channel in self.channels)
+        """Whether every response curve is concave, so that an optimal plan can be certified."""
+        return self.curves.is_concave
 
     @cached_property
     def curves(self) -> Curves:
-        """Response and carry-over of the channels."""
-        return Curves(*(self._column(name) for name in ("beta", "kappa", "alpha", "theta")))
+        """Response curves of the channels, shape (N,)."""
+        return self._curves(self._column)
 
     @property
     def beta(self) -> FloatArray:
@@ -169,13 +130,23 @@ class Market:
 
     @property
     def alpha(self) -> FloatArray:
-        """Hill exponents, shape (N,)."""
+        """Exponents of Hill curves, shape (N,)."""
         return self.curves.alpha
 
-    @property
+    @cached_property
     def theta(self) -> FloatArray:
         """Carry-over per period, shape (N,)."""
-        return self.curves.theta
+        return self._column("theta")
+
+    @cached_property
+    def draw_curves(self) -> Curves:
+        """Response curves of all draws, shape (D, N)."""
+        return self._curves(self._drawn)
+
+    @cached_property
+    def draw_theta(self) -> FloatArray:
+        """Carry-over per period of all draws, shape (D, N)."""
+        return self._drawn("theta")
 
     @cached_property
     def initial_adstock(self) -> FloatArray:
@@ -187,10 +158,15 @@ class Market:
         """Largest spend per period that the model was fitted on, shape (N,), money; infinite where unknown."""
         return np.array([math.inf if c.historical_max is None else c.historical_max for c in self.channels])
 
+    def _curves(self, parameter: Callable[[str], FloatArray]) -> Curves:
+        families = [channel.saturation for channel in self.channels]
+        return make_curves(families, *(parameter(name) for name in ("beta", "kappa", "alpha")))
+
     def _column(self, name: str) -> FloatArray:
-        column = np.array([getattr(channel, name) for channel in self.channels], dtype=np.float64)
-        column.flags.writeable = False
-        return column
+        return _read_only([getattr(channel, name) for channel in self.channels])
+
+    def _drawn(self, name: str) -> FloatArray:
+        return _read_only([[getattr(channel, name) for channel in draw] for draw in self.draws])
 
     def spend_caps(self, budget: float, periods: int) -> FloatArray:
         """
@@ -236,15 +212,6 @@ class Market:
         """
         return self.curves.response(adstock)
 
-    def marginal_response(self, adstock: FloatArray) -> FloatArray:
-        """
-        Derivative of :meth:`response` with respect to the adstock.
-
-        :param adstock: Adstock >= 0, shape (..., N). At 0 the derivative is infinite for ``alpha < 1``.
-        :return: Additional sales per additional adstock, shape (..., N).
-        """
-        return self.curves.marginal_response(adstock)
-
     def with_period(self, period_days: float) -> Market:
         """
         The same market with another period length (approximate: responses are spread evenly over the period).
@@ -287,7 +254,12 @@ class Market:
 
         :return: A dictionary in the format ``adspend-params/1``.
         """
-        return {"schema": SCHEMA, **asdict(self)}
+        values = asdict(self)
+        for channel in (*values["channels"], *(channel for draw in values["draws"] for channel in draw)):
+            if channel["saturation"] == "hill":
+                # As before there were others: files stay readable by earlier versions.
+                del channel["saturation"]
+        return {"schema": SCHEMA, **values}
 
     @classmethod
     def from_dict(cls, data: Any) -> Market:
@@ -363,6 +335,12 @@ class Market:
             return robyn_market(data, spend_per_exposure)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def _read_only(numbers: list[Any]) -> FloatArray:
+    array = np.array(numbers, dtype=np.float64)
+    array.flags.writeable = False
+    return array
 
 
 def _channels(values: Any) -> tuple[Channel, ...]:

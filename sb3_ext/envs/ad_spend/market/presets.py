@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sb3_ext.envs.ad_spend.market.market import Channel, Market
+from sb3_ext.envs.ad_spend.market.channel import Channel
+from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 
 PERIODS = 28

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.market.channel import Channel
 from sb3_ext.envs.ad_spend.market.checks import check_number
-from sb3_ext.envs.ad_spend.market.market import Channel, Market
+from sb3_ext.envs.ad_spend.market.curves import Hill
+from sb3_ext.envs.ad_spend.market.market import Market
 
 _REQUIRED = ("channel", "spend", "response")
 _OPTIONAL = ("theta", "historical_mean")
@@ -116,7 +118,7 @@ def fit_curve(
         )
     largest = float(x.max())
     kappa, alpha = _search(x / largest, y / y.max()) if y.max() > 0.0 else (0.5, 1.0)
-    shape = _hill(x / largest, kappa, alpha)
+    shape = _shape(x / largest, kappa, alpha)
     beta = float(shape @ y / (shape @ shape))
     channel = Channel(
         name,
@@ -191,10 +193,9 @@ def _number(cell: str, what: str, decimal_comma: bool) -> float:
     return check_number(number, what, 0.0)
 
 
-def _hill(spend: FloatArray, kappa: float | FloatArray, alpha: float | FloatArray) -> FloatArray:
-    # Infinite at a spend of 0, where the response is 0.
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(1.0 / (1.0 + (kappa / spend) ** alpha))
+def _shape(spend: FloatArray, kappa: float, alpha: float) -> FloatArray:
+    """The Hill curve that saturates at 1."""
+    return Hill(np.ones(()), np.array(kappa), np.array(alpha)).response(spend)
 
 
 def _search(x: FloatArray, y: FloatArray) -> tuple[float, float]:
@@ -208,7 +209,7 @@ def _search(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     high = np.log([1e3, _ALPHA[1]])
 
     def residuals(logs: FloatArray) -> FloatArray:
-        shape = _hill(x, *np.exp(logs))
+        shape = _shape(x, *np.exp(logs))
         return np.asarray(y - shape * (shape @ y) / max(float(shape @ shape), 1e-300))
 
     grid = np.stack(
@@ -243,11 +244,10 @@ def _doubts(channel: Channel, spend: FloatArray, nrmse: float, r_squared: float)
             f"{channel.name}: the curve is saturated from the smallest spend of the data on ({lowest:,.0f}): what"
             " smaller spends sell is a guess"
         )
-    if channel.alpha > 1.0:
-        inflexion = channel.kappa * ((channel.alpha - 1.0) / (channel.alpha + 1.0)) ** (1.0 / channel.alpha)
-        if not lowest <= inflexion <= largest and lowest <= channel.kappa <= largest:
-            doubts.append(
-                f"{channel.name}: the curve turns from accelerating to saturating at {inflexion:,.0f}, outside the"
-                f" spends of the data ({lowest:,.0f} to {largest:,.0f})"
-            )
+    inflexion = float(Market((channel,)).curves.inflexion[0])
+    if inflexion > 0.0 and not lowest <= inflexion <= largest and lowest <= channel.kappa <= largest:
+        doubts.append(
+            f"{channel.name}: the curve turns from accelerating to saturating at {inflexion:,.0f}, outside the"
+            f" spends of the data ({lowest:,.0f} to {largest:,.0f})"
+        )
     return doubts

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
+from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
 
 @dataclass(frozen=True, eq=False)
 class Outlook:
-    """What a planner assumes of the T periods to come and of the tail."""
+    """What a planner assumes of the T periods to come and of the tail, in one campaign or in n, the first axis then."""
 
+    curves: Curves
+    """Response curves, shape (N,), or (n, N) for each campaign its own."""
+    theta: FloatArray
+    """Carry-over per period, likewise."""
     adstock: FloatArray
-    """Adstock before the first of them, shape (N,), money."""
+    """Adstock before the first of the periods, shape (..., N), money."""
     media: FloatArray
-    """Media that a unit of money buys, shape (T, N)."""
+    """Media that a unit of money buys, shape (..., N, T)."""
     demand: FloatArray
-    """Demand factors, tail included, shape (T + tail, N)."""
+    """Demand factors, tail included, shape (N, T + tail)."""
 
     @property
     def periods(self) -> int:
         """Number of periods to plan."""
-        return len(self.media)
+        return int(self.media.shape[-1])
+
+    def of(self, rows: BoolArray | IntArray | int) -> Outlook:
+        """
+        Some of the campaigns.
+
+        :param rows: Their mask or numbers, or the number of a single one.
+        :return: What is assumed of them.
+        """
+        own = self.curves.beta.ndim == 2
+        return replace(
+            self,
+            curves=self.curves.map(lambda parameter: parameter[rows]) if own else self.curves,
+            theta=self.theta[rows] if self.theta.ndim == 2 else self.theta,
+            adstock=self.adstock[rows],
+            media=self.media[rows],
+        )
 
     @classmethod
     def expected(cls, market: Market, periods: int) -> Outlook:
@@ -43,8 +64,6 @@ class Outlook:
         """
         A whole campaign with everything random known in advance: what a clairvoyant sees.
 
-        Parameters drawn for the campaign are not part of it: plan on ``scenario.market(market)``.
-
         :param market: The market.
         :param periods: Length of the campaign.
         :param scenario: The path of a single campaign.
@@ -52,9 +71,14 @@ class Outlook:
         """
         n_channels = len(market.names)
         factors = np.append(market.season_factors(periods), np.ones(market.tail_periods))
-        demand = np.repeat(factors[:, None], n_channels, axis=1)
+        demand = np.tile(factors, (n_channels, 1))
         if scenario.drift is not None:
-            demand[:periods] *= scenario.drift
-            demand[periods:] *= scenario.drift[-1]
-        media = np.ones((periods, n_channels)) if scenario.media is None else scenario.media
-        return cls(market.initial_adstock, media, demand)
+            demand[:, :periods] *= scenario.drift.T
+            demand[:, periods:] *= scenario.drift[-1][:, None]
+        return cls(
+            market.curves if scenario.curves is None else scenario.curves,
+            market.theta if scenario.theta is None else scenario.theta,
+            market.initial_adstock,
+            np.ones((n_channels, periods)) if scenario.media is None else scenario.media.T,
+            demand,
+        )

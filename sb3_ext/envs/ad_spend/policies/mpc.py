@@ -10,7 +10,8 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
-from sb3_ext.envs.ad_spend.optimum.replanning import Remainder, Replanner
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.replanning import Replanner
 from sb3_ext.envs.ad_spend.policies.base import Memory, Observations, ObservingBaseline, Periods
 from sb3_ext.envs.ad_spend.policies.posterior import ParticlePosterior
 
@@ -45,7 +46,8 @@ class CertaintyEquivalentMPC(ObservingBaseline):
     def __init__(self, env: gym.Env[Any, Any], tolerance: float = 1e-4) -> None:
         super().__init__(env)
         low, cap = self.env.spend_bounds
-        self._replanner = Replanner(self.market, self.env.budget, self.env.periods, low, cap, tolerance)
+        self._replanner = Replanner(self.market, self.env.budget, low, cap, tolerance)
+        self._demand = Outlook.expected(self.market, self.env.periods).demand
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
         """
@@ -55,15 +57,18 @@ class CertaintyEquivalentMPC(ObservingBaseline):
         :param observation: Observations, shape (n, D).
         :return: Spend, shape (n, N), money.
         """
-        return self.replan(period, observation, self.market.curves)
+        return self.replan(period, observation, self.market.curves, self.market.theta)
 
-    def replan(self, period: Periods, observation: Observations | None, curves: Curves) -> FloatArray:
+    def replan(
+        self, period: Periods, observation: Observations | None, curves: Curves, theta: FloatArray
+    ) -> FloatArray:
         """
         Today's part of the plan under given parameters.
 
         :param period: Periods, shape (n,).
         :param observation: Observations, shape (n, D).
-        :param curves: Parameters, shapes (N,), or (n, N) for each campaign its own.
+        :param curves: Response curves, shape (N,), or (n, N) for each campaign its own.
+        :param theta: Carry-over per period, likewise.
         :return: Spend, shape (n, N), money.
         """
         adstock, budget = self.observed("adstock", observation), self.observed("budget_left", observation)
@@ -77,8 +82,8 @@ class CertaintyEquivalentMPC(ObservingBaseline):
             media = np.ones((len(period), self.n_channels, n_left))
             if self.market.randomness.price_sigma:
                 media = expected_media(self.market.randomness, shocks, n_left)
-            rest = Remainder(int(now), adstock, budget, media, curves).of(rows)
-            spend[rows] = self._replanner.plan(rest)[..., 0]
+            rest = Outlook(curves, theta, adstock, media, self._demand[:, now:]).of(rows)
+            spend[rows] = self._replanner.plan(rest, budget[rows])[..., 0]
         return spend
 
 
@@ -183,8 +188,8 @@ class PosteriorMPC(CertaintyEquivalentMPC):
     ) -> FloatArray:
         if self.sampled:
             uniform = np.array([rng.uniform() for rng in generators])
-            return self.replan(period, observation, self.posterior.sample(particles, log_weights, uniform))
-        return self.replan(period, observation, self.posterior.mean(particles, log_weights))
+            return self.replan(period, observation, *self.posterior.sample(particles, log_weights, uniform))
+        return self.replan(period, observation, *self.posterior.mean(particles, log_weights))
 
 
 def certainty_equivalent_mpc(env: gym.Env[Any, Any], tolerance: float = 1e-4) -> CertaintyEquivalentMPC:

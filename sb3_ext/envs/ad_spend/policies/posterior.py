@@ -8,7 +8,6 @@ from sb3_ext.common.arrays import FloatArray, IntArray
 from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
-_PARAMETERS = ("beta", "kappa", "alpha", "theta")
 _MOVES = 3
 # Relative to the sum of all beta: with less noise than this the particles would miss the posterior.
 _LEAST_NOISE = 0.01
@@ -39,11 +38,9 @@ class ParticlePosterior:
         self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum())
         self._demand = market.season_factors(periods)
         self._sigmas = np.repeat([random.beta_sigma, random.kappa_sigma], len(market.names))
-        self._draws: FloatArray | None = None
         self.n_particles = int(n_particles)
         if random.use_draws:
             self.n_particles = min(self.n_particles, len(market.draws))
-            self._draws = np.array([[[getattr(c, p) for c in draw] for p in _PARAMETERS] for draw in market.draws])
 
     def prior(self, rng: np.random.Generator) -> FloatArray:
         """
@@ -52,51 +49,64 @@ class ParticlePosterior:
         :param rng: Random numbers.
         :return: Standard normal coordinates, shape (P, 2 N), or numbers of draws, shape (P, 1).
         """
-        if self._draws is None:
+        if not self._market.randomness.use_draws:
             return rng.standard_normal((self.n_particles, len(self._sigmas)))
-        return rng.choice(len(self._draws), (self.n_particles, 1), replace=False).astype(np.float64)
+        return rng.choice(len(self._market.draws), (self.n_particles, 1), replace=False).astype(np.float64)
 
     def curves(self, particles: FloatArray) -> Curves:
         """
-        Parameters that particles stand for.
+        Response curves that particles stand for.
 
         :param particles: Shape (..., K), see :meth:`prior`.
         :return: Curves, shape (..., N).
         """
-        if self._draws is not None:
-            chosen = self._draws[particles[..., 0].astype(np.int64)]
-            return Curves(*(chosen[..., number, :] for number in range(len(_PARAMETERS))))
-        market = self._market
+        if self._market.randomness.use_draws:
+            chosen = particles[..., 0].astype(np.int64)
+            return self._market.draw_curves.map(lambda parameter: parameter[chosen])
         factors = np.exp(self._sigmas * particles - self._sigmas**2 / 2.0)
-        beta, kappa = np.split(factors, 2, axis=-1)
-        alpha, theta = (np.broadcast_to(values, beta.shape) for values in (market.alpha, market.theta))
-        return Curves(market.beta * beta, market.kappa * kappa, alpha, theta)
+        return self._market.curves.scaled(*np.split(factors, 2, axis=-1))
 
-    def mean(self, particles: FloatArray, log_weights: FloatArray) -> Curves:
+    def theta(self, particles: FloatArray) -> FloatArray:
+        """
+        Carry-over that particles stand for.
+
+        :param particles: Shape (..., K), see :meth:`prior`.
+        :return: Shape (..., N), or (N,) where it is known.
+        """
+        if self._market.randomness.use_draws:
+            return np.asarray(self._market.draw_theta[particles[..., 0].astype(np.int64)])
+        return self._market.theta
+
+    def mean(self, particles: FloatArray, log_weights: FloatArray) -> tuple[Curves, FloatArray]:
         """
         Mean parameters.
 
         :param particles: Shape (n, P, K).
         :param log_weights: Shape (n, P).
-        :return: Curves, shape (n, N).
+        :return: Curves, shape (n, N), and carry-over, shape (n, N) or (N,).
         """
-        weights, curves = _normalized(log_weights)[..., None], self.curves(particles)
-        columns = [getattr(curves, name) for name in _PARAMETERS]
-        # Rounding must not lift an alpha that is 1 above it: the market would no longer be concave.
-        return Curves(*(np.clip((weights * c).sum(axis=1), c.min(axis=1), c.max(axis=1)) for c in columns))
+        weights = _normalized(log_weights)[..., None]
 
-    def sample(self, particles: FloatArray, log_weights: FloatArray, uniform: FloatArray) -> Curves:
+        def mean(parameter: FloatArray) -> FloatArray:
+            # Rounding must not lift an alpha that is 1 above it: the market would no longer be concave.
+            return np.asarray(np.clip((weights * parameter).sum(axis=1), parameter.min(axis=1), parameter.max(axis=1)))
+
+        theta = self.theta(particles)
+        return self.curves(particles).map(mean), mean(theta) if theta.ndim > 1 else theta
+
+    def sample(self, particles: FloatArray, log_weights: FloatArray, uniform: FloatArray) -> tuple[Curves, FloatArray]:
         """
         One particle of each campaign.
 
         :param particles: Shape (n, P, K).
         :param log_weights: Shape (n, P).
         :param uniform: Uniform random numbers, shape (n,).
-        :return: Curves, shape (n, N).
+        :return: Curves, shape (n, N), and carry-over, shape (n, N) or (N,).
         """
         reached = np.cumsum(_normalized(log_weights), axis=1)
         chosen = np.minimum((reached < uniform[:, None]).sum(axis=1), self.n_particles - 1)
-        return self.curves(particles[np.arange(len(particles)), chosen])
+        one = particles[np.arange(len(particles)), chosen]
+        return self.curves(one), self.theta(one)
 
     def observe(
         self,
@@ -119,13 +129,12 @@ class ParticlePosterior:
         :return: Particles and log weights, up to a constant.
         """
         rows, last = np.arange(len(period)), period - 1
-        curves = self.curves(particles)
-        adstock = self._adstock(curves.theta if self._draws is not None else self._market.theta, bought, period)
-        predicted = self._demand[last, None] * curves.response(adstock).sum(axis=-1)
+        adstock = self._adstock(self.theta(particles), bought, period)
+        predicted = self._demand[last, None] * self.curves(particles).response(adstock).sum(axis=-1)
         log_weights = log_weights - ((sold[rows, last, None] - predicted) / self._noise) ** 2 / 2.0
         weights = _normalized(log_weights)
         poor = np.flatnonzero(1.0 / (weights**2).sum(axis=1) < self.n_particles / 2)
-        if poor.size and self._draws is None:
+        if poor.size and not self._market.randomness.use_draws:
             particles, log_weights = particles.copy(), log_weights.copy()
             chosen = [generators[row] for row in poor]
             particles[poor] = self._renew(

@@ -67,16 +67,12 @@ class GreedyMarginalRoas(ObservingBaseline):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
-        curves = self.market.curves
         # Slopes by level, from where the concave envelope leaves its line on; both as logarithms.
         self._levels, self._slopes = [], []
-        for channel, alpha in enumerate(curves.alpha):
-            levels = max(alpha - 1.0, 0.0) ** (1.0 / alpha) + _GRID
-            adstock = np.ones((len(levels), self.n_channels))
-            adstock[:, channel] = levels * curves.kappa[channel]
-            slopes = np.maximum(curves.marginal_response(adstock)[:, channel], 1e-300)
-            self._levels.append(np.log(adstock[::-1, channel]))
-            self._slopes.append(np.log(slopes[::-1]))
+        for curve in map(self.market.curves.channel, range(self.n_channels)):
+            levels = curve.touching + _GRID * curve.kappa
+            self._levels.append(np.log(levels[::-1]))
+            self._slopes.append(np.log(np.maximum(curve.slope(levels[::-1]), 1e-300)))
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
         """

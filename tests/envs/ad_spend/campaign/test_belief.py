@@ -41,8 +41,12 @@ def with_points(market: Market, points: list[list[float]], n_campaigns: int = 1)
     random, n_channels = market.randomness, len(market.names)
     belief._points = np.array(points)
     u_beta, u_kappa = belief._points[:, :n_channels], belief._points[:, n_channels:]
-    belief._beta = market.beta * np.exp(random.beta_sigma * u_beta - random.beta_sigma**2 / 2)
-    belief._kappa = market.kappa * np.exp(random.kappa_sigma * u_kappa - random.kappa_sigma**2 / 2)
+    beta = market.beta * np.exp(random.beta_sigma * u_beta - random.beta_sigma**2 / 2)
+    kappa = market.kappa * np.exp(random.kappa_sigma * u_kappa - random.kappa_sigma**2 / 2)
+    belief._curves = [
+        replace(belief._curves[i], beta=beta[:, i], kappa=kappa[:, i], alpha=np.full(len(beta), market.alpha[i]))
+        for i in range(n_channels)
+    ]
     belief._log_weights = np.zeros((n_campaigns, len(points)))
     belief._weights = np.full((n_campaigns, len(points)), 1.0 / len(points))
     return belief
@@ -75,7 +79,8 @@ def test_before_anything_is_sold_it_is_the_prior(market: Market, n_campaigns: in
 def test_points_stand_for_the_parameters_that_a_campaign_may_draw() -> None:
     """Log-normal factors with the mean 1, but for the error of few points."""
     belief = Belief(TWO, 1)
-    for drawn, expected, sigma in ((belief._beta, TWO.beta, 0.5), (belief._kappa, TWO.kappa, 0.4)):
+    beta, kappa = (np.column_stack([getattr(c, name) for c in belief._curves]) for name in ("beta", "kappa"))
+    for drawn, expected, sigma in ((beta, TWO.beta, 0.5), (kappa, TWO.kappa, 0.4)):
         np.testing.assert_allclose(drawn.mean(axis=0), expected, rtol=0.05)
         np.testing.assert_allclose(np.log(drawn / expected).mean(axis=0), -(sigma**2) / 2)
         np.testing.assert_allclose(np.log(drawn).std(axis=0), sigma)
@@ -162,7 +167,8 @@ def test_a_channel_without_adstock_has_no_say(idle: int) -> None:
     adstock = np.array([[30.0, 30.0]])
     adstock[0, idle] = 0.0
     belief, other = Belief(TWO, 1), Belief(TWO, 1)
-    other._beta[:, idle], other._kappa[:, idle] = 1e3, 1e-3
+    curves = other._curves[idle]
+    other._curves[idle] = replace(curves, beta=1e3 + 0.0 * curves.beta, kappa=1e-3 + 0.0 * curves.kappa)
     for each in (belief, other):
         each.learn(adstock, np.array([50.0]), 1.0)
     np.testing.assert_array_equal(belief.entries, other.entries)
@@ -273,6 +279,21 @@ def test_marginal_sales_by_hand() -> None:
     two = with_points(TWO, [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
     np.testing.assert_allclose(two.marginal(adstock)[:, 0], np.array([steep, flat]) * (1 + np.exp(0.5)) / 2, rtol=1e-12)
     assert belief.marginal(np.zeros((1, 2)))[0, 0] < 1e-6
+
+
+def test_logistic_curves_by_hand() -> None:
+    """Two points, beta 10 exp(0.375) and 10 exp(-0.625), kappa 4 exp(-0.08); adstock 4 sells beta tanh(lam 4 / 2)."""
+    market = replace(ONE, channels=(replace(ONE.channels[0], saturation="logistic"),))
+    belief = with_points(market, [[1.0, 0.0], [-1.0, 0.0]])
+    lam = np.log(3) / (4 * np.exp(-0.08))
+    beta = 10 * np.exp(np.array([0.375, -0.625]))
+    slope = beta * lam / 2 / np.cosh(2 * lam) ** 2
+    np.testing.assert_allclose(belief.marginal(np.array([[4.0]])), [[slope.mean()]], rtol=1e-12)
+    belief.learn(np.array([[4.0]]), np.array([10.0]), 2.0)
+    likelihood = np.exp(-((10.0 - 2 * beta * np.tanh(2 * lam)) ** 2) / 2)
+    weights = likelihood / likelihood.sum()
+    assert belief.entries[0, 0] == pytest.approx(weights @ [1.0, -1.0])
+    np.testing.assert_allclose(belief.marginal(np.array([[4.0]])), [[weights @ slope]], rtol=1e-12)
 
 
 def test_environments_show_the_marginal_sales_of_their_adstock() -> None:

@@ -44,9 +44,10 @@ def sample(random: Randomness, campaigns: int = CAMPAIGNS, periods: int = 6, dra
 
 def arrays(scenario: Scenario) -> dict[str, np.ndarray]:
     """Everything random in a scenario, by name."""
-    found = {name: getattr(scenario, name) for name in ("price_shock", "media", "drift", "delivery", "sales_noise")}
+    names = ("price_shock", "media", "drift", "delivery", "sales_noise", "theta")
+    found = {name: getattr(scenario, name) for name in names}
     if scenario.curves is not None:
-        found |= {name: getattr(scenario.curves, name) for name in ("beta", "kappa", "alpha", "theta")}
+        found |= {name: getattr(scenario.curves, name) for name in ("beta", "kappa", "alpha")}
     return {name: array for name, array in found.items() if array is not None}
 
 
@@ -100,14 +101,15 @@ def test_factors_have_the_mean_one() -> None:
 
 
 def test_parameters_are_log_normal() -> None:
-    curves = sample(ALL).curves
+    scenario = sample(ALL)
+    curves = scenario.curves
     error = 5 / math.sqrt(2 * CAMPAIGNS)
     np.testing.assert_allclose(np.log(curves.beta).std(axis=0), 0.5, rtol=error)
     np.testing.assert_allclose(np.log(curves.kappa).std(axis=0), 0.4, rtol=error)
     logs = np.column_stack([np.log(curves.beta), np.log(curves.kappa)])
     np.testing.assert_allclose(np.corrcoef(logs, rowvar=False), np.eye(4), atol=5 / math.sqrt(CAMPAIGNS))
     np.testing.assert_array_equal(curves.alpha, np.broadcast_to(MARKET.alpha, (CAMPAIGNS, 2)))
-    np.testing.assert_array_equal(curves.theta, np.broadcast_to(MARKET.theta, (CAMPAIGNS, 2)))
+    assert scenario.theta is None
 
 
 def test_one_parameter_alone_can_be_drawn() -> None:
@@ -183,13 +185,15 @@ def test_streams_are_different_numbers() -> None:
 
 
 def test_draws_are_equally_likely_and_whole() -> None:
-    curves = sample(Randomness(use_draws=True), draws=True).curves
+    scenario = sample(Randomness(use_draws=True), draws=True)
+    curves = scenario.curves
     chosen = [[np.allclose(beta, [c.beta for c in draw]) for draw in DRAWS] for beta in curves.beta]
     shares = np.mean(chosen, axis=0)
     np.testing.assert_allclose(shares, 1 / 3, atol=5 * math.sqrt(2 / 9 / CAMPAIGNS))
     for name in ("beta", "kappa", "alpha", "theta"):
         columns = np.array([[getattr(channel, name) for channel in draw] for draw in DRAWS])
-        np.testing.assert_array_equal(getattr(curves, name), columns[np.argmax(chosen, axis=1)], err_msg=name)
+        drawn = scenario.theta if name == "theta" else getattr(curves, name)
+        np.testing.assert_array_equal(drawn, columns[np.argmax(chosen, axis=1)], err_msg=name)
 
 
 def test_draws_are_not_used_unless_asked_for() -> None:
@@ -200,7 +204,7 @@ def test_episodes_differ_and_seeds_repeat_them() -> None:
     drawn = sampler(ALL, range(5, 8))
     first, second = drawn.draw(), drawn.draw()
     for name, array in arrays(first).items():
-        if name not in ("alpha", "theta"):
+        if name != "alpha":
             assert not np.any(array[1:] == arrays(second)[name][1:]), name
     again = sampler(ALL, range(5, 8))
     assert_equal(again.draw(), first)
@@ -225,7 +229,7 @@ def test_shapes() -> None:
     path = (6, 3, 2)
     assert shapes == {
         **{"price_shock": path, "media": path, "drift": path, "delivery": path, "sales_noise": (6, 3)},
-        **{"beta": (3, 2), "kappa": (3, 2), "alpha": (3, 2), "theta": (3, 2)},
+        **{"beta": (3, 2), "kappa": (3, 2), "alpha": (3, 2)},
     }
     assert {array.shape for array in arrays(sample(ALL, 3).of(1)).values()} == {(6, 2), (6,), (2,)}
 
@@ -245,18 +249,3 @@ def test_copies_continue_the_path(copied) -> None:
     drawn.draw()
     twin = copied(drawn)
     assert_equal(drawn.draw(), twin.draw())
-
-
-def test_real_market_holds_the_drawn_parameters() -> None:
-    market = replace(MARKET, draws=DRAWS, randomness=Randomness(use_draws=True, price_sigma=0.1), spend_cost=0.5)
-    drawn = ScenarioSampler(market, 2)
-    drawn.seed([np.random.default_rng(4)])
-    scenario = drawn.draw().of(0)
-    real = scenario.market(market)
-    np.testing.assert_array_equal([real.beta, real.kappa], [scenario.curves.beta, scenario.curves.kappa])
-    np.testing.assert_array_equal([real.alpha, real.theta], [scenario.curves.alpha, scenario.curves.theta])
-    assert not np.array_equal(real.kappa, market.kappa)
-    kept = replace(real, channels=market.channels, draws=DRAWS, randomness=market.randomness)
-    assert kept == market
-    assert [(c.historical_mean, c.cap) for c in real.channels] == [(2.0, 9.0), (0.0, None)]
-    assert Scenario().market(market) is market

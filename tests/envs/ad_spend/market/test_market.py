@@ -60,14 +60,12 @@ def test_marginal_response_is_the_slope_of_the_response(market: Market, level: f
     step = 1e-5 * level
     slope = (market.response(adstock + step) - market.response(adstock - step)) / (2 * step)
     scale = market.beta / market.kappa + market.beta / level
-    np.testing.assert_allclose(
-        market.marginal_response(adstock) / (1 + scale), slope / (1 + scale), rtol=1e-5, atol=1e-8
-    )
+    np.testing.assert_allclose(market.curves.slope(adstock) / (1 + scale), slope / (1 + scale), rtol=1e-5, atol=1e-8)
 
 
 def test_slope_at_zero() -> None:
     channels = tuple(replace(A, name=f"alpha {alpha}", alpha=alpha) for alpha in (0.5, 1.0, 2.0))
-    np.testing.assert_array_equal(Market(channels).marginal_response(np.zeros(3)), [math.inf, 5.0, 0.0])
+    np.testing.assert_array_equal(Market(channels).curves.slope(np.zeros(3)), [math.inf, 5.0, 0.0])
 
 
 def test_adstock_by_hand() -> None:
@@ -304,6 +302,7 @@ def test_saved_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> Non
         ("historical_mean", [-1.0, math.inf]),
         ("cap", [0.0, -1.0, math.inf, "1"]),
         ("historical_max", [0.0, math.nan]),
+        ("saturation", ["tanh", None, 1]),
     ],
 )
 def test_channel_parameters_out_of_range(field: str, values: list[object]) -> None:
@@ -311,7 +310,9 @@ def test_channel_parameters_out_of_range(field: str, values: list[object]) -> No
         with pytest.raises(ValueError) as error:
             replace(A, **{field: value})
         one_line(error, field, repr(value))
-        if field != "name":
+        if field == "saturation":
+            one_line(error, "channel 'a'", "'hill'", "'logistic'")
+        elif field != "name":
             one_line(error, "channel 'a'", "[" if field in ("beta", "kappa", "theta", "historical_mean") else "(")
 
 
@@ -323,6 +324,7 @@ def test_channel_parameters_out_of_range(field: str, values: list[object]) -> No
         ({"channels": ("facebook",)}, ["Channel", "str"]),
         ({"draws": ((A,),)}, ["draw", "'a', 'b'"]),
         ({"draws": (("a", "b"),)}, ["Channel", "str"]),
+        ({"draws": ((replace(A, alpha=1.0, saturation="logistic"), B),)}, ["draw", "'a'", "hill", "'logistic'"]),
         ({"season": ()}, ["season"]),
         ({"season": (1.0, 0.0)}, ["season factor", "0.0"]),
         ({"season": (1.0, math.nan)}, ["season factor", "nan"]),
@@ -337,6 +339,20 @@ def test_market_parameters_out_of_range(changes: dict[str, object], said: list[s
     with pytest.raises(ValueError) as error:
         replace(MARKET, **changes)
     one_line(error, *said)
+
+
+def test_a_logistic_curve_has_no_alpha() -> None:
+    with pytest.raises(ValueError) as error:
+        replace(B, alpha=0.5, saturation="logistic")
+    one_line(error, "channel 'b'", "logistic", "alpha", "0.5")
+
+
+def test_files_of_hill_curves_are_as_before_there_were_others(tmp_path: Path) -> None:
+    mixed = replace(MARKET, channels=(A, replace(B, saturation="logistic")))
+    mixed.save(tmp_path / "market.json")
+    channels = json.loads((tmp_path / "market.json").read_text())["channels"]
+    assert "saturation" not in channels[0] and channels[1]["saturation"] == "logistic"
+    assert Market.load(tmp_path / "market.json") == mixed
 
 
 def test_check_number_intervals() -> None:

@@ -24,7 +24,7 @@ from sb3_ext.envs.ad_spend import (
 )
 from sb3_ext.envs.ad_spend.market.presets import PRESETS, adstock, profit, shock, uncertain
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.replanning import Remainder, Replanner
+from sb3_ext.envs.ad_spend.optimum.replanning import Replanner
 from sb3_ext.envs.ad_spend.policies.mpc import expected_media
 from sb3_ext.envs.ad_spend.policies.posterior import ParticlePosterior
 
@@ -44,12 +44,12 @@ def campaign_values(
 
 
 def outlook_value(market: Market, outlook: Outlook, spend: np.ndarray) -> float:
-    """Value of the spends (T', N) of what is left of a campaign over spending nothing, day by day."""
+    """Value of the spends (N, T') of what is left of a campaign over spending nothing, day by day."""
 
     def value(spends: np.ndarray) -> float:
         level, total = outlook.adstock, -market.spend_cost * spends.sum()
-        for day, demand in enumerate(outlook.demand):
-            bought = spends[day] * outlook.media[day] if day < len(spends) else 0.0
+        for day, demand in enumerate(outlook.demand.T):
+            bought = spends[:, day] * outlook.media[:, day] if day < spends.shape[1] else 0.0
             level = market.theta * level + (1.0 - market.theta) * bought
             total += market.margin * float((demand * market.curves.response(level)).sum())
         return total
@@ -68,19 +68,18 @@ def test_plans_of_many_campaigns_are_those_of_one(market: Market, period: int, s
     budgets = np.append(rng.uniform(0.0, budget, n - 1), 0.0)
     media = np.exp(0.3 * rng.standard_normal((n, n_channels, left)))
     levels = rng.uniform(1.0, 100.0, (n, n_channels))
-    replanner = Replanner(market, budget, periods, low, cap, tolerance=1e-4)
-    plans = replanner.plan(Remainder(period, levels, budgets, media, market.curves))
-    demand = np.append(market.season_factors(periods), np.ones(market.tail_periods))[period:, None]
-    demand = np.broadcast_to(demand, (len(demand), n_channels))
-    for plan, level, money, bought in zip(plans, levels, budgets, media, strict=True):
+    demand = np.append(market.season_factors(periods), np.ones(market.tail_periods))[period:]
+    rest = Outlook(market.curves, market.theta, levels, media, np.tile(demand, (n_channels, 1)))
+    plans = Replanner(market, budget, low, cap, tolerance=1e-4).plan(rest, budgets)
+    for row, (plan, money) in enumerate(zip(plans, budgets, strict=True)):
         assert np.all(plan >= low[:, None] - 1e-9) and np.all(plan <= cap[:, None] + 1e-9)
         if money - low.sum() * left <= 1e-6 * budget:
             np.testing.assert_array_equal(plan, np.broadcast_to(low[:, None], plan.shape))
             continue
         assert plan.sum() <= money * (1.0 + 1e-9)
-        outlook = Outlook(level, bought.T, demand)
+        outlook = rest.of(row)
         best = plan_optimal(market, money, left, low=low, cap=cap, outlook=outlook)
-        value = outlook_value(market, outlook, plan.T)
+        value = outlook_value(market, outlook, plan)
         assert value >= best.value - 2e-4 * abs(best.value) - 2e-7 * money
 
 
@@ -97,12 +96,12 @@ def test_plans_are_as_good_where_the_smallest_spends_lose_money(
     )
     market, lows, caps, left = Market(channels=channels, spend_cost=cost), np.full(2, low), np.full(2, 100.0), 3
     levels, media = np.full((1, 2), level), np.full((1, 2, left), price)
-    replanner = Replanner(market, 500.0, 8, lows, caps, tolerance=1e-4)
-    plan = replanner.plan(Remainder(8 - left, levels, np.array([money]), media, market.curves))[0]
-    demand = np.append(market.season_factors(8), np.ones(market.tail_periods))[8 - left :, None]
-    outlook = Outlook(levels[0], media[0].T, np.broadcast_to(demand, (len(demand), 2)))
+    demand = np.append(market.season_factors(8), np.ones(market.tail_periods))[8 - left :]
+    rest = Outlook(market.curves, market.theta, levels, media, np.tile(demand, (2, 1)))
+    plan = Replanner(market, 500.0, lows, caps, tolerance=1e-4).plan(rest, np.array([money]))[0]
+    outlook = rest.of(0)
     best = plan_optimal(market, money, left, low=lows, cap=caps, outlook=outlook)
-    assert outlook_value(market, outlook, plan.T) >= best.value - 2e-4 * abs(best.value) - 2e-7 * money
+    assert outlook_value(market, outlook, plan) >= best.value - 2e-4 * abs(best.value) - 2e-7 * money
 
 
 def test_s_shaped_markets_are_planned_one_by_one() -> None:
@@ -219,7 +218,7 @@ def test_posterior_finds_the_truth_where_there_is_little_noise() -> None:
     market = replace(uncertain(), randomness=replace(uncertain().randomness, sales_sigma=0.005))
     env, bought, sold = history(market, 20)
     posterior = ParticlePosterior(market, 28, 500)
-    learned = posterior.mean(*learn(posterior, bought, sold))
+    learned, _ = posterior.mean(*learn(posterior, bought, sold))
     truth = env.scenario.curves
     assert truth is not None
     # Half a cap at most tells less about where a curve saturates than about how it starts.
@@ -259,7 +258,7 @@ def test_posterior_is_that_of_a_grid() -> None:
     spread = ((beta - mean) ** 2 * density).sum() / density.sum()
     posterior = ParticlePosterior(market, 3, 20_000)
     particles, log_weights = learn(posterior, bought, sold)
-    assert posterior.mean(particles, log_weights).beta[0, 0] == pytest.approx(mean, rel=0.02)
+    assert posterior.mean(particles, log_weights)[0].beta[0, 0] == pytest.approx(mean, rel=0.02)
     weights = np.exp(log_weights - log_weights.max())
     sampled = posterior.curves(particles).beta[0, :, 0]
     variance = np.average((sampled - mean) ** 2, weights=weights[0])
@@ -286,11 +285,12 @@ def test_posterior_finds_the_draw() -> None:
     market = market_with_draws()
     env, bought, sold = history(market, 10)
     posterior = ParticlePosterior(market, 28, 1000)
-    learned = posterior.mean(*learn(posterior, bought, sold))
+    learned, theta = posterior.mean(*learn(posterior, bought, sold))
     truth = env.scenario.curves
     assert truth is not None
-    for name in ("beta", "kappa", "theta"):
+    for name in ("beta", "kappa"):
         np.testing.assert_allclose(getattr(learned, name), getattr(truth, name), rtol=1e-3)
+    np.testing.assert_allclose(theta, env.scenario.theta, rtol=1e-3)
 
 
 def test_draws_are_learned_within_a_campaign() -> None:

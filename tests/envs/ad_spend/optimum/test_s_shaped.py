@@ -9,26 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
-from sb3_ext.envs.ad_spend.optimum.knapsack import (
-    _MONEY_CELLS,
-    _choose,
-    _Options,
-    _PricedChannel,
-    _Pulses,
-    _Windows,
-    channel_problems,
-    lagrangian_bound,
-    pulse_plans,
-)
+from sb3_ext.envs.ad_spend.optimum.channel_problem import channel_problems
+from sb3_ext.envs.ad_spend.optimum.lagrangian_bound import _PricedChannel, _Windows, lagrangian_bound
+from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.plan import _Objective
+from sb3_ext.envs.ad_spend.optimum.pulses import _MONEY_CELLS, _choose, _Options, _Pulses, pulse_plans
 
 
 def value_of(market: Market, outlook: Outlook, plan: np.ndarray) -> float:
-    """Margin of the sales less the costs of spending, tail included, step by step."""
+    """Margin of the sales less the costs of spending, tail included, step by step; of a plan (N, T)."""
     adstock, value = outlook.adstock, -market.spend_cost * plan.sum()
-    media = np.concatenate([plan * outlook.media, np.zeros((len(outlook.demand) - len(plan), plan.shape[1]))])
-    for bought, demand in zip(media, outlook.demand, strict=True):
+    tail = np.zeros((len(plan), outlook.demand.shape[1] - plan.shape[1]))
+    media = np.concatenate([plan * outlook.media, tail], axis=1)
+    for bought, demand in zip(media.T, outlook.demand.T, strict=True):
         adstock = market.theta * adstock + (1 - market.theta) * bought
         value += market.margin * (demand * market.response(adstock)).sum()
     return float(value)
@@ -36,25 +29,26 @@ def value_of(market: Market, outlook: Outlook, plan: np.ndarray) -> float:
 
 @st.composite
 def campaigns(draw: st.DrawFn, most_periods: int = 8, max_channels: int = 3) -> tuple[Market, Outlook, Any, Any, float]:
-    """A market, an outlook with prices, demand and adstock of its own, bounds (T, N), and a budget."""
+    """A market, an outlook with prices, demand and adstock of its own, bounds (N, T), and a budget."""
     market = draw(markets((0.4, 4.0), max_channels=max_channels))
     periods, n_channels = draw(st.integers(1, most_periods)), len(market.names)
     rng = np.random.default_rng(draw(st.integers(0, 2**20)))
     spread = draw(st.sampled_from([0.0, 0.5]))
     expected = Outlook.expected(market, periods)
-    outlook = Outlook(
-        expected.adstock * rng.uniform(0.0, 2.0),
-        np.exp(spread * rng.normal(size=expected.media.shape)),
-        expected.demand * np.exp(spread * rng.normal(size=expected.demand.shape)),
+    outlook = replace(
+        expected,
+        adstock=expected.adstock * rng.uniform(0.0, 2.0),
+        media=np.exp(spread * rng.normal(size=expected.media.shape)),
+        demand=expected.demand * np.exp(spread * rng.normal(size=expected.demand.shape)),
     )
-    cap = rng.uniform(20.0, 200.0, size=n_channels) * np.exp(spread * rng.normal(size=(periods, n_channels)))
+    cap = rng.uniform(20.0, 200.0, size=(n_channels, 1)) * np.exp(spread * rng.normal(size=(n_channels, periods)))
     low = cap * draw(st.sampled_from([0.0, 0.0, 0.1]))
     budget = float(low.sum() + draw(st.floats(0.02, 1.2)) * (cap - low).sum())
     return market, outlook, low, cap, budget
 
 
 def scale_of(market: Market, outlook: Outlook, budget: float) -> float:
-    return float(market.margin * (outlook.demand * market.beta).sum() + market.spend_cost * budget) + 1e-9
+    return float(market.margin * (outlook.demand.T * market.beta).sum() + market.spend_cost * budget) + 1e-9
 
 
 @given(campaigns())
@@ -75,12 +69,10 @@ def test_no_plan_beats_the_bound_at_any_price(
     campaign: tuple[Market, Outlook, Any, Any, float], seed: int, price: float
 ) -> None:
     market, outlook, low, cap, budget = campaign
-    periods, n_channels = cap.shape
+    n_channels, periods = cap.shape
     rng = np.random.default_rng(seed)
-    share = [
-        plan / 100.0 for plan in feasible_plans(rng, 30, np.zeros(n_channels), np.full(n_channels, 100.0), 1e9, periods)
-    ]
-    plans = [low + (cap - low) * part for part in share]
+    shares = feasible_plans(rng, 30, np.zeros(n_channels), np.ones(n_channels), 1e9, periods)
+    plans = [low + (cap - low) * share.T for share in shares]
     plans = [low + (plan - low) * min(1.0, (budget - low.sum()) / max((plan - low).sum(), 1e-9)) for plan in plans]
     channels = channel_problems(market, outlook, low, cap)
     plans += pulse_plans(channels, budget)
@@ -105,9 +97,9 @@ def test_bound_of_concave_markets_is_the_optimum() -> None:
     )
     plan = plan_optimal(market, 150.0, 9, cap=30.0, tolerance=1e-9)
     outlook = Outlook.expected(market, 9)
-    bounds = np.broadcast_to([0.0, 30.0], (9, 2, 2)).transpose(2, 0, 1)
+    bounds = np.broadcast_to([0.0, 30.0], (2, 9, 2)).transpose(2, 0, 1)
     channels = channel_problems(market, outlook, *bounds)
-    bound = lagrangian_bound(channels, 150.0, plan.value / 150.0) - value_of(market, outlook, np.zeros((9, 2)))
+    bound = lagrangian_bound(channels, 150.0, plan.value / 150.0) - value_of(market, outlook, np.zeros((2, 9)))
     assert plan.value <= bound <= plan.value * 1.002
 
 
@@ -115,7 +107,7 @@ def test_bound_without_carry_over_is_the_concave_envelope() -> None:
     """Of equal periods: pulses at the tangent point ``kappa * (alpha - 1)**(1 / alpha)``, fractions of one included."""
     market = Market((Channel("a", beta=100.0, kappa=20.0, alpha=3.0),))
     tangent = 20.0 * 2.0 ** (1 / 3)
-    channels = channel_problems(market, Outlook.expected(market, 10), np.zeros((10, 1)), np.full((10, 1), 60.0))
+    channels = channel_problems(market, Outlook.expected(market, 10), np.zeros((1, 10)), np.full((1, 10), 60.0))
     slope = 100.0 * (2 / 3) / tangent
     for budget in (100.0, 4 * tangent, 6.5 * tangent):
         bound = lagrangian_bound(channels, budget, 1.2 * slope)
@@ -150,7 +142,7 @@ def test_separable_markets_by_brute_force(budget: float) -> None:
     # The grid of the brute force costs it little.
     assert plan.value <= best[-1] * 1.005
     outlook = Outlook.expected(market, periods)
-    pulses = pulse_plans(channel_problems(market, outlook, np.zeros((4, 3)), np.tile(caps, (4, 1))), budget)
+    pulses = pulse_plans(channel_problems(market, outlook, np.zeros((3, 4)), np.tile(caps[:, None], 4)), budget)
     assert max(value_of(market, outlook, pulse) for pulse in pulses) >= 0.97 * best[-1]
 
 
@@ -181,17 +173,17 @@ def test_pulses_are_sent_at_the_best_times(theta: float) -> None:
         tail_periods=3,
     )
     outlook = Outlook.expected(market, 9)
-    low, cap = np.full((9, 1), 2.0), np.full((9, 1), 60.0)
+    low, cap = np.full((1, 9), 2.0), np.full((1, 9), 60.0)
     table = _Pulses(channel_problems(market, outlook, low, cap)[0], cell=0.05)
     patterns = np.array(list(product([0, 1], repeat=9)))
     for option in range(0, len(table.options.cost), 5):
         level, count = table.levels[table.options.level[option]], table.options.pulses[option]
         allowed = patterns[patterns.sum(axis=1) <= count]
-        best = max(value_of(market, outlook, 2.0 + level * pattern[:, None]) for pattern in allowed)
+        best = max(value_of(market, outlook, 2.0 + level * pattern[None]) for pattern in allowed)
         plan = table.spend(option)
         assert plan.sum() - 18.0 <= count * level * (1 + 1e-12)
         assert plan.sum() - 18.0 <= table.options.cost[option] * 0.05 * (1 + 1e-12)
-        assert value_of(market, outlook, plan[:, None]) == pytest.approx(best, rel=0.005)
+        assert value_of(market, outlook, plan[None]) == pytest.approx(best, rel=0.005)
         assert table.options.value[option] == pytest.approx(best, rel=0.01)
 
 
@@ -230,8 +222,8 @@ def test_never_worse_than_the_pulses_alone(market: Market, periods: int, fullnes
     budget = float(fullness * periods * cap.sum())
     plan = plan_optimal(market, budget, periods, cap=cap)
     outlook = Outlook.expected(market, periods)
-    bounds = np.zeros((periods, len(cap))), np.tile(cap, (periods, 1))
-    objective = _Objective(market, outlook)
+    bounds = np.zeros((len(cap), periods)), np.tile(cap[:, None], periods)
+    objective = Objective(market, outlook)
     for pulse in pulse_plans(channel_problems(market, outlook, *bounds), budget):
         assert plan.value >= objective.gain(pulse) - 1e-12 * scale_of(market, outlook, budget)
 
@@ -257,7 +249,7 @@ def test_the_bound_with_carry_over_is_far_below_the_envelopes() -> None:
 
 def test_long_campaigns_pulse_for_several_periods_on_end() -> None:
     market = Market((Channel("a", beta=100.0, kappa=20.0, alpha=3.0), Channel("b", beta=70.0, kappa=9.0, theta=0.5)))
-    channels = channel_problems(market, Outlook.expected(market, 150), np.zeros((150, 2)), np.full((150, 2), 50.0))
+    channels = channel_problems(market, Outlook.expected(market, 150), np.zeros((2, 150)), np.full((2, 150), 50.0))
     plan = pulse_plans(channels, 2000.0)[0]
     value = value_of(market, Outlook.expected(market, 150), plan)
     assert 0.95 * lagrangian_bound(channels, 2000.0, 10.0) <= value

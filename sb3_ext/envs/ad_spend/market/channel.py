@@ -1,0 +1,62 @@
+"""The parameters of one advertising channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sb3_ext.envs.ad_spend.market.checks import check_number
+from sb3_ext.envs.ad_spend.market.curves import FAMILIES
+
+
+@dataclass(frozen=True)
+class Channel:
+    """
+    One advertising channel: a saturating response to an adstock (carried-over advertising).
+
+    The normalised geometric adstock is ``A_t = theta * A_{t-1} + (1 - theta) * media_t``: a constant spend x has the
+    adstock x. A period's sales are ``beta * A**alpha / (kappa**alpha + A**alpha)`` on a Hill curve, and
+    ``beta * (1 - exp(-lam A)) / (1 + exp(-lam A))`` with ``lam = ln(3) / kappa`` on a logistic one.
+
+    :param name: Name of the channel, unique in its market.
+    :param beta: Sales at full saturation, money per period, >= 0.
+    :param kappa: Adstock at which half of ``beta`` is sold, money per period, at least 1e-6.
+    :param alpha: Shape of a Hill curve, in (0, 20]. At most 1: concave; above 1: S-shaped. 1 on a logistic curve.
+    :param theta: Share of the adstock carried over to the next period, in [0, 1).
+    :param historical_mean: Mean spend per period before the campaign, money, >= 0. The campaign starts with its
+        adstock.
+    :param cap: Largest spend per period, money, > 0. ``None``: the environment derives it from the budget.
+    :param historical_max: Largest spend per period the model was fitted on, money, > 0. ``None``: unknown.
+    :param saturation: Family of the response curve, ``"hill"`` or ``"logistic"``.
+    :raises ValueError: If a parameter is out of its range.
+    """
+
+    name: str
+    beta: float
+    kappa: float
+    alpha: float = 1.0
+    theta: float = 0.0
+    historical_mean: float = 0.0
+    cap: float | None = None
+    historical_max: float | None = None
+    saturation: str = "hill"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"channel name must be a non-empty string, got {self.name!r}")
+        label = f"channel {self.name!r}: "
+        numbers = {
+            "beta": check_number(self.beta, label + "beta", 0.0),
+            "kappa": check_number(self.kappa, label + "kappa", 1e-6),
+            "alpha": check_number(self.alpha, label + "alpha", 0.0, 20.0, low_open=True),
+            "theta": check_number(self.theta, label + "theta", 0.0, 1.0, high_open=True),
+            "historical_mean": check_number(self.historical_mean, label + "historical_mean", 0.0),
+        }
+        for optional in ("cap", "historical_max"):
+            if getattr(self, optional) is not None:
+                numbers[optional] = check_number(getattr(self, optional), label + optional, 0.0, low_open=True)
+        if self.saturation not in FAMILIES:
+            raise ValueError(f"{label}saturation must be one of {list(FAMILIES)}, got {self.saturation!r}")
+        if numbers["alpha"] != 1.0 and not FAMILIES[self.saturation].has_shape:
+            raise ValueError(f"{label}a {self.saturation} curve has no alpha: leave it at 1, got {self.alpha!r}")
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)

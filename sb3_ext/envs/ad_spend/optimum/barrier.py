@@ -1,0 +1,152 @@
+"""A log-barrier Newton method for the best plan of one campaign (Boyd & Vandenberghe, Convex Optimization, ch. 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.optimum.objective import Objective, frank_wolfe_gap, newton_direction
+
+_DECAY = 0.1
+_NEWTON_STEPS = 50
+_ARMIJO = 1e-4
+
+
+class Polytope:
+    """
+    The feasible plans ``{low <= x <= cap, sum x <= budget}``.
+
+    :param low: Smallest spends, shape (N, T), money.
+    :param cap: Largest spends, shape (N, T), money.
+    :param budget: Budget, money.
+    """
+
+    def __init__(self, low: FloatArray, cap: FloatArray, budget: float) -> None:
+        self.low, self.cap, self.budget = low, cap, budget
+        self.spare = budget - float(low.sum())
+        self.n_constraints = 2 * low.size + 1
+
+    def center(self) -> FloatArray:
+        """
+        A plan well inside.
+
+        :return: All channels at the same share of their range, shape (N, T), money.
+        """
+        width = self.cap - self.low
+        return np.asarray(self.low + min(0.5, 0.5 * self.spare / width.sum()) * width)
+
+    def even(self) -> FloatArray:
+        """
+        The budget spread alike over periods and channels.
+
+        :return: As far as the bounds allow, shape (N, T), money.
+        """
+        plan = np.clip(self.budget / self.low.size, self.low, self.cap)
+        share = min(1.0, self.spare / max((plan - self.low).sum(), 1e-300))
+        return np.asarray(np.minimum(self.low + (plan - self.low) * share, self.cap))
+
+    def starts(self, relaxed: FloatArray, efficient: FloatArray, pulses: Sequence[FloatArray]) -> Iterator[FloatArray]:
+        """
+        Plans inside to search from: center, relaxed, pulses, and bursts of each channel at its most efficient spend.
+
+        :param relaxed: The best plan of the curves' envelopes, shape (N, T), money.
+        :param efficient: Most efficient spends, shape (N,), money.
+        :param pulses: Further plans, shape (N, T), money.
+        :return: The plans.
+        """
+        center = self.center()
+        yield center
+        yield 0.9 * relaxed + 0.1 * center
+        for plan in pulses:
+            yield 0.95 * plan + 0.05 * center
+        n_channels, periods = self.cap.shape
+        for channel in range(n_channels):
+            low, cap = self.low[channel], self.cap[channel]
+            level = efficient[channel] - low[0] if efficient[channel] > low[0] else cap[0] - low[0]
+            bursts = max(1, round(self.spare / level))
+            for first in (0, periods // 2):
+                plan = self.low.copy()
+                chosen = np.roll(np.arange(periods), -first)[:bursts]
+                plan[channel, chosen] = np.minimum(cap[chosen], low[chosen] + self.spare / bursts)
+                yield 0.95 * plan + 0.05 * center
+
+    def barrier(self, spend: FloatArray) -> float:
+        """
+        Sum of the logarithms of all slacks.
+
+        :param spend: A plan, shape (N, T), money.
+        :return: ``-inf`` where it is not inside.
+        """
+        room = self.budget - spend.sum()
+        if room <= 0.0 or np.any(spend <= self.low) or np.any(spend >= self.cap):
+            return -np.inf
+        return float(np.log(spend - self.low).sum() + np.log(self.cap - spend).sum() + np.log(room))
+
+    def gap(self, spend: FloatArray, gradient: FloatArray) -> float:
+        """
+        The Frank-Wolfe gap of a plan.
+
+        :param spend: The plan, shape (N, T), money.
+        :param gradient: Gradient of the objective there, likewise.
+        :return: See :func:`frank_wolfe_gap`.
+        """
+        return float(frank_wolfe_gap(spend - self.low, self.cap - self.low, self.spare, gradient))
+
+
+def maximize(objective: Objective, polytope: Polytope, spend: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
+    """
+    Follow the central path from a plan inside.
+
+    :param objective: What to maximize.
+    :param polytope: The feasible plans.
+    :param spend: The plan to start from, shape (N, T), money.
+    :param tolerance: Gap to stop at, relative to what the plan earns.
+    :return: The plan at the end of the path and its Frank-Wolfe gap.
+    :raises FloatingPointError: If a value is not finite.
+    """
+    idle = objective.value(np.zeros_like(spend))
+
+    def worth(spend: FloatArray) -> float:
+        return max(abs(float(objective.value(spend) - idle)), 1e-9 * polytope.budget)
+
+    # On the central path the gap is weight * n_constraints.
+    weight = 0.1 * worth(spend) / polytope.n_constraints
+    while True:
+        spend = _newton(objective, polytope, spend, weight)
+        gap = polytope.gap(spend, objective.gradient(spend))
+        if not np.isfinite(gap):
+            raise FloatingPointError(f"the planner met a value that is not finite at barrier weight {weight:g}")
+        target = tolerance * worth(spend)
+        if gap <= target or weight * polytope.n_constraints < 0.01 * target:
+            return spend, gap
+        weight *= _DECAY
+
+
+def _newton(objective: Objective, polytope: Polytope, spend: FloatArray, weight: float) -> FloatArray:
+    """Maximize ``objective + weight * barrier`` from a plan inside."""
+    score = objective.value(spend) + weight * polytope.barrier(spend)
+    for _ in range(_NEWTON_STEPS):
+        above, below = spend - polytope.low, polytope.cap - spend
+        room = polytope.budget - spend.sum()
+        gradient = objective.gradient(spend) + weight * (1.0 / above - 1.0 / below - 1.0 / room)
+        system = objective.curvature(spend)
+        np.einsum("itt->it", system)[:] += weight * (above**-2 + below**-2)
+        direction, _ = newton_direction(system, gradient, weight / room**2)
+        decrement = float((gradient * direction).sum())
+        if decrement <= 1e-3 * weight:
+            break
+        step = 1.0
+        while step > 1e-10:
+            candidate = spend + step * direction
+            barrier = polytope.barrier(candidate)
+            if barrier > -np.inf:
+                reached = objective.value(candidate) + weight * barrier
+                if reached >= score + _ARMIJO * step * decrement:
+                    break
+            step *= 0.5
+        else:
+            break
+        spend, score = candidate, reached
+    return spend

@@ -1,0 +1,157 @@
+"""What the spends of a campaign earn, and how much more any others can: the objective of every planner."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sb3_ext.common.arrays import FloatArray, IntArray
+from sb3_ext.envs.ad_spend.market.curves import Curves, Envelope
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+
+# Relative to kappa: low enough that what it sells is nothing even for small alpha, high enough that no slope overflows.
+_LEAST_ADSTOCK = 1e-120
+
+
+class Objective:
+    """
+    Money that spends of the shape (..., N, T) earn, tail included, with its gradient and curvature.
+
+    :param market: The market, for its margin and cost of spending.
+    :param outlook: What to assume of the T periods, of one campaign or of n.
+    :param highest: No adstock of a channel gets higher, shape (N,), money: the curves' concave envelopes up to there
+        take the place of the curves.
+    """
+
+    def __init__(self, market: Market, outlook: Outlook, highest: FloatArray | None = None) -> None:
+        self._spend_cost, periods = market.spend_cost, outlook.periods
+        rows, theta = np.arange(periods), outlook.theta[..., None]
+        lag, carried = rows[:, None] - rows, theta[..., None]
+        # What the media of each period contributes to the adstock of every period, shape (..., N, T, T).
+        self._carry = np.where(lag >= 0, (1.0 - carried) * carried ** np.maximum(lag, 0), 0.0)
+        self._start = outlook.adstock[..., None] * theta ** (rows + 1)
+        self._media = outlook.media
+        demand = market.margin * outlook.demand
+        self._demand, self._tail_demand = demand[:, :periods], demand[:, periods:]
+        # What is left of the last period's adstock in the tail, shape (..., N, K).
+        self._decay = theta ** np.arange(1, self._tail_demand.shape[-1] + 1)
+        curves = outlook.curves.map(lambda parameter: parameter[..., None])
+        self._least = _LEAST_ADSTOCK * curves.kappa
+        self.curves: Curves | Envelope = curves if highest is None else Envelope(curves, highest[:, None])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the spends."""
+        return self._media.shape
+
+    def of(self, rows: IntArray) -> Objective:
+        """
+        The same for some of the campaigns.
+
+        :param rows: Their numbers.
+        :return: The objective of spends of their number.
+        """
+        chosen = object.__new__(Objective)
+        chosen.__dict__.update(self.__dict__)
+        chosen._media, chosen._start = self._media[rows], self._start[rows]
+        if isinstance(self.curves, Curves) and self.curves.beta.ndim == 3:
+            chosen.curves, chosen._least = self.curves.map(lambda parameter: parameter[rows]), self._least[rows]
+        if self._carry.ndim == 4:
+            chosen._carry, chosen._decay = self._carry[rows], self._decay[rows]
+        return chosen
+
+    def adstock(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """
+        Adstock, a little above 0 where slopes are infinite there.
+
+        :param spend: Spends, shape (..., N, T), money.
+        :return: Adstock of the periods, shape (..., N, T), and of the tail, shape (..., N, K), money.
+        """
+        bought = (self._carry @ (self._media * spend)[..., None])[..., 0]
+        adstock = np.maximum(self._start + bought, self._least)
+        return adstock, np.maximum(adstock[..., -1:] * self._decay, self._least)
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        """
+        Money earned: margin of the sales less the costs of spending.
+
+        :param spend: Spends, shape (..., N, T), money.
+        :return: Shape (...).
+        """
+        adstock, tail = self.adstock(spend)
+        earned = (self._demand * self.curves.response(adstock)).sum(axis=(-2, -1))
+        earned = earned + (self._tail_demand * self.curves.response(tail)).sum(axis=(-2, -1))
+        return np.asarray(earned - self._spend_cost * spend.sum(axis=(-2, -1)))
+
+    def gain(self, spend: FloatArray) -> FloatArray:
+        """
+        Value over that of no spend.
+
+        :param spend: Spends, shape (..., N, T), money.
+        :return: Shape (...).
+        """
+        return self.value(spend) - self.value(np.zeros_like(spend))
+
+    def gradient(self, spend: FloatArray) -> FloatArray:
+        """
+        Derivative of :meth:`value` by every spend.
+
+        :param spend: Spends, shape (..., N, T), money.
+        :return: Shape (..., N, T).
+        """
+        adstock, tail = self.adstock(spend)
+        slope = self._demand * self.curves.slope(adstock)
+        slope[..., -1] += (self._tail_demand * self._decay * self.curves.slope(tail)).sum(axis=-1)
+        carried = (np.swapaxes(self._carry, -1, -2) @ slope[..., None])[..., 0]
+        return np.asarray(self._media * carried - self._spend_cost)
+
+    def curvature(self, spend: FloatArray) -> FloatArray:
+        """
+        Negative second derivatives by the spends of each channel.
+
+        :param spend: Spends, shape (..., N, T), money.
+        :return: Shape (..., N, T, T); where a curve is convex its curvature is left out, so they are semi-definite.
+        """
+        adstock, tail = self.adstock(spend)
+        bend = self._demand * np.maximum(-self.curves.curvature(adstock), 0.0)
+        tail_bend = np.maximum(-self.curves.curvature(tail), 0.0)
+        bend[..., -1] += (self._tail_demand * self._decay**2 * tail_bend).sum(axis=-1)
+        carried = self._carry * self._media[..., None, :]
+        return np.asarray(np.swapaxes(carried, -1, -2) @ (bend[..., None] * carried))
+
+
+def frank_wolfe_gap(
+    above: FloatArray, width: FloatArray, spare: FloatArray | float, gradient: FloatArray
+) -> FloatArray:
+    """
+    ``max_s <gradient, s - above>`` over all plans: of a concave objective no plan is worth more by more than that.
+
+    The maximum is a fractional knapsack, which spends the budget where the gradient is largest.
+
+    :param above: Spends above the smallest, shape (..., N, T), money.
+    :param width: Largest less smallest spends, shape (N, T), money.
+    :param spare: Budget above the smallest spends, shape (...), money.
+    :param gradient: Gradient of the objective there, shape (..., N, T).
+    :return: The gap, shape (...), money.
+    """
+    slopes = gradient.reshape(*gradient.shape[:-2], -1)
+    order = np.argsort(-slopes, axis=-1)
+    room = width.ravel()[order]
+    bought = np.clip(np.asarray(spare)[..., None] - (np.cumsum(room, axis=-1) - room), 0.0, room)
+    best = (np.maximum(np.take_along_axis(slopes, order, axis=-1), 0.0) * bought).sum(axis=-1)
+    return np.asarray(best - (gradient * above).sum(axis=(-2, -1)))
+
+
+def newton_direction(curvature: FloatArray, right: FloatArray, coupling: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """
+    Solve ``(curvature + coupling * ones) direction = right``: blocks of the channels, coupled by the budget alone.
+
+    :param curvature: Blocks, shape (..., N, T, T).
+    :param right: Shape (..., N, T).
+    :param coupling: Weight of the matrix of ones, shape (...).
+    :return: Direction, shape (..., N, T), and its sum, shape (...), by Sherman and Morrison's formula.
+    """
+    solved = np.linalg.solve(curvature, np.stack([right, np.ones_like(right)], axis=-1))
+    along, ones = solved[..., 0], solved[..., 1]
+    total = along.sum(axis=(-2, -1)) / (1.0 + coupling * ones.sum(axis=(-2, -1)))
+    return along - ones * np.asarray(coupling * total)[..., None, None], total
