@@ -102,11 +102,6 @@ COMMANDS: dict[str, Command] = {
         ("--log-dir logs --no-hub --benchmark-dir logs/benchmark -n 10000",),
         cli_checks.check_benchmark,
     ),
-    "benchmark speed": Command(
-        "measure speed and memory beside SB3, sbx and others",
-        "benchmarks.command:main",
-        ("--sections updates training --output speed.csv",),
-    ),
     "plan": Command(
         "plan when to spend how much on which channel, from a media-mix model: a table, a CSV and a page",
         "sb3_ext.spend_plan.command:main",

@@ -6,14 +6,22 @@ import argparse
 import importlib
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+import torch as th
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.chart import Bar, write_chart
+from benchmarks.groups import Group, measure_group
+from benchmarks.records import read_csv
+from benchmarks.report import Measured, machine, table, write_csv
 from benchmarks.rivals import SBX_VARIABLE, sbx_versions
-from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
+from sb3_ext.app.console import console
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.files import check_writable
 
 SECTIONS = {
     "updates": "gradient updates per second of DDPG and DuelingDQN, eager and compiled, beside SB3's and sbx's",
@@ -28,7 +36,7 @@ SECTIONS = {
 }
 """What is measured, by module of this package: each has ``groups(quick)``."""
 
-PROGRAM = "sb3-ext benchmark speed"
+PROGRAM = "python scripts/benchmark.py"
 THREADS = 1
 """Of NumPy, and of PyTorch unless a group says otherwise."""
 
@@ -40,50 +48,37 @@ What is compared is measured in turns, so that a slow moment of the machine hits
 repeats; a ratio is taken within a repeat, value over value. With --output every value goes to a CSV, with a bar chart
 beside it; sections that the CSV holds and that are not measured now stay in it.
 """
+_EXAMPLES = (
+    "--output docs/results/speed.csv",
+    "--sections updates training --sbx-python ../sbx/bin/python",
+    "--sections replay frames --repeats 9",
+    "--sections pacman --quick",
+)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see --help)")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """
     Measure what the command line asks for, print tables and, if asked, write every value as CSV.
 
-    NumPy's threads are fixed before it is imported: unless ``OMP_NUM_THREADS`` is 1, a new process does the work.
-
     :param argv: arguments; those of the process by default
-    :return: exit code
     :raises UserError: if an argument is wrong, or the CSV cannot be written
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = _parse(arguments)
-    if os.environ.get("OMP_NUM_THREADS") != str(THREADS):
-        command = [sys.executable, "-m", "benchmarks", *arguments]
-        return subprocess.call(command, env={**os.environ, "OMP_NUM_THREADS": str(THREADS)})
-    _measure(args, f"{PROGRAM} {shlex.join(arguments)}".rstrip())
-    return 0
+    _measure(_parse(arguments), f"{PROGRAM} {shlex.join(arguments)}".rstrip())
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     width = max(map(len, SECTIONS))
     lines = [f"  {name:{width}}  {summary}" for name, summary in SECTIONS.items()]
-    examples = (
-        "--output docs/results/speed.csv",
-        "--sections updates training --sbx-python ../sbx/bin/python",
-        "--sections replay frames --repeats 9",
-        "--sections pacman --quick",
-    )
-    lines += ["", "examples:", *(f"  {PROGRAM} {example}" for example in examples)]
-    parser = _Parser(
+    lines += ["", "examples:", *(f"  {PROGRAM} {example}" for example in _EXAMPLES)]
+    parser = argparse.ArgumentParser(
         PROGRAM,
         description=_DESCRIPTION,
         epilog="\n".join(["sections:", *lines]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--sections", nargs="+", default=[], metavar="NAME", help="what to measure (default: everything)"
+        "--sections", nargs="+", default=list(SECTIONS), choices=SECTIONS, metavar="NAME", help="default: everything"
     )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="values of each measurement (default: 5)")
     parser.add_argument(
@@ -91,7 +86,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="small sizes, to see that it works: figures mean nothing, nothing is compiled",
     )
-    parser.add_argument("--output", metavar="FILE", help="CSV file for every value, and a PNG of the same name")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="CSV file, and a PNG of the same name")
     parser.add_argument(
         "--sbx-python",
         metavar="PATH",
@@ -99,22 +94,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help=f"a Python that has sbx, to be measured too (default: ${SBX_VARIABLE})",
     )
     args = parser.parse_args(argv)
-    for name in args.sections:
-        if name not in SECTIONS:
-            suggestion = did_you_mean(name, SECTIONS)
-            raise UserError(f"unknown section {name!r}.{suggestion} Sections: {', '.join(SECTIONS)}")
-    args.sections = list(dict.fromkeys(args.sections)) or list(SECTIONS)
+    args.sections = list(dict.fromkeys(args.sections))
     if args.repeats < 1:
         raise UserError(f"--repeats is {args.repeats}: give a number of at least 1")
     if args.output is not None:
-        from sb3_ext.app.files import check_writable
-
-        if Path(args.output).is_dir():
-            raise UserError(f"--output: {args.output!r} is a folder: give a file, such as speed.csv")
-        check_writable(str(Path(args.output).parent), "--output")
-        from benchmarks.records import read_csv
-
-        if Path(args.output).exists():
+        if args.output.is_dir():
+            raise UserError(f"--output: {str(args.output)!r} is a folder: give a file, such as speed.csv")
+        check_writable(str(args.output.parent), "--output")
+        if args.output.exists():
             read_csv(args.output)
     if args.sbx_python:
         sbx_versions(args.sbx_python)
@@ -123,17 +110,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _measure(args: argparse.Namespace, command: str) -> None:
-    import torch as th
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from benchmarks.groups import Group, measure_group
-    from benchmarks.report import Measured, machine, table, write_csv
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    output = console()
     more_versions = sbx_versions(args.sbx_python) if args.sbx_python else {}
     here = machine(THREADS)
-    console.print(", ".join(f"{name} {value}" for name, value in here.items()), highlight=False, soft_wrap=True)
+    output.print(", ".join(f"{name} {value}" for name, value in here.items()))
     groups: list[tuple[str, Group]] = [
         (name, group)
         for name in args.sections
@@ -157,17 +137,14 @@ def _measure(args: argparse.Namespace, command: str) -> None:
         for section, group in groups:
             progress.update(task, description=f"{section}: {group.quantity}", refresh=True)
             measured.append(Measured(section, group, *measure_group(group, args.repeats, advance)))
-            console.print(measured[-1].caption, style="bold", highlight=False, soft_wrap=True)
-            console.print(table(measured[-1]), highlight=False)
+            output.print(table(measured[-1]))
     th.set_num_threads(THREADS)
     if args.output is not None:
-        with mistakes_explained(f"cannot write {args.output!r}"):
+        with mistakes_explained(f"cannot write {str(args.output)!r}"):
             write_csv(measured, args.output, command, here, more_versions)
-        console.print(f"Written: {args.output}", highlight=False, soft_wrap=True)
-        picture = Path(args.output).with_suffix(".png")
+        output.print(f"Written: {args.output}")
+        picture = args.output.with_suffix(".png")
         with mistakes_explained(f"cannot draw {str(picture)!r}"):
-            from benchmarks.chart import Bar, write_chart
-
             bars = [Bar.of(each.caption, each.group.unit, result) for each in measured for result in each.results]
             write_chart([bar for bar in bars if bar is not None], picture)
-        console.print(f"Written: {picture}", highlight=False, soft_wrap=True)
+        output.print(f"Written: {picture}")

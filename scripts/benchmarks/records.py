@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3_ext.app.errors import UserError
-from sb3_ext.common.files import atomic_path
+from sb3_ext.app.records import write_records
 
 _NEEDED = {"section", "quantity", "setting", "threads", "name", "round", "value", "unit", "ratio", "reference"}
 
@@ -46,7 +46,4 @@ def merge_csv(records: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -
     sections = {record["section"] for record in records}
     kept = [line for line in read_csv(path) if line["section"] not in sections] if Path(path).exists() else []
     columns = dict.fromkeys([*records[0], *(kept[0] if kept else ())])
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(columns), restval="")
-        writer.writeheader()
-        writer.writerows([*kept, *records])
+    write_records([{name: record.get(name, "") for name in columns} for record in [*kept, *records]], Path(path))

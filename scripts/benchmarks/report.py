@@ -10,11 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.table import Table
-
 from benchmarks.groups import Group, Missing, Result
 from benchmarks.records import merge_csv
-from sb3_ext.app.versions import versions
+from sb3_ext.app.table import Row, Table
+from sb3_ext.app.versions import version_columns, versions
 
 _COMPARED = ("ale-py", "cpprb", "torchrl")
 
@@ -39,20 +38,24 @@ def table(measured: Measured) -> Table:
     Show a group.
 
     :param measured: the group
-    :return: a rich table of medians, over the repeats, of values and of ratios
+    :return: a table of medians, over the repeats, of values and of ratios
     """
-    group = measured.group
-    shown = Table()
-    shown.add_column("", overflow="fold")
-    for title in (f"median, {group.unit}", "ratio"):
-        shown.add_column(title, justify="right", overflow="fold")
-    shown.add_column("to", overflow="fold")
-    for result in measured.results:
-        ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
-        shown.add_row(result.name, _number(result.median), ratio, result.reference or "")
-    for missing in measured.missing:
-        shown.add_row(missing.name, "", "", missing.reason, style="dim")
-    return shown
+    rows = [
+        Row([case.name, short(case.median), "" if case.ratio is None else f"{case.ratio:.2f}", case.reference or ""])
+        for case in measured.results
+    ]
+    rows += [Row([missing.name, "", "", missing.reason], "dim") for missing in measured.missing]
+    return Table(measured.caption, ["", f"median, {measured.group.unit}", "ratio", "to"], rows)
+
+
+def short(value: float) -> str:
+    """
+    Write a number with three digits, or with all before the point.
+
+    :param value: the number
+    :return: such as ``"12 345"``, ``"123"``, ``"1.23"``
+    """
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 100 else f"{value:.3g}"
 
 
 def machine(threads: int) -> dict[str, Any]:
@@ -88,7 +91,6 @@ def write_csv(
     :raises UserError: if it exists and is no such file
     """
     found = {**versions(), **_versions_compared(), **more_versions, "python": platform.python_version()}
-    tail = {f"version_{name.replace('-', '_')}": number for name, number in found.items()} | {"command": command}
     records: list[dict[str, Any]] = [
         {
             "quantity": group.quantity,
@@ -103,7 +105,8 @@ def write_csv(
             "repeats": len(result.values),
             **machine,
             "threads": group.threads,
-            **tail,
+            **version_columns(found),
+            "command": command,
         }
         for section, group, results, _ in measured
         for result in results
@@ -118,7 +121,3 @@ def _versions_compared() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.4g}"

@@ -29,16 +29,6 @@ def fixed(value: float | Span, digits: int, sign: str = "") -> str:
     return f"{round(value, digits) + 0.0:{sign},.{digits}f}".replace(",", " ")
 
 
-def short(value: float) -> str:
-    """
-    Write a number with three digits, or with all before the point.
-
-    :param value: The number.
-    :return: Such as ``"12 345"``, ``"123"``, ``"1.23"``.
-    """
-    return fixed(value, 0) if abs(value) >= 100 else f"{value:.3g}"
-
-
 def iqm(run: Any, digits: int, bold: bool = False) -> str:
     """
     Write an interquartile mean with its interval.

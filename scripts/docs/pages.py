@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jinja2
 
+from benchmarks.report import short
 from docs import formats
 from docs.figures import Coverages, figures, folder_page
 from docs.speed import Speed
@@ -67,7 +68,7 @@ def environment(root: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    for written in (formats.fixed, formats.short, formats.iqm, formats.spread, formats.wrapped, statistics.median):
+    for written in (formats.fixed, short, formats.iqm, formats.spread, formats.wrapped, statistics.median):
         found.filters[written.__name__] = written
     found.globals |= {
         "results": functools.cache(lambda folder: figures(raw / folder)),

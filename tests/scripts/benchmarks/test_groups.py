@@ -10,7 +10,7 @@ import torch as th
 from rich.console import Console
 
 from benchmarks.groups import Case, Group, Missing, advantage, measure_group, microseconds
-from benchmarks.report import Measured, machine, table, write_csv
+from benchmarks.report import Measured, machine, short, table, write_csv
 
 
 def played_back(values: list[float], log: list[str], name: str) -> Callable[[], float]:
@@ -130,3 +130,7 @@ def test_what_does_not_vary_is_measured_once() -> None:
 @pytest.mark.parametrize(("unit", "better"), [("steps/s", 4.0), ("us", 0.25), ("MB", 0.25)])
 def test_advantage(unit: str, better: float) -> None:
     assert advantage(unit, 4.0) == better
+
+
+def test_numbers_have_three_digits_or_all_before_the_point() -> None:
+    assert [short(number) for number in (12345.6, 123.4, 1.234, 0.1296)] == ["12 346", "123", "1.23", "0.13"]

@@ -10,7 +10,7 @@ import pytest
 
 from docs.coverage import DISTRIBUTIONS, SUITES
 from docs.figures import Coverages, folder_page
-from docs.formats import Span, fixed, short, spread
+from docs.formats import Span, fixed, spread
 from docs.pages import environment, render
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.scores import read_comparison
@@ -100,7 +100,6 @@ def filled(text: str, folder: str) -> str:
 def test_how_numbers_are_written() -> None:
     assert [fixed(number, 1) for number in (-0.01, -128.96, 12345.678)] == ["0.0", "-129.0", "12 345.7"]
     assert fixed(Span(-0.5, 1.25), 2, "+") == "-0.50 to +1.25"
-    assert [short(number) for number in (12345.6, 123.4, 1.234, 0.1296)] == ["12 346", "123", "1.23", "0.13"]
     assert (spread([2.0]), spread([1.0, 3.0, 2.0])) == ("2.00", "2.00 (1.00 to 3.00)")
 
 
