@@ -1,3 +1,6 @@
+import argparse
+import functools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +10,7 @@ import torch
 from services import TwoNodeRay, postgres_server, two_node_ray
 from stable_baselines3.common.utils import set_random_seed
 
-from sb3_ext.cli import main
+from sb3_ext.cli import COMMANDS, main
 
 torch.set_num_threads(1)
 
@@ -24,9 +27,23 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@functools.cache
+def flags(command: str) -> frozenset[str]:
+    """The flags that a command understands."""
+    known: list[str] = []
+
+    def show(parser: argparse.ArgumentParser) -> None:
+        known.extend(parser._option_string_actions)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "print_help", show)
+        assert main([command, "--help"]) == 0
+    return frozenset(known)
+
+
 @pytest.fixture
 def error_line(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run the command line, expect it to fail, and return the one line it reported."""
+    """Run the command line, expect it to fail, and return the one line it reported, which names no foreign flag."""
 
     def run(*arguments: str, code: int) -> str:
         argv = sys.argv
@@ -37,6 +54,10 @@ def error_line(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert len(reported) == 1
         assert "Traceback" not in stderr
         assert reported[0].startswith(f"sb3-ext {arguments[0]}: error: ")
+        if arguments[0] in COMMANDS:
+            # What stands in backticks is another command.
+            named = re.findall(r"(?<![\w'/=-])--?[a-z][\w-]*", re.sub("`[^`]*`", "", reported[0]))
+            assert set(named) <= flags(arguments[0]) | set(arguments)
         return reported[0]
 
     return run

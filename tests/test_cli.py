@@ -91,41 +91,6 @@ class TestTrain:
             main([*TRAIN, *SHORT])
 
 
-class TestOptimize:
-    SEARCH = (*SHORT, "--optimize", "--n-evaluations", "1", "--eval-episodes", "1", "--no-optim-plots", "--seed", "0")
-    STUDY = ("--storage", "study.log", "--study-name", "s")
-
-    @pytest.fixture
-    def without_pandas(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Optuna's report needs pandas, an optional dependency; the search itself does not."""
-        import optuna
-
-        class Report:
-            def to_csv(self, path: str) -> None:
-                Path(path).touch()
-
-        monkeypatch.setattr(optuna.Study, "trials_dataframe", lambda self: Report())
-
-    def test_searches_and_loads_a_trial(
-        self, workdir: Path, without_pandas: None, capfd: pytest.CaptureFixture[str]
-    ) -> None:
-        assert main([*TRAIN, *self.SEARCH, "--n-trials", "2", *self.STUDY]) == 0
-        output = capfd.readouterr().out
-        assert "Number of finished trials:  2" in output
-        assert "critic_lr_ratio" in output
-        assert not list((workdir / "logs" / "ddpg_ext").glob("Pendulum-v1_*"))
-
-        assert main([*TRAIN, "-n", "100", "--eval-freq", "-1", *self.STUDY, "--trial-id", "0"]) == 0
-        config = workdir / "logs" / "ddpg_ext" / "Pendulum-v1_1" / "Pendulum-v1" / "config.yml"
-        hyperparams = dict(yaml.load(config.read_text(), Loader=yaml.UnsafeLoader))
-        assert {"critic_loss", "critic_learning_rate", "noise_std", "gamma"} <= set(hyperparams)
-        policy_kwargs = eval(hyperparams["policy_kwargs"], {"dict": dict})  # as the zoo does
-        assert set(policy_kwargs) >= {"net_arch", "squash", "final_init", "initial_action"}
-
-    def test_unknown_trial(self, workdir: Path, error_line: ErrorLine) -> None:
-        assert "no trial 0" in error_line(*TRAIN, *self.STUDY, "--trial-id", "0", code=1)
-
-
 class TestOtherCommands:
     def test_enjoy(self, logs: Path, capfd: pytest.CaptureFixture[str]) -> None:
         for which in ([], ["--load-best"], ["--load-checkpoint", "200"]):
@@ -253,7 +218,11 @@ class TestWrongInput:
             ([*TRAIN, "--eval-episodes", "0"], "--eval-episodes is 0"),
             ([*TRAIN, "--log-interval", "0"], "--log-interval is 0"),
             ([*TRAIN, "--seed", str(2**32)], "--seed is"),
-            ([*TRAIN, "--trial-id", "1"], "--storage"),
+            ([*TRAIN, "--trial-id", "1"], "needs --storage and --study-name"),
+            ([*TRAIN, "--storage", "study.log"], "needs --storage and --study-name"),
+            ([*TRAIN, "--study-name", "s"], "needs --storage and --study-name"),
+            (["tune", *TRAIN[1:], "--study-name", "../../x"], "--study-name is '../../x': it names a folder"),
+            (["tune", *TRAIN[1:], "--study-name", ".."], "--study-name is '..'"),
             ([*TRAIN, "-params", "critic_loss:mse"], "name 'mse' is not defined"),
             ([*TRAIN, "-params", "tau:float('nan')"], "tau is NaN"),
             ([*TRAIN, "-params", "learning_rate:'fast'"], "learning_rate is 'fast'"),
@@ -269,11 +238,21 @@ class TestWrongInput:
             ([*TRAIN, "--n-evaluations", "0", "--optimize"], "--n-evaluations is 0"),
             ([*TRAIN, "--tensorboard-log", "list.yml/tb"], "--tensorboard-log: cannot write"),
             ([*TRAIN, "-f", "list.yml"], "--log-folder: cannot write"),
-            (["enjoy", "--algo", "ddpg_ext", "--env", "Pendulum-v1", "-n", "0"], "-n is 0"),
-            (["enjoy", "--algo", "ddpg_ext", "--env", "Pendulum-v1"], "give its log folder, e.g. -f logs"),
+            (["enjoy", "--algo", "ddpg_ext", "--env", "Pendulum-v1", "-n", "0"], "--n-timesteps is 0"),
+            (["enjoy", "--algo", "ddpg_ext", "--env", "Pendulum-v1"], "train one first, or name its log folder"),
             (["enjoy", "--algo", "ddpg_ext", "--env", "Pendulums-v1"], "Did you mean 'Pendulum-v1'?"),
             (["record_video", "--algo", "ddpg", "--env", "Pendulum-v1"], "no trained agent"),
+            (["record_video", "--env", "Pendulums-v1"], "Did you mean 'Pendulum-v1'?"),
             (["record_training", "--algo", "ddpg_ext", "--env", "Pendulum-v1"], "no trained agent"),
+            (["record_training", "--env", "Pendulums-v1"], "Did you mean 'Pendulum-v1'?"),
+            (["benchmark", "--log-dir", "nowhere"], "--log-dir: there is no folder 'nowhere'"),
+            (["benchmark", "-n", "0"], "--n-timesteps is 0"),
+            (["benchmark", "--n-envs", "0"], "--n-envs is 0"),
+            (["benchmark", "speed", "--quick"], "`python scripts/benchmark.py`"),
+            (["plot_train", "-a", "ppo", "-e", "CartPole-v1", "-f", "nowhere"], "there is no folder 'nowhere'"),
+            (["all_plots", "-e", "CartPole-v1", "-f", "nowhere"], "--algos is required"),
+            (["all_plots", "-a", "ppo", "-e", "CartPole-v1", "-f", "."], "holds no runs of 'ppo'"),
+            (["plot_from_file", "-i", "nothing.pkl"], "there is no .pkl file 'nothing.pkl'"),
         ],
     )
     def test_refused_at_the_door(
@@ -324,3 +303,21 @@ def test_other_folders_are_never_removed(workdir: Path, error_line: ErrorLine) -
 def test_enjoy_names_the_runs_there_are(logs: Path, error_line: ErrorLine) -> None:
     arguments = ("--algo", "ddpg_ext", "--env", "Pendulum-v1", "-f", str(logs), "--exp-id", "9")
     assert "there are: Pendulum-v1_1" in error_line("enjoy", *arguments, code=2)
+
+
+def test_a_run_that_failed_at_its_start_is_not_the_latest(
+    logs: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sb3_ext.DDPG, "learn", fail)
+        with pytest.raises(RuntimeError, match="a bug"):
+            main([*TRAIN, *SHORT, "-f", str(logs)])
+    assert (logs / "ddpg_ext" / "Pendulum-v1_2").is_dir()
+    capfd.readouterr()
+    agent = ["--algo", "ddpg_ext", "--env", "Pendulum-v1", "-f", str(logs)]
+    for command in (["enjoy", *agent, "--no-render", "-n", "1"], ["evaluate", *agent, "-n", "1"]):
+        assert main(command) == 0
+        assert "Pendulum-v1_2 has no model, the latest run with one is Pendulum-v1_1" in capfd.readouterr().err

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecTransposeIm
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.evaluation.ceilings import as_json, changed_arguments
+from sb3_ext.zoo.runs import latest_run, run_numbers
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def find_runs(
     from rl_zoo3.utils import get_model_path
 
     name = EnvironmentName(env_id)
-    known = _run_numbers(Path(folder, algo), name)
+    known = run_numbers(Path(folder, algo), name)
+    if exp_ids is not None:
+        exp_ids = [exp_id or latest_run(Path(folder, algo), name) for exp_id in exp_ids]
     runs, unfinished = [], []
     for exp_id in dict.fromkeys(known if exp_ids is None else exp_ids):
         try:
@@ -187,7 +190,7 @@ def has_runs(algo: str, env_id: str, folder: str) -> bool:
     """
     from huggingface_sb3 import EnvironmentName
 
-    return bool(_run_numbers(Path(folder, algo), EnvironmentName(env_id)))
+    return bool(run_numbers(Path(folder, algo), EnvironmentName(env_id)))
 
 
 def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str]) -> Run:
@@ -229,12 +232,6 @@ def _training_arguments(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no arguments")
     return content
-
-
-def _run_numbers(folder: Path, name: str) -> list[int]:
-    """Numbers of the runs ``<name>_<number>`` in a folder, ascending."""
-    found = (path.name.removeprefix(f"{name}_") for path in folder.glob(f"{name}_*") if path.is_dir())
-    return sorted(int(number) for number in found if number.isdigit())
 
 
 def _quietly() -> contextlib.redirect_stdout[io.StringIO]:

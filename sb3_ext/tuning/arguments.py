@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import re
 import time
 from collections.abc import Sequence
 from copy import deepcopy
@@ -146,11 +147,14 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"{choice} needs SciPy: pip install 'sb3-ext[tuning]'", exit_code=1)
     # The zoo's arguments of a training, which are checked in the same way
     defaults = {"n_eval_envs": 1, "log_interval": -1, "trained_agent": "", "track": False, "tensorboard_log": ""}
-    zoo = argparse.Namespace(**{**vars(args), **defaults, "log_folder": args.output or "tune", "trial_id": None})
+    defaults |= {"log_folder": args.output or "tune", "trial_id": None, "optimize_hyperparameters": True}
+    zoo = argparse.Namespace(**{**vars(args), **defaults})
     check_train(zoo)
     args.env, args.gym_packages, args.conf_file = str(zoo.env), zoo.gym_packages, zoo.conf_file
     name = f"{args.algo}_{args.env}".replace("/", "-")
     args.study_name = args.study_name or name
+    if re.search(r"[/\\\0]", args.study_name) or args.study_name in (".", ".."):
+        raise UserError(f"--study-name is {args.study_name!r}: it names a folder too, so give a name without / and \\")
     args.storage = args.storage or f"tune/{name}.log"
     args.output = args.output or f"tune/{args.study_name}".replace(":", "-")
     if ray_options(args) is not None:

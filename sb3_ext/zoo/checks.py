@@ -10,22 +10,16 @@ import contextlib
 import importlib
 import importlib.util
 import io
-import math
 import os
-import pkgutil
-import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from sb3_ext.app.errors import UserError, did_you_mean, user_mistake
+from sb3_ext.app.errors import UserError, did_you_mean
 from sb3_ext.app.files import check_writable
-from sb3_ext.zoo import ALGORITHMS, default_hyperparams_file, find_block, register
+from sb3_ext.zoo.hyperparams import check_block, default_hyperparams_file, read_block
+from sb3_ext.zoo.registry import ALGORITHMS, register
+from sb3_ext.zoo.runs import latest_run
 
-_NOISE_TYPES = ("normal", "ornstein-uhlenbeck")
 _HUB_FOLDER = "rl-trained-agents"
 _LOGS_ADVICE = "training writes to 'logs' unless told otherwise"
 
@@ -38,9 +32,7 @@ def check_train(args: argparse.Namespace) -> None:
     :raises UserError: for anything that would stop the run before its first step
     """
     check_environment(args)
-    for name in ("eval_episodes", "n_eval_envs", "n_trials"):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} is {getattr(args, name)}: give a positive number")
+    _check_positive(args, "eval_episodes", "n_eval_envs", "n_trials", "n_evaluations")
     if args.n_timesteps < 1 and args.n_timesteps != -1:
         raise UserError(f"-n is {args.n_timesteps}: give a positive number, or leave it out for that of the YAML file")
     if args.log_interval == 0:
@@ -49,21 +41,21 @@ def check_train(args: argparse.Namespace) -> None:
         raise UserError(f"--seed is {args.seed}: give at most {2**32 - 1}, or -1 for a random one")
     if args.trained_agent and not (args.trained_agent.endswith(".zip") and os.path.isfile(args.trained_agent)):
         raise UserError(f"--trained-agent: there is no .zip file {args.trained_agent!r}")
-    if args.n_evaluations is not None and args.n_evaluations < 1:
-        raise UserError(f"--n-evaluations is {args.n_evaluations}: give a positive number")
     if args.track and importlib.util.find_spec("wandb") is None:
         raise UserError("--track needs Weights & Biases: pip install wandb")
     for name in ("log_folder", "tensorboard_log"):
         if getattr(args, name):
             check_writable(getattr(args, name), f"--{name.replace('_', '-')}")
-    if args.trial_id is not None and not (args.storage and args.study_name):
-        raise UserError("--trial-id needs the --storage and --study-name of the search it belongs to")
+    study_given = args.storage or args.study_name
+    loads_trial = args.trial_id is not None or (study_given and not args.optimize_hyperparameters)
+    if loads_trial and not (args.storage and args.study_name):
+        raise UserError("the trial to train needs --storage and --study-name; --trial-id chooses another than the best")
     _check_device(args.device)
     if args.conf_file is None:
         args.conf_file = str(default_hyperparams_file(args.algo, args.env))
     if args.conf_file.endswith((".yml", ".yaml")):
-        block = {**_read_block(args.conf_file, args.algo, args.env), **(args.hyperparams or {})}
-        _check_hyperparams(block, args.conf_file)
+        block = {**read_block(args.conf_file, args.algo, args.env), **(args.hyperparams or {})}
+        check_block(block, args.conf_file)
     elif args.conf_file.endswith(".py") and not os.path.isfile(args.conf_file):
         raise UserError(f"--conf-file: there is no file {args.conf_file!r}")
 
@@ -76,7 +68,7 @@ def check_enjoy(args: argparse.Namespace) -> None:
     :raises UserError: if either is not so
     """
     _check_device(args.device)
-    _check_timesteps(args.n_timesteps)
+    _check_positive(args, "n_timesteps")
     _check_agent(args, downloads=_HUB_FOLDER in args.folder and args.algo not in ALGORITHMS)
 
 
@@ -98,6 +90,7 @@ def check_record_training(args: argparse.Namespace) -> None:
     :raises UserError: if either is missing
     """
     check_environment(args)
+    _choose_run(args)
     if not list(Path(args.folder, args.algo).glob(f"{args.env}*")):
         raise UserError(_no_agent(args, "nothing to record"))
     if shutil.which("ffmpeg") is None:
@@ -113,7 +106,7 @@ def check_benchmark(args: argparse.Namespace) -> None:
     """
     from rl_zoo3.utils import get_trained_models
 
-    _check_timesteps(args.n_timesteps)
+    _check_positive(args, "n_timesteps", "n_envs")
     if not os.path.isdir(args.log_dir):
         raise UserError(f"--log-dir: there is no folder {args.log_dir!r}; {_LOGS_ADVICE}")
     if args.no_hub and not get_trained_models(args.log_dir):
@@ -180,7 +173,7 @@ def check_environment(args: argparse.Namespace) -> None:
     if env_id not in gymnasium.registry:
         raise UserError(
             f"unknown environment {env_id!r}.{did_you_mean(env_id, gymnasium.registry)}"
-            " Environments of another package need --gym-packages PACKAGE."
+            " One of another package is named PACKAGE:ID."
         )
     args.env = type(args.env)(env_id)
     if hasattr(args, "gym_packages"):
@@ -203,8 +196,8 @@ def _check_agent(args: argparse.Namespace, downloads: bool) -> None:
     from rl_zoo3.utils import get_model_path
 
     check_environment(args)
-    if args.n_envs < 1:
-        raise UserError(f"--n-envs is {args.n_envs}: give a positive number")
+    _check_positive(args, "n_envs")
+    _choose_run(args)
     which = (args.load_best, args.load_checkpoint, args.load_last_checkpoint)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -214,9 +207,16 @@ def _check_agent(args: argparse.Namespace, downloads: bool) -> None:
             raise UserError(_no_agent(args, str(error))) from error
 
 
-def _check_timesteps(n_timesteps: int) -> None:
-    if n_timesteps < 1:
-        raise UserError(f"-n is {n_timesteps}: give a positive number")
+def _choose_run(args: argparse.Namespace) -> None:
+    if args.exp_id == 0:
+        args.exp_id = latest_run(Path(args.folder, args.algo), args.env)
+
+
+def _check_positive(args: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {value}: give a positive number")
 
 
 def _check_device(device: str) -> None:
@@ -228,94 +228,12 @@ def _check_device(device: str) -> None:
         raise UserError(f"--device: unknown device {device!r}: give auto, cpu, cuda or cuda:0, ...") from error
 
 
-def _read_block(path: str, algo: str, env_id: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the hyperparameter file {path!r}: {user_mistake(error)}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"the hyperparameter file {path!r} is not valid YAML: {user_mistake(error)}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"the hyperparameter file {path!r} holds no blocks: expected 'ENV-ID:' and indented settings")
-    name = find_block(content, env_id)
-    if name is None:
-        raise UserError(
-            f"no hyperparameters for {algo} on {env_id!r} in {path}: it has {', '.join(map(str, content))}."
-            " Add a block of that name or 'default', or name another file with --conf-file."
-        )
-    block = content[name]
-    if not isinstance(block, dict):
-        raise UserError(f"the block {name!r} of {path!r} is {block!r}: expected indented 'name: value' lines")
-    return block
-
-
-def _check_hyperparams(block: dict[str, Any], path: str) -> None:
-    for key, value in block.items():
-        if isinstance(value, float) and math.isnan(value):
-            raise UserError(f"hyperparameter {key} is NaN: give a number")
-        if key.endswith("learning_rate"):
-            _check_learning_rate(key, value)
-    if "n_timesteps" not in block:
-        raise UserError(f"the hyperparameters in {path!r} lack n_timesteps, which the zoo needs in every block")
-    for key in ("n_timesteps", "n_envs", "frame_stack"):
-        value = block.get(key, 1)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1 or value != int(value):
-            raise UserError(f"hyperparameter {key} is {value!r}: give a positive whole number")
-    if block.get("noise_type") is not None:
-        _check_noise(block)
-    for key in ("env_wrapper", "vec_env_wrapper", "callback"):
-        for name in _class_names(block.get(key)):
-            _check_importable(key, name)
-    policy = block.get("policy")
-    if isinstance(policy, str) and "." in policy:
-        _check_importable("policy", policy)
-
-
-def _check_learning_rate(key: str, value: Any) -> None:
-    number = value
-    if isinstance(value, str):
-        schedule = re.fullmatch(r"lin_(.+)", value)
-        try:
-            number = float(schedule[1]) if schedule else math.nan
-        except ValueError:
-            number = math.nan
-    if isinstance(number, (int, float)) and not (math.isfinite(number) and number >= 0):
-        raise UserError(
-            f"hyperparameter {key} is {value!r}: give a number >= 0 such as 0.001, or 'lin_0.001' to fall to zero"
-        )
-
-
-def _check_noise(block: dict[str, Any]) -> None:
-    noise_type, noise_std = block["noise_type"], block.get("noise_std")
-    if not isinstance(noise_type, str) or not any(known in noise_type for known in _NOISE_TYPES):
-        raise UserError(f"hyperparameter noise_type is {noise_type!r}: give one of {', '.join(_NOISE_TYPES)}")
-    if not isinstance(noise_std, (int, float)) or not (math.isfinite(noise_std) and noise_std >= 0):
-        raise UserError(f"hyperparameter noise_std is {noise_std!r}: noise_type needs a finite number >= 0")
-
-
-def _class_names(value: Any) -> Iterator[str]:
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, dict) and len(item) == 1:
-            item = next(iter(item))
-        if isinstance(item, str):
-            yield item
-
-
-def _check_importable(key: str, name: str) -> None:
-    try:
-        found = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"hyperparameter {key} names {name!r}, which cannot be imported: {error}") from error
-    if not callable(found):
-        raise UserError(f"hyperparameter {key} names {name!r}, which is no class: it is a {type(found).__name__}")
-
-
 def _no_agent(args: argparse.Namespace, reason: str) -> str:
     folder = Path(args.folder, args.algo)
     if folder.is_dir():
         advice = f"there are: {_listing(folder)}"
     else:
-        advice = "train one first" + ("" if args.folder == "logs" else ", or give its log folder, e.g. -f logs")
+        advice = "train one first" + ("" if args.folder == "logs" else f", or name its log folder: {_LOGS_ADVICE}")
     return f"no trained agent of {args.algo} on {args.env} in {args.folder!r} ({' '.join(reason.split())}); {advice}"
 
 

@@ -1,0 +1,190 @@
+"""
+Everything of RL Zoo3 and SB3 that this package replaces while a command runs, what with, and why.
+
+There are no hooks for it upstream. In the end all is as it was. What a subclass can do instead stands in
+:mod:`sb3_ext.zoo.experiment`.
+"""
+
+import argparse
+import contextlib
+import functools
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import reading_values, usage_error
+from sb3_ext.zoo.registry import ALGORITHMS, register
+
+interruptions: list[int] = []
+"""Signals that came to end the training."""
+
+
+@contextlib.contextmanager
+def command_line(
+    program: str, argv: Sequence[str], summary: str, examples: str, check: Callable[[argparse.Namespace], None]
+) -> Iterator[None]:
+    """
+    Hand our arguments to a command of the zoo.
+
+    - ``sys.argv``, which it reads;
+    - ``ArgumentParser.parse_args`` of its parser: help shows our examples, wrong usage is told in one line,
+      ``--vec-env`` knows ``native``, and what was read is checked before the zoo acts on it;
+    - its tables of algorithms, which get ours;
+    - ``subprocess.call``: ``benchmark`` and ``record_training`` start scripts of the zoo, which don't know our
+      algorithms.
+
+    :param program: the command as it is typed
+    :param argv: its arguments
+    :param summary: what it does, for its help
+    :param examples: the last lines of its help
+    :param check: called with the parsed arguments, which it may change
+    """
+    original = argparse.ArgumentParser.parse_args
+
+    def parse_args(parser: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> argparse.Namespace:
+        argparse.ArgumentParser.parse_args = original  # type: ignore[method-assign]
+        parser.prog, parser.description, parser.epilog = program, summary, examples
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.error = functools.partial(usage_error, program)  # type: ignore[method-assign]
+        for action in parser._actions:
+            if action.dest == "vec_env" and action.choices is not None:
+                action.choices = [*action.choices, "native"]
+                action.help = "how environments run together; native: as the environment's own vectorised form"
+        with reading_values():
+            parsed: argparse.Namespace = original(parser, args, namespace)
+        check(parsed)
+        return parsed
+
+    register()
+    with (
+        _replaced(sys, "argv", [program, *argv]),
+        _replaced(argparse.ArgumentParser, "parse_args", parse_args),
+        _replaced(subprocess, "call", functools.partial(_call_ours, subprocess.call)),
+    ):
+        yield
+
+
+def _call_ours(call: Callable[..., int], command: list[str], *args: Any, **kwargs: Any) -> int:
+    match command:
+        case ["python", "enjoy.py", *rest]:
+            command = [sys.executable, "-m", "sb3_ext", "enjoy", *rest]
+        case ["python", "-m", "rl_zoo3.record_video", *rest]:
+            command = [sys.executable, "-m", "sb3_ext", "record_video", *rest]
+    return call(command, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def training(manager: type) -> Iterator[None]:
+    """
+    Train with an experiment manager of ours, and tell of an interruption.
+
+    On Ctrl-C the zoo saves the model and ends as if the training had; SIGTERM, which batch systems and containers send,
+    would lose the model. Both save it, and end with the exit code that shells give them.
+
+    :param manager: in place of the zoo's ``ExperimentManager``
+    :raises SystemExit: if the training was interrupted
+    """
+    interruptions.clear()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # Some senders repeat it, and by then the model may be half saved.
+        if number != signal.SIGTERM or number not in interruptions:
+            interruptions.append(number)
+            raise KeyboardInterrupt
+
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number, handler in handlers.items():
+            # Whoever started this process may have asked it to ignore one.
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, interrupt)
+        with _replaced(importlib.import_module("rl_zoo3.train"), "ExperimentManager", manager):
+            yield
+    except KeyboardInterrupt:
+        if not interruptions:
+            raise
+    except UserError as error:
+        error.exit_code = 128 + interruptions[0] if interruptions else error.exit_code
+        raise
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if interruptions:
+        raise SystemExit(128 + interruptions[0])
+
+
+@contextlib.contextmanager
+def playing() -> Iterator[None]:
+    """
+    Load our off-policy agents with a replay buffer of one transition, and tell mistakes in one line.
+
+    The zoo's ``enjoy`` and ``record_video`` do so for a fixed list of upstream keys.
+    """
+    from rl_zoo3.utils import ALGOS
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+    ours = {key: ALGOS[key] for key in ALGORITHMS if issubclass(ALGOS[key], OffPolicyAlgorithm)}
+    small = {
+        key: SimpleNamespace(load=functools.partial(algorithm.load, buffer_size=1, optimize_memory_usage=False))
+        for key, algorithm in ours.items()
+    }
+    with mistakes_explained("stopped"), _replaced_items(ALGOS, small):
+        yield
+
+
+@contextlib.contextmanager
+def search(algo: str, sample: Callable[..., dict[str, Any]]) -> Iterator[None]:
+    """
+    Let the zoo's search ask another search space, and go on after a trial that fails.
+
+    :param algo: zoo key
+    :param sample: in place of the zoo's ``HYPERPARAMS_SAMPLER[algo]``, of the same signature
+    """
+    import optuna
+    from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
+
+    going_on = functools.partialmethod(optuna.Study.optimize, catch=(Exception,))
+    with _replaced_items(HYPERPARAMS_SAMPLER, {algo: sample}), _replaced(optuna.Study, "optimize", going_on):
+        yield
+
+
+@contextlib.contextmanager
+def log_folder(folder: str) -> Iterator[None]:
+    """
+    Make SB3 use a folder that exists where it logs to no file, for it leaves an empty one with every training.
+
+    :param folder: where a user's callback may log to
+    """
+    with _replaced_items(os.environ, {} if "SB3_LOGDIR" in os.environ else {"SB3_LOGDIR": folder}):
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+@contextlib.contextmanager
+def _replaced_items(table: MutableMapping[str, Any], items: Mapping[str, Any]) -> Iterator[None]:
+    originals = {key: table[key] for key in items if key in table}
+    table.update(items)
+    try:
+        yield
+    finally:
+        table.update(originals)
+        for key in items.keys() - originals.keys():
+            del table[key]

@@ -1,0 +1,41 @@
+"""A training that is interrupted saves its model, and its exit code says so: ``train && evaluate`` stops."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from stable_baselines3 import PPO
+
+CONF = "CartPole-v1: {n_timesteps: 1000000000, policy: MlpPolicy, n_steps: 32, n_epochs: 1, normalize: true}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "vec_env", "code"),
+    # Ctrl-C, and what a batch system sends to all processes
+    [(signal.SIGINT, "dummy", 130), (signal.SIGTERM, "subproc", 143)],
+)
+def test_the_model_is_saved(workdir: Path, number: signal.Signals, vec_env: str, code: int) -> None:
+    (workdir / "own.yml").write_text(CONF)
+    agent = ("--algo", "ppo", "--env", "CartPole-v1", "--conf-file", "own.yml", "--eval-freq", "-1")
+    run = workdir / "logs" / "ppo" / "CartPole-v1_1"
+    command = [sys.executable, "-m", "sb3_ext", "train", *agent, "--vec-env", vec_env]
+    with open("output.txt", "w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    try:
+        monitor = run / "0.monitor.csv"
+        while not (monitor.is_file() and monitor.read_text().count("\n") > 5):
+            assert process.poll() is None, Path("output.txt").read_text()
+            time.sleep(0.1)
+        if vec_env == "subproc":
+            os.killpg(process.pid, number)
+        process.send_signal(number)
+        assert process.wait(120) == code, Path("output.txt").read_text()
+    finally:
+        process.kill()
+    assert PPO.load(run / "CartPole-v1.zip").num_timesteps > 0
+    assert (run / "CartPole-v1" / "vecnormalize.pkl").is_file()
