@@ -13,7 +13,8 @@ from gymnasium import spaces
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
-from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
+from sb3_ext.envs.ad_spend.campaign.actions import ActionMode
+from sb3_ext.envs.ad_spend.campaign.observations import ObsMode
 from sb3_ext.evaluation.runs import Run, read_run
 from sb3_ext.spend_plan.outcome import Rollout
 

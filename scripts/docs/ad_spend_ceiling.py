@@ -31,10 +31,13 @@ class Simulator:
     def __init__(self, env: AdSpendVectorEnv) -> None:
         market = env.market
         assert isinstance(market, Market)
-        columns = (market.beta, market.kappa, market.theta, market.initial_adstock, env.spend_bounds[1])
-        self.beta, self.kappa, self.theta, self.start, self.cap = (th.tensor(c, dtype=th.float32) for c in columns)
+        layout = env.observation_map
+        columns = (market.beta, market.kappa, market.theta, market.initial_adstock, env.spend_bounds[1], layout.unit)
+        self.beta, self.kappa, self.theta, self.start, self.cap, self.unit = (
+            th.tensor(column, dtype=th.float32) for column in columns
+        )
         self.market, self.periods, self.budget = market, env.periods, env.budget
-        self.even = env.budget / env.periods
+        self.shown = [block.name for block in layout.blocks]
 
     def value(self, policy: nn.Module, shock: th.Tensor, smooth: float = 0.1) -> th.Tensor:
         """Value of every campaign, shape (n,), for log price shocks (T, n, N); the bounds on spends are smoothed."""
@@ -45,9 +48,10 @@ class Simulator:
         for period in range(self.periods):
             periods_left = self.periods - period
             pace = (left / (periods_left * self.cap.sum())).clamp(max=1.0)
-            time = th.tensor([periods_left / self.periods, 1.0 / periods_left]).expand(n, -1)
-            money = [spend / self.cap, sales / self.even, left / self.budget, adstock / self.kappa]
-            action = policy(th.cat([*money, pace, time, shock[period] / sigma], dim=1))
+            seen = {"spend": spend, "sales": sales, "budget_left": left, "adstock": adstock, "pace": pace}
+            seen["time_left"] = th.full((n, 1), periods_left / self.periods)
+            seen |= {"urgency": th.full((n, 1), 1.0 / periods_left), "price_shock": shock[period]}
+            action = policy(th.cat([seen[block] for block in self.shown], dim=1) / self.unit)
             low, high = (smooth * nn.functional.softplus((action - end) / smooth) for end in (-1.0, 1.0))
             wanted = (low - high) * self.cap / 2.0
             spend = wanted * (left / wanted.sum(1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
@@ -105,11 +109,6 @@ def run(args: argparse.Namespace) -> None:
     simulator = Simulator(env)
     problem = (simulator.market, env.budget, env.periods, env.spend_bounds[1])
     clairvoyant = np.mean([plan_clairvoyant(*problem, env.scenario.of(i)).value for i in range(CAMPAIGNS)])
-    names = ("spend", "sales", "budget_left", "adstock", "pace", "time_left", "urgency", "price_shock")
-    shown = tuple(
-        dict.fromkeys(name.removesuffix("_facebook").removesuffix("_instagram") for name in env.observation_names)
-    )
-    assert shown == names, f"the simulator shows other observations than the environment: {env.observation_names}"
     last = nn.Linear(64, 2)
     policy = nn.Sequential(nn.Linear(len(env.observation_names), 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), last)
     with th.no_grad():

@@ -9,16 +9,17 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Unpack
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
-from sb3_ext.envs.ad_spend.campaign.problem import CampaignProblem, CampaignProperties, Range
-from sb3_ext.envs.ad_spend.campaign.simulator import Period, SalesFunction
+from sb3_ext.envs.ad_spend.campaign.problem import CampaignOptions, CampaignProblem, shows_options
+from sb3_ext.envs.ad_spend.campaign.simulator import Period
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.presets import PERIODS
+from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 
 
-class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
+class AdSpendEnv(CampaignProblem, gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
     """
     ## Description
 
@@ -127,53 +128,26 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  (Gymnasium's own form)
 
+    @shows_options
     def __init__(
         self,
         market: Market | str | os.PathLike[str] = "static",
         budget: float | None = None,
         periods: int = PERIODS,
         *,
-        action_mode: ActionMode = "normalized",
-        obs_mode: ObsMode | None = None,
-        lags: int = 0,
-        urgency: bool = False,
-        belief: bool = False,
-        sales_function: SalesFunction | None = None,
-        obs_range: Range | None = None,
-        act_range: Range | None = None,
-        channel_names: tuple[str, ...] = ("facebook", "instagram"),
-        reward_scale: float | None = None,
         references: bool | None = None,
         render_mode: str | None = None,
+        **options: Unpack[CampaignOptions],
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(
                 f"render_mode must be one of {[None, *self.metadata['render_modes']]}, got {render_mode!r}"
             )
+        super().__init__(None, market, budget, periods, **options)
         self.render_mode = render_mode
-        self._problem = problem = CampaignProblem(
-            None,
-            market,
-            budget,
-            periods,
-            action_mode=action_mode,
-            obs_mode=obs_mode,
-            lags=lags,
-            urgency=urgency,
-            belief=belief,
-            sales_function=sales_function,
-            obs_range=obs_range,
-            act_range=act_range,
-            channel_names=channel_names,
-            reward_scale=reward_scale,
-        )
-        self._campaign = problem.campaign
-        self.reward_scale = problem.reward_scale
-        self.obs_mode = problem.obs_mode
-        self.action_space = problem.action_map.space
-        self.observation_space = problem.observation_map.space
-        self.observation_names = tuple(problem.observation_map.names)
-        self._compares = not problem.is_random if references is None else references
+        self.action_space = self.action_map.space
+        self.observation_space = self.observation_map.space
+        self._compares = self._sampler is None if references is None else references
         self._seeded: np.random.Generator | None = None
         self._start_campaign()
 
@@ -188,10 +162,10 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         :return: Observation, and an info that holds ``budget_left`` and ``adstock``.
         """
         super().reset(seed=seed)
-        if self._problem.is_random and self._seeded is not self.np_random:
+        if self._sampler is not None and self._seeded is not self.np_random:
             self._seeded = self.np_random
-            self._problem.seed([self.np_random])
-        observation = self._problem.reset()
+            self._sampler.seed([self.np_random])
+        observation = self._begin()
         self._start_campaign()
         return observation, {"budget_left": self.budget, "adstock": self._campaign.adstock.copy()}
 
@@ -210,9 +184,9 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         :raises ValueError: If the action has another shape or is not finite.
         :raises RuntimeError: If the campaign is over.
         """
-        if self._problem.is_random and self._seeded is None:
+        if self._sampler is not None and self._seeded is None:
             raise RuntimeError("call reset() before step()")
-        requested, clipped, period = self._problem.step(action)
+        observation, requested, clipped, period = self._play(action)
         self.history.append(period)
         value = float(period.value + period.tail)
         self._value += value
@@ -231,7 +205,6 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         }
         if terminated:
             info.update(self._summary())
-        observation = self._problem.observation_map.observe(campaign, period)
         return observation, value / self.reward_scale, terminated, False, info
 
     def _returns_on_spend(self, spend: FloatArray, sales: FloatArray) -> dict[str, Any]:
@@ -251,8 +224,6 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         return ratios
 
     def _summary(self) -> dict[str, float]:
-        from sb3_ext.envs.ad_spend.optimum.references import campaign_references
-
         summary = {
             "utilization": 1.0 - float(self._campaign.budget_left) / self.budget,
             "campaign_value": self._value,
@@ -284,5 +255,5 @@ class AdSpendEnv(CampaignProperties, gym.Env[npt.NDArray[np.float32], npt.NDArra
         if not hasattr(self, "_picture"):
             from sb3_ext.envs.ad_spend.rendering import CampaignPicture
 
-            self._picture = CampaignPicture(self)
+            self._picture = CampaignPicture(self.market, self.budget, self.periods)
         return self._picture.draw(self.history)

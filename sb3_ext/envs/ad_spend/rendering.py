@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, money_axis, new_
 from sb3_ext.common.wording import format_money, period_name
 from sb3_ext.envs.ad_spend.campaign.simulator import Period
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.sales_function import SalesFunctionMarket
 
 # Behind the import above, which says what to do if matplotlib is missing.
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # isort: skip
@@ -20,9 +21,6 @@ from matplotlib.collections import PolyCollection  # isort: skip
 from matplotlib.lines import Line2D  # isort: skip
 from matplotlib.patches import Patch  # isort: skip
 from matplotlib.ticker import MaxNLocator  # isort: skip
-
-if TYPE_CHECKING:
-    from sb3_ext.envs.ad_spend.env import AdSpendEnv
 
 _LONGEST_NAME = 18
 _NAMES_PER_ROW = 5
@@ -36,29 +34,29 @@ class CampaignPicture:
     The figure is built at the first frame. Later frames redraw only what moves over the stored rest, and the rest only
     when an axis has to grow.
 
-    :param env: The environment, for its market, budget and horizon.
+    :param market: The market.
+    :param budget: Budget of the campaign, money.
+    :param periods: Length of the campaign.
     """
 
-    def __init__(self, env: AdSpendEnv) -> None:
-        self._env = env
+    def __init__(self, market: Market | SalesFunctionMarket, budget: float, periods: int) -> None:
+        self._market, self._budget, self._periods = market, budget, periods
         self._built = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Neither the canvas nor its stored pixels can be pickled or copied.
-        return {"_env": self._env, "_built": False}
+        return {"_market": self._market, "_budget": self._budget, "_periods": self._periods, "_built": False}
 
     def _build(self) -> None:
-        env = self._env
         self._built = True
-        self._periods = env.periods
-        self._period_name = period_name(env.market.period_days)
+        self._period_name = period_name(self._market.period_days)
         self._figure = new_figure(9.6, 6.4)
         self._canvas: Any = FigureCanvasAgg(self._figure)
         self._background: Any = None
         self._moving: list[Any] = []
         self._limits: dict[Any, tuple[float, float]] = {}
 
-        top = 0.815 if len(env.market.names) <= _NAMES_PER_ROW else 0.785
+        top = 0.815 if len(self._market.names) <= _NAMES_PER_ROW else 0.785
         grid = self._figure.add_gridspec(2, 2, left=0.065, right=0.965, top=top, bottom=0.085, wspace=0.2, hspace=0.4)
         self._spend_axes, self._carry_axes, self._sales_axes, self._budget_axes = (
             self._figure.add_subplot(grid[row, column]) for row in (0, 1) for column in (0, 1)
@@ -75,22 +73,22 @@ class CampaignPicture:
         """
         Draw a campaign.
 
-        :param history: What has happened so far, at most ``env.periods`` entries; empty before the first step.
+        :param history: What has happened so far, one entry a period; empty before the first step.
         :return: RGB picture, shape (640, 960, 3).
         """
         if not self._built:
             self._build()
-        n_channels = len(self._env.market.names)
+        n_channels = len(self._market.names)
         spend = np.array([period.spend for period in history]).reshape(-1, n_channels)
         sales = np.array([period.sales for period in history]).reshape(-1, len(self._sales_areas))
         value = np.cumsum([float(period.value + period.tail) for period in history])
-        left = np.append(self._env.budget, self._env.budget - np.cumsum(spend.sum(axis=1)))
+        left = np.append(self._budget, self._budget - np.cumsum(spend.sum(axis=1)))
         left = np.maximum(left, 0.0)
 
-        self._show_header(len(history), self._env.budget - left[-1], float(value[-1]) if len(value) else 0.0)
+        self._show_header(len(history), self._budget - left[-1], float(value[-1]) if len(value) else 0.0)
         self._show_stack(self._spend_axes, self._spend_bars, spend, width=0.82)
-        if isinstance(self._env.market, Market):
-            adstock = np.array([self._env.market.initial_adstock, *(period.adstock for period in history)])
+        if isinstance(self._market, Market):
+            adstock = np.array([self._market.initial_adstock, *(period.adstock for period in history)])
             self._show_lines(self._carry_axes, self._carry_lines, adstock)
         else:
             self._show_lines(self._carry_axes, self._carry_lines, np.append(0.0, value)[:, None])
@@ -117,7 +115,7 @@ class CampaignPicture:
         return artist
 
     def _add_header(self) -> None:
-        figure, names = self._figure, self._env.market.names
+        figure, names = self._figure, self._market.names
         self._title = self._move(figure.text(0.03, 0.945, "", fontsize=16, fontweight="bold", color=INK, va="center"))
         self._money_text = self._move(figure.text(0.97, 0.945, "", fontsize=12, color=INK, va="center", ha="right"))
         labels = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in names]
@@ -136,7 +134,7 @@ class CampaignPicture:
 
     def _show_header(self, elapsed: int, spent: float, value: float) -> None:
         self._title.set_text(f"{self._period_name.capitalize()} {elapsed} of {self._periods}")
-        budget = self._env.budget
+        budget = self._budget
         spending = f"spent {format_money(spent)} of {format_money(budget)} ({spent / budget:.0%})"
         self._money_text.set_text(f"{spending}   ·   value {format_money(value)}")
 
@@ -151,24 +149,24 @@ class CampaignPicture:
         money_axis(axes.yaxis)
 
     def _add_spend(self) -> None:
-        self._add_axes(self._spend_axes, f"Spend per {self._period_name}", 2.0 * self._env.budget / self._periods)
-        self._spend_bars = self._new_stack(self._spend_axes, len(self._env.market.names), alpha=1.0)
+        self._add_axes(self._spend_axes, f"Spend per {self._period_name}", 2.0 * self._budget / self._periods)
+        self._spend_bars = self._new_stack(self._spend_axes, len(self._market.names), alpha=1.0)
 
     def _add_carry_over(self) -> None:
-        axes, n_channels, market = self._carry_axes, len(self._env.market.names), self._env.market
+        axes, n_channels, market = self._carry_axes, len(self._market.names), self._market
         if isinstance(market, Market):
-            even = self._env.budget / self._periods / n_channels
+            even = self._budget / self._periods / n_channels
             highest = 1.6 * max(even, float(market.initial_adstock.max()))
             self._add_axes(axes, "Adstock: advertising carried over", highest)
             colors = [color_of(index) for index in range(n_channels)]
         else:
-            self._add_axes(axes, "Value so far", self._env.budget, -0.05 * self._env.budget)
+            self._add_axes(axes, "Value so far", self._budget, -0.05 * self._budget)
             colors = [ACCENT]
         self._carry_lines = [self._new_line(axes, color) for color in colors]
 
     def _add_sales(self) -> None:
-        axes, market, season = self._sales_axes, self._env.market, self._env.market.season_factors(self._periods)
-        even = np.full(len(market.names), self._env.budget / self._periods / len(market.names))
+        axes, market, season = self._sales_axes, self._market, self._market.season_factors(self._periods)
+        even = np.full(len(market.names), self._budget / self._periods / len(market.names))
         self._add_axes(
             axes,
             f"Sales per {self._period_name}",
@@ -189,7 +187,7 @@ class CampaignPicture:
             _label_dashed_line(axes, INK, "demand factor (right)")
 
     def _add_budget(self) -> None:
-        axes, budget = self._budget_axes, self._env.budget
+        axes, budget = self._budget_axes, self._budget
         self._add_axes(axes, "Budget left", 1.04 * budget)
         axes.plot([0, self._periods], [budget, 0], color=MUTED, linewidth=1.1, linestyle=(0, (4, 2)))
         _label_dashed_line(axes, MUTED, "even pacing")

@@ -11,18 +11,18 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from typing_extensions import Unpack
 
 from sb3_ext.common.arrays import BoolArray, FloatArray
-from sb3_ext.envs.ad_spend.campaign.interface import ActionMode, ObsMode
-from sb3_ext.envs.ad_spend.campaign.problem import CampaignProblem, CampaignProperties, Range
-from sb3_ext.envs.ad_spend.campaign.simulator import Period, SalesFunction
+from sb3_ext.envs.ad_spend.campaign.problem import CampaignOptions, CampaignProblem, shows_options
+from sb3_ext.envs.ad_spend.campaign.simulator import Period
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.presets import PERIODS
 
 FloatObservation = npt.NDArray[np.float32]
 
 
-class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObservation, npt.NDArray[Any]]):
+class AdSpendVectorEnv(CampaignProblem, VectorEnv[FloatObservation, FloatObservation, npt.NDArray[Any]]):
     """
     ``num_envs`` campaigns of :class:`AdSpendEnv` on one batched simulator.
 
@@ -42,6 +42,7 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
     :raises ValueError: If an argument is out of its range, or an action holds NaN.
     """
 
+    @shows_options
     def __init__(
         self,
         num_envs: int = 1,
@@ -49,18 +50,9 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
         budget: float | None = None,
         periods: int = PERIODS,
         *,
-        action_mode: ActionMode = "normalized",
-        obs_mode: ObsMode | None = None,
-        lags: int = 0,
-        urgency: bool = False,
-        belief: bool = False,
-        sales_function: SalesFunction | None = None,
-        obs_range: Range | None = None,
-        act_range: Range | None = None,
-        channel_names: tuple[str, ...] = ("facebook", "instagram"),
-        reward_scale: float | None = None,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        **options: Unpack[CampaignOptions],
     ) -> None:
         if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
             raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
@@ -73,29 +65,11 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
             raise ValueError(f"autoreset_mode must be one of {allowed}, got {autoreset_mode!r}") from None
         self.metadata = {"render_modes": [], "autoreset_mode": self._mode}
         self.num_envs = int(num_envs)
-        self._problem = problem = CampaignProblem(
-            self.num_envs,
-            market,
-            budget,
-            periods,
-            action_mode=action_mode,
-            obs_mode=obs_mode,
-            lags=lags,
-            urgency=urgency,
-            belief=belief,
-            sales_function=sales_function,
-            obs_range=obs_range,
-            act_range=act_range,
-            channel_names=channel_names,
-            reward_scale=reward_scale,
-        )
-        self._campaign = problem.campaign
-        self.reward_scale, self.obs_mode = problem.reward_scale, problem.obs_mode
-        self.single_action_space = problem.action_map.space
-        self.single_observation_space = problem.observation_map.space
+        super().__init__(self.num_envs, market, budget, periods, **options)
+        self.single_action_space = self.action_map.space
+        self.single_observation_space = self.observation_map.space
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.observation_names = tuple(problem.observation_map.names)
         self._all = np.ones(self.num_envs, dtype=np.bool_)
         self._none = np.zeros(self.num_envs, dtype=np.bool_)
         self._seeded = False
@@ -129,9 +103,9 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
             seeds = seed
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed must be one number or {self.num_envs} numbers, got {len(seeds)}")
-        if self._problem.is_random:
+        if self._sampler is not None:
             goes_on = self._seeded
-            self._problem.seed(
+            self._sampler.seed(
                 [None if number is None and goes_on else seeding.np_random(number)[0] for number in seeds]
             )
         self._seeded = True
@@ -139,7 +113,7 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
     def _start(self) -> tuple[FloatObservation, dict[str, Any]]:
         self._value = np.zeros(self.num_envs)
         self._over, self._started = False, True
-        observation = self._problem.reset()
+        observation = self._begin()
         budget_left = np.full(self.num_envs, self.budget)
         return observation, self._masked({"budget_left": budget_left, "adstock": self._campaign.adstock.copy()})
 
@@ -159,11 +133,10 @@ class AdSpendVectorEnv(CampaignProperties, VectorEnv[FloatObservation, FloatObse
         if self._over and self._mode is AutoresetMode.NEXT_STEP:
             observation, info = self._start()
             return observation, np.zeros(self.num_envs), self._none.copy(), self._none.copy(), info
-        _, clipped, period = self._problem.step(actions)
+        observation, _, clipped, period = self._play(actions)
         value = np.asarray(period.value + period.tail)
         self._value += value
         self._over = self._campaign.done
-        observation = self._problem.observation_map.observe(self._campaign, period)
         info = self._info(period, clipped, value)
         if self._over and self._mode is AutoresetMode.SAME_STEP:
             final = {"final_obs": observation, "final_info": info}

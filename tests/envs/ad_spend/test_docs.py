@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, Market, plan_optimal
+from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_optimal
 from sb3_ext.envs.ad_spend.market.market import SCHEMA
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "adspend.md").read_text(encoding="utf-8")
@@ -60,3 +61,29 @@ def test_table_of_presets_is_what_the_code_computes() -> None:
         assert info["optimal_value"] == pytest.approx(float(optimum.replace(" ", "")), abs=1.0)
         percent = 100 * (1 - info["even_value"] / info["optimal_value"])
         assert percent == pytest.approx(float(shortfall), abs=0.05)
+
+
+def table_of_observations(text: str) -> list[list[str]]:
+    """Entries, meaning, min and max of every row."""
+    lines = iter(line.strip() for line in text.replace("``", "`").splitlines())
+    assert "| entries | meaning | min | max |" in lines and next(lines) == "|---|---|---|---|"
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in takewhile(bool, lines)]
+
+
+def test_table_of_observations_is_the_layout() -> None:
+    """The class and the page describe every entry in its place, with its bounds where they are plain numbers."""
+    table = table_of_observations(AdSpendEnv.__doc__ or "")
+    assert table == table_of_observations(PAGE)
+    varied = Randomness(price_sigma=0.3, beta_sigma=0.5, kappa_sigma=0.5)
+    market = Market((Channel("<channel>", beta=9.0, kappa=3.0),), season=(1.0, 2.0), randomness=varied)
+    env = AdSpendEnv(market, 10.0, 3, lags=1, urgency=True, belief=True)
+    described = [(name, *row[2:]) for row in table for name in re.findall(r"`([^`]*)`", row[0])]
+    assert [name for name, *_ in described] == [name.replace("_lag1", "_lag<k>") for name in env.observation_names]
+    bounds = zip(env.observation_space.low, env.observation_space.high, strict=True)
+    numbers = [
+        (name, float(end), bound)
+        for (name, *ends), pair in zip(described, bounds, strict=True)
+        for end, bound in zip(ends, pair, strict=True)
+        if re.fullmatch(r"-?\d+", end)
+    ]
+    assert len(numbers) > 20 and all(end == bound for _, end, bound in numbers), numbers

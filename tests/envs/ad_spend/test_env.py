@@ -1,4 +1,6 @@
+import inspect
 import pickle
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +18,7 @@ from stable_baselines3.common.env_checker import check_env as check_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, baselines
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Market, Randomness, baselines
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
@@ -520,6 +522,16 @@ def test_errors_at_the_door(arguments: dict[str, Any], said: list[str]) -> None:
     with pytest.raises(ValueError) as error:
         AdSpendEnv(**arguments)
     one_line(error, *said)
+
+
+@pytest.mark.parametrize("env", [AdSpendEnv, AdSpendVectorEnv])
+def test_every_argument_is_listed_and_documented(env: type[gym.Env] | type[gym.vector.VectorEnv]) -> None:
+    parameters = inspect.signature(env).parameters
+    documented = re.findall(r":param (\w+):", f"{AdSpendEnv.__doc__}{env.__doc__}")
+    assert set(parameters) <= set(documented)
+    assert parameters["lags"].default == 0 and parameters["market"].default == "static"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'lag'"):
+        env(lag=3)
 
 
 def test_malformed_market_file(tmp_path: Path) -> None:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import TypedDict
 
 from sb3_ext.common.arrays import BoolArray, FloatArray
-from sb3_ext.envs.ad_spend.campaign.interface import ActionMap, ActionMode, ObservationMap, ObsMode
+from sb3_ext.envs.ad_spend.campaign.actions import ActionMap, ActionMode
+from sb3_ext.envs.ad_spend.campaign.observations import ObservationMap, ObsMode, Range
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
-from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, Period, SalesFunction, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, Period
 from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
-from sb3_ext.envs.ad_spend.market.market import Market, default_spend_cap
-from sb3_ext.envs.ad_spend.market.presets import PERIODS, PRESETS
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.presets import PRESETS
+from sb3_ext.envs.ad_spend.market.sales_function import SalesFunction, SalesFunctionMarket
 
-Range = tuple[npt.ArrayLike, npt.ArrayLike]
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
+
+
+class CampaignOptions(TypedDict, total=False):
+    """Arguments that all AdSpend environments share; see :class:`AdSpendEnv`."""
+
+    action_mode: ActionMode
+    obs_mode: ObsMode | None
+    lags: int
+    urgency: bool
+    belief: bool
+    sales_function: SalesFunction | None
+    obs_range: Range | None
+    act_range: Range | None
+    channel_names: tuple[str, ...]
+    reward_scale: float | None
 
 
 def resolve_market(market: Market | str | os.PathLike[str]) -> Market:
@@ -52,9 +71,9 @@ class CampaignProblem:
     def __init__(
         self,
         num_envs: int | None,
-        market: Market | str | os.PathLike[str] = "static",
-        budget: float | None = None,
-        periods: int = PERIODS,
+        market: Market | str | os.PathLike[str],
+        budget: float | None,
+        periods: int,
         *,
         action_mode: ActionMode = "normalized",
         obs_mode: ObsMode | None = None,
@@ -83,111 +102,31 @@ class CampaignProblem:
                     "budget must be given: there is neither a historical mean spend nor an act_range to derive it"
                 )
             budget = float(per_period) * check_periods(periods)
-        self.campaign = CampaignSimulator(self.market, budget, periods, num_envs)
-        budget, periods = self.campaign.budget, self.campaign.periods
-        if limits is not None:
-            low, cap = limits
-        elif isinstance(self.market, Market):
-            low, cap = np.zeros(n_channels), self.market.spend_caps(budget, periods)
-        else:
-            low, cap = np.zeros(n_channels), np.full(n_channels, default_spend_cap(budget, periods, n_channels))
-
-        scale = budget if reward_scale is None else reward_scale
+        self._campaign = campaign = CampaignSimulator(self.market, budget, periods, num_envs)
+        self.budget, self.periods = campaign.budget, campaign.periods
+        low, cap = limits or (np.zeros(n_channels), self.market.spend_caps(self.budget, self.periods))
+        scale = self.budget if reward_scale is None else reward_scale
         self.reward_scale = check_number(scale, "reward_scale", 0.0, low_open=True)
         if obs_range is not None:
             _bounds(obs_range, n_channels, "obs_range")
-        if low.sum() * periods >= budget:
+        if low.sum() * self.periods >= self.budget:
             raise ValueError(
-                f"act_range: the smallest spends amount to {low.sum() * periods:g}, "
-                f"which leaves nothing of the budget {budget:g}"
+                f"act_range: the smallest spends amount to {low.sum() * self.periods:g}, "
+                f"which leaves nothing of the budget {self.budget:g}"
             )
         self.action_map = ActionMap(action_mode, low, cap)
         self.obs_mode: ObsMode = ("full" if obs_range is None else "spend") if obs_mode is None else obs_mode
         if obs_range is not None and self.obs_mode != "spend":
             raise ValueError(f'obs_range needs obs_mode="spend", got obs_mode={self.obs_mode!r}')
         self.observation_map = ObservationMap(
-            self.obs_mode, self.campaign, self.action_map.cap, obs_range, lags, urgency, belief
+            self.obs_mode, campaign, self.action_map.cap, obs_range, lags, urgency, belief
         )
+        self.observation_names = tuple(self.observation_map.names)
         self._sampler = None
         if isinstance(self.market, Market) and self.market.randomness.any:
-            self._sampler = ScenarioSampler(self.market, periods)
-        self._actions = self.action_map.repeated(self.campaign.batch_shape)
-        self._action_shape = (*self.campaign.batch_shape, n_channels)
-
-    @property
-    def is_random(self) -> bool:
-        """Whether campaigns differ."""
-        return self._sampler is not None
-
-    def seed(self, generators: Sequence[np.random.Generator | None]) -> None:
-        """
-        Seed everything random.
-
-        :param generators: One generator per campaign; ``None``: its random numbers go on.
-        """
-        if self._sampler is not None:
-            self._sampler.seed(generators)
-
-    def reset(self) -> npt.NDArray[np.float32]:
-        """
-        Start new campaigns.
-
-        :return: Observations, shape (..., D).
-        """
-        scenario = None if self._sampler is None else self._sampler.draw()
-        if scenario is not None and not self.campaign.batch_shape:
-            scenario = scenario.of(0)
-        self.campaign.reset(scenario)
-        return self.observation_map.observe(self.campaign, None)
-
-    def step(self, action: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray | np.bool_, Period]:
-        """
-        Spend for one period.
-
-        :param action: Actions, shape (..., N), finite.
-        :return: The spend asked for, shape (..., N); whether it was limited or scaled down; what happened.
-        :raises ValueError: If the actions have another shape or are not finite.
-        :raises RuntimeError: If the campaigns are over.
-        """
-        asked = np.asarray(action, dtype=np.float64)
-        if asked.shape != self._action_shape:
-            raise ValueError(f"an action must have the shape {self._action_shape}, got {asked.shape}")
-        requested = self._actions.to_spend(asked)
-        wanted = self._actions.limit(requested)
-        changed = wanted != requested
-        if not np.count_nonzero(changed):
-            period = self.campaign.step(wanted)
-            return requested, period.overspent, period
-        if not np.all(np.isfinite(requested)):
-            raise ValueError(f"an action must hold finite numbers, got {asked[~np.isfinite(asked)].tolist()}")
-        period = self.campaign.step(wanted)
-        return requested, changed.any(axis=-1) | period.overspent, period
-
-
-class CampaignProperties:
-    """What an environment tells of its campaigns."""
-
-    _problem: CampaignProblem
-
-    @property
-    def market(self) -> Market | SalesFunctionMarket:
-        """The market."""
-        return self._problem.market
-
-    @property
-    def budget(self) -> float:
-        """Budget of a campaign, money."""
-        return self._problem.campaign.budget
-
-    @property
-    def periods(self) -> int:
-        """Length of a campaign."""
-        return self._problem.campaign.periods
-
-    @property
-    def action_map(self) -> ActionMap:
-        """The map between actions and money."""
-        return self._problem.action_map
+            self._sampler = ScenarioSampler(self.market, self.periods)
+        self._actions = self.action_map.repeated(campaign.batch_shape)
+        self._action_shape = (*campaign.batch_shape, n_channels)
 
     @property
     def spend_bounds(self) -> tuple[FloatArray, FloatArray]:
@@ -197,7 +136,47 @@ class CampaignProperties:
     @property
     def scenario(self) -> Scenario:
         """What fate holds for the current campaign. Not for policies: they would be clairvoyant."""
-        return self._problem.campaign.scenario
+        return self._campaign.scenario
+
+    def _begin(self) -> npt.NDArray[np.float32]:
+        """Start new campaigns; observations, shape (..., D)."""
+        scenario = None if self._sampler is None else self._sampler.draw()
+        if scenario is not None and not self._campaign.batch_shape:
+            scenario = scenario.of(0)
+        self._campaign.reset(scenario)
+        return self.observation_map.observe(self._campaign, None)
+
+    def _play(
+        self, action: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float32], FloatArray, BoolArray | np.bool_, Period]:
+        """Spend for one period; observations, the spend asked for, whether it was limited, and what happened."""
+        asked = np.asarray(action, dtype=np.float64)
+        if asked.shape != self._action_shape:
+            raise ValueError(f"an action must have the shape {self._action_shape}, got {asked.shape}")
+        requested = self._actions.to_spend(asked)
+        wanted = self._actions.limit(requested)
+        changed = wanted != requested
+        limited: BoolArray | bool = False
+        if np.count_nonzero(changed):
+            if not np.all(np.isfinite(requested)):
+                raise ValueError(f"an action must hold finite numbers, got {asked[~np.isfinite(asked)].tolist()}")
+            limited = changed.any(axis=-1)
+        period = self._campaign.step(wanted)
+        return self.observation_map.observe(self._campaign, period), requested, limited | period.overspent, period
+
+
+def shows_options(init: Constructor) -> Constructor:
+    """
+    Show the :class:`CampaignOptions` of a constructor one by one in ``help`` and ``inspect.signature``.
+
+    :param init: A constructor whose last parameter is ``**options``.
+    :return: The same.
+    """
+    *own, _ = inspect.signature(init).parameters.values()
+    shared = inspect.signature(CampaignProblem.__init__).parameters.values()
+    options = [parameter for parameter in shared if parameter.kind is parameter.KEYWORD_ONLY]
+    init.__signature__ = inspect.Signature([*own, *options], return_annotation="None")  # type: ignore[attr-defined]
+    return init
 
 
 def _bounds(bounds: Range, n_channels: int, what: str, lowest: float = -np.inf) -> tuple[FloatArray, FloatArray]:

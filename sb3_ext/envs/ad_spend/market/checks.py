@@ -1,9 +1,9 @@
-"""Checks of numbers at the door."""
+"""Checks of arguments at the door."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -53,3 +53,16 @@ def check_periods(periods: int) -> int:
     if isinstance(periods, bool) or not isinstance(periods, (int, np.integer)) or periods < 1:
         raise ValueError(f"periods must be a whole number >= 1, got {periods!r}")
     return int(periods)
+
+
+def check_choice(value: str, allowed: object, what: str) -> None:
+    """
+    Check that a word is one of those allowed.
+
+    :param value: What was given.
+    :param allowed: The ``Literal`` of the allowed words.
+    :param what: Name of the argument in the error message.
+    :raises ValueError: If it is not allowed.
+    """
+    if value not in get_args(allowed):
+        raise ValueError(f"{what} must be one of {list(get_args(allowed))}, got {value!r}")

@@ -104,7 +104,7 @@ class Baseline(ABC):
                 period = np.where(started, 0, period)
                 if memory and state is not None:
                     memory = _restarted(memory, self.start(n_envs), started)
-        elif self.env.obs_mode == "spend":
+        elif "time_left" not in self.env.observation_map.columns:
             raise ValueError(
                 "this observation does not hold the time: pass episode_start, and the state that predict returned"
             )
@@ -125,7 +125,7 @@ class Baseline(ABC):
         return action[0] if observation.ndim == 1 else action, (period + 1, *memory)
 
     def _observed_period(self, observation: Observations) -> Periods:
-        time_left = observation[:, self.env.observation_names.index("time_left")]
+        time_left = self.env.observation_map.amounts("time_left", observation)
         return np.asarray(np.rint((1.0 - time_left) * self.env.periods), dtype=np.int64)
 
 
@@ -146,42 +146,25 @@ class ObservingBaseline(Baseline):
         self.market = market = known_market(self.env)
         if market.randomness.price_sigma:
             self.needs = (*self.needs, "price_shock")
-        names = self.env.observation_names
-        self._columns = {
-            entry: [names.index(name) for name in self._entry_names(entry) if name in names] for entry in self.needs
-        }
-        missing = [entry for entry, columns in self._columns.items() if not columns]
-        if missing or self.env.obs_mode == "spend":
+        missing = [name for name in (*self.needs, "time_left") if name not in self.env.observation_map.columns]
+        if missing:
             raise ValueError(
                 f'{type(self).__name__} needs an environment with obs_mode="full": with obs_mode='
-                f"{self.env.obs_mode!r} the observation lacks {', '.join(missing) or 'the time'}"
+                f"{self.env.obs_mode!r} the observation lacks {', '.join(missing)}"
             )
-        self._units: dict[str, float | FloatArray] = {
-            "spend": self.env.spend_bounds[1],
-            "sales": self.env.budget / self.env.periods,
-            "budget_left": self.env.budget,
-            "adstock": market.kappa,
-            "price_shock": market.randomness.price_sigma,
-        }
 
-    def _entry_names(self, entry: str) -> list[str]:
-        return [entry] if entry in ("sales", "budget_left") else [f"{entry}_{name}" for name in self.market.names]
-
-    def observed(self, entry: str, observation: Observations | None) -> FloatArray:
+    def observed(self, name: str, observation: Observations | None) -> FloatArray:
         """
         Entries of observations in their own units again.
 
-        :param entry: ``"spend"``, ``"sales"``, ``"budget_left"``, ``"adstock"`` (money) or ``"price_shock"`` (log).
+        :param name: See :meth:`ObservationMap.amounts`.
         :param observation: Observations, shape (n, D).
-        :return: Shape (n,) for ``"sales"`` and ``"budget_left"``, else (n, N).
+        :return: Shape (n, N) for what there is of every channel, else (n,).
         :raises ValueError: If there is no observation.
         """
         if observation is None:
             raise ValueError(f"{type(self).__name__} decides by observations, got none")
-        values = observation[:, self._columns[entry]].astype(np.float64)
-        if entry in ("sales", "budget_left"):
-            values = values[:, 0]
-        return np.asarray(values * self._units[entry])
+        return self.env.observation_map.amounts(name, observation)
 
     def periods_left(self, period: Periods) -> Periods:
         """

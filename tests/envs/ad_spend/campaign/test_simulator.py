@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import Channel, Market
-from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.market.sales_function import SalesFunctionMarket
 
 
 def play(campaign: CampaignSimulator, plan: np.ndarray) -> list[float]:

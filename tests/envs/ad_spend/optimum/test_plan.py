@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, brentq, minimize
 
 from sb3_ext.envs.ad_spend import Channel, Market, Plan, plan_optimal
-from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, SalesFunctionMarket
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import BUDGET, PERIODS, PRESETS
+from sb3_ext.envs.ad_spend.market.sales_function import SalesFunctionMarket
 from sb3_ext.envs.ad_spend.optimum.barrier import Polytope
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook

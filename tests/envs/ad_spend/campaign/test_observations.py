@@ -5,51 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import Channel, Market, Randomness
-from sb3_ext.envs.ad_spend.campaign.interface import ActionMap, ObservationMap
+from sb3_ext.envs.ad_spend.campaign.observations import ObservationMap
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
-
-LOW, CAP = np.array([0.0, 10.0]), np.array([100.0, 30.0])
-
-
-def test_normalized_actions_by_hand() -> None:
-    actions = ActionMap("normalized", LOW, CAP)
-    np.testing.assert_array_equal([actions.space.low, actions.space.high], [[-1, -1], [1, 1]])
-    batch = np.array([[-1.0, -1.0], [1.0, 1.0], [-0.5, 0.5], [2.0, -3.0]])
-    spends = [[0.0, 10.0], [100.0, 30.0], [25.0, 25.0], [150.0, -10.0]]
-    np.testing.assert_allclose(actions.to_spend(batch), spends)
-    np.testing.assert_allclose(actions.limit(actions.to_spend(batch)), [*spends[:3], [100.0, 10.0]])
-    np.testing.assert_array_equal(actions.to_action(spends), np.clip(batch, -1, 1))
-
-
-def test_currency_actions_are_the_money() -> None:
-    actions = ActionMap("currency", LOW, CAP)
-    np.testing.assert_array_equal([actions.space.low, actions.space.high], [LOW, CAP])
-    np.testing.assert_array_equal(actions.to_spend(np.array([3.0, 12.0])), [3.0, 12.0])
-    np.testing.assert_array_equal(actions.to_action([150.0, 0.0]), [100.0, 10.0])
-
-
-amounts = st.floats(0.01, 1e6)
-
-
-@given(st.sampled_from(["normalized", "currency"]), amounts, amounts, st.floats(0.0, 1.0))
-@settings(max_examples=300)
-def test_spend_survives_the_way_through_an_action(mode, low: float, width: float, share: float) -> None:
-    actions = ActionMap(mode, np.array([low]), np.array([low + width]))
-    spend = np.array([low + share * width])
-    action = actions.to_action(spend)
-    assert actions.space.contains(action)
-    np.testing.assert_allclose(actions.to_spend(action.astype(np.float64)), spend, atol=2e-7 * (low + width))
-
-
-@given(st.sampled_from(["normalized", "currency"]), amounts, amounts)
-@settings(max_examples=300)
-def test_bounds_of_the_space_are_within_the_limits(mode, low: float, width: float) -> None:
-    """Rounding to float32 must not make a bound look like a request beyond it."""
-    actions = ActionMap(mode, np.array([low]), np.array([low + width]))
-    for bound in (actions.space.low, actions.space.high):
-        spend = actions.to_spend(bound.astype(np.float64))
-        np.testing.assert_array_equal(actions.limit(spend), spend)
-    np.testing.assert_allclose([actions.low, actions.cap], [[low], [low + width]], rtol=1e-7)
 
 
 @given(markets(), st.sampled_from(["full", "partial", "spend"]), st.integers(0, 2**20))
@@ -68,6 +25,28 @@ def test_batches_are_observed_as_single_campaigns_are(market: Market, mode, seed
         np.testing.assert_allclose(observations[2], observation, rtol=1e-6)
         if t < 3:
             last, alone = batch.step(spends[t]), single.step(spends[t, 2])
+
+
+def test_amounts_are_what_the_campaigns_have() -> None:
+    market = Market((Channel("a", beta=9.0, kappa=2.0, theta=0.5), Channel("b", beta=3.0, kappa=7.0)))
+    campaigns = CampaignSimulator(market, 30.0, 3, num_envs=2)
+    observer = ObservationMap("full", campaigns, np.array([5.0, 8.0]), lags=1)
+    last = None
+    for spend in ([[1.0, 2.0], [3.0, 0.0]], [[4.0, 1.0], [0.0, 2.0]]):
+        observer.observe(campaigns, last)
+        last = campaigns.step(np.array(spend))
+    observation = observer.observe(campaigns, last)
+    assert [block.name for block in observer.blocks] == [
+        *("spend", "sales", "budget_left", "adstock", "pace", "time_left", "spend_lag1", "sales_lag1")
+    ]
+    amounts = {block.name: observer.amounts(block.name, observation) for block in observer.blocks}
+    np.testing.assert_allclose(amounts["spend"], [[4, 1], [0, 2]], rtol=1e-6)
+    np.testing.assert_allclose(amounts["spend_lag1"], [[1, 2], [3, 0]], rtol=1e-6)
+    np.testing.assert_allclose(amounts["sales"], last.total_sales, rtol=1e-6)
+    np.testing.assert_allclose(amounts["budget_left"], [22, 25], rtol=1e-6)
+    np.testing.assert_allclose(amounts["adstock"], campaigns.adstock, rtol=1e-6)
+    np.testing.assert_allclose(amounts["time_left"], 1 / 3, rtol=1e-6)
+    np.testing.assert_array_equal(observer.amounts("adstock_b", observation), amounts["adstock"][:, 1])
 
 
 def test_observations_are_new_arrays() -> None:
@@ -155,6 +134,3 @@ def test_unknown_modes(mode) -> None:
     with pytest.raises(ValueError) as error:
         ObservationMap(mode, campaign, np.ones(1), 1.0)
     one_line(error, "obs_mode", "full", repr(mode))
-    with pytest.raises(ValueError) as error:
-        ActionMap(mode, LOW, CAP)
-    one_line(error, "action_mode", "currency", repr(mode))
