@@ -1,6 +1,9 @@
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +11,9 @@ import sb3_ext
 from sb3_ext.envs import register_envs
 
 ENV_IDS = ("AdSpend-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0")
+
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def run_python(code: str) -> str:
@@ -61,3 +67,24 @@ def test_public_names_are_importable_and_listed() -> None:
 
 def test_version_is_that_of_the_installed_package() -> None:
     assert version("sb3-ext") == sb3_ext.__version__
+
+
+def test_distributions_hold_the_package_without_what_writes_the_pages() -> None:
+    targets = hatch()["build"]["targets"]
+    assert targets["wheel"]["packages"] == ["sb3_ext"]
+    assert set(targets["wheel"]["force-include"]) == {"hyperparams"}
+    assert {"/docs/results", "/scripts/docs"} <= set(targets["sdist"]["exclude"])
+
+
+def test_a_package_index_shows_the_readme_without_links_into_the_repository() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for each in hatch()["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        text = re.sub(each["pattern"], each["replacement"], text)
+    assert "![" not in text
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert links and all(link.startswith("https://") for link in links)
+
+
+def hatch() -> dict[str, Any]:
+    tomllib = pytest.importorskip("tomllib")
+    return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"])
