@@ -31,12 +31,14 @@ class Table(NamedTuple):
     rows: Sequence[Row]
     notes: str = ""
     """What the reader must know, below the table."""
+    words: frozenset[int] = frozenset({0})
+    """Columns that begin at the left; numbers end at the right."""
 
     def __rich__(self) -> Group:
         """Show it in a terminal."""
         table = rich.table.Table()
         for index, title in enumerate(self.columns):
-            table.add_column(Text(title), justify="right" if index else "left", overflow="fold")
+            table.add_column(Text(title), justify="left" if index in self.words else "right", overflow="fold")
         section = self.rows[0].section if self.rows else ""
         for row in self.rows:
             if row.section != section:
@@ -52,6 +54,6 @@ class Table(NamedTuple):
 
         :return: Lines of Markdown, without the last line's end.
         """
-        alignments = ["---", *["---:"] * (len(self.columns) - 1)]
+        alignments = ["---" if index in self.words else "---:" for index in range(len(self.columns))]
         lines = [self.columns, alignments, *(row.cells for row in self.rows)]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -7,8 +7,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
+import gymnasium
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.save_util import load_from_zip_file
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.common.arrays import FloatArray
@@ -73,8 +75,6 @@ def agent_rollout(
 
 def _plain_forms(market: Market) -> list[dict[str, Any]]:
     """Arguments on which spaces depend: all modes, with the extras of the registered environments."""
-    import gymnasium
-
     extras: list[dict[str, Any]] = []
     for spec in gymnasium.registry.values():
         extra = {name: value for name, value in spec.kwargs.items() if name != "market"}
@@ -109,8 +109,6 @@ def _play(run: Run, periods: int, seeds: range) -> Rollout:
 
 def _check_training(run: Run, campaign: dict[str, Any], path: str) -> None:
     """Compare the campaign with the one that the zoo noted."""
-    import gymnasium
-
     with mistakes_explained(f"--model: cannot rebuild the environment that {path!r} was trained on"):
         trained = gymnasium.make(run.env_id, **run.training_env_kwargs).unwrapped
     if not isinstance(trained, AdSpendEnv):
@@ -134,8 +132,6 @@ def _check_training(run: Run, campaign: dict[str, Any], path: str) -> None:
 
 
 def _spaces(path: str, algo: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    from stable_baselines3.common.save_util import load_from_zip_file
-
     try:
         data, _, _ = load_from_zip_file(path, device="cpu")
         assert data is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import io
 import os
 import re
@@ -12,14 +11,21 @@ import time
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from rl_zoo3.utils import StoreDict
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.files import check_writable
+from sb3_ext.app.parser import Parser
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.tuning.blocks import block_text, put_block
+from sb3_ext.tuning.search_space import check_search_space
+from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import COMPARISON_SEED_OFFSET, EVALUATION_SEED_OFFSET, FRESH_SEED_OFFSET, TuningSpec
+from sb3_ext.tuning.study import PRUNERS, SAMPLERS
 from sb3_ext.zoo.checks import check_algorithm, check_train
+from sb3_ext.zoo.experiment import CheckedExperimentManager
 
 _DESCRIPTION = f"""\
 Search hyperparameters with Optuna, in worker processes, and write the best ones as a YAML block.
@@ -53,11 +59,6 @@ trained on fresh seeds, as log folders for `sb3-ext enjoy -f`. `optuna-dashboard
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see `sb3-ext tune --help`)")
-
-
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     Read and check the command line, and fill in what depends on other arguments.
@@ -66,13 +67,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     :return: All arguments.
     :raises UserError: If one is wrong.
     """
-    from rl_zoo3.utils import StoreDict
-
-    from sb3_ext.tuning.study import PRUNERS, SAMPLERS
-
-    parser = _Parser(
-        "sb3-ext tune", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("tune", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument_group("the problem").add_argument
     add("--algo", required=True, metavar="KEY", help="algorithm, e.g. ddpg_ext")
     add("--env", required=True, metavar="ID", help="environment, e.g. AdSpend-v0")
@@ -115,14 +110,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--output", metavar="DIR", help="folder for the results (default: tune/STUDY-NAME)")
     add("--write-back", metavar="FILE.yml", help="also put the block into this hyperparameter file")
     add("-P", "--progress", action="store_true", help="show bars")
-    try:
-        args = parser.parse_args(argv)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"cannot read a NAME:VALUE argument ({error}): values are Python expressions, such as learning_rate:0.001"
-        ) from error
+    args: argparse.Namespace = parser.parse_args(argv)
     check_algorithm(args.algo)
     _check(args)
     return args
@@ -142,9 +130,6 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--seed is {args.seed}: give a number from 0 to {2**32 - 2 * COMPARISON_SEED_OFFSET - 1}")
     if args.timeout is not None and not args.timeout > 0:
         raise UserError(f"--timeout is {args.timeout:g}: give a positive number of seconds")
-    for choice in (f"--pruner {args.pruner}", f"--sampler {args.sampler}"):
-        if choice in ("--pruner wilcoxon", "--sampler gp") and importlib.util.find_spec("scipy") is None:
-            raise UserError(f"{choice} needs SciPy: pip install 'sb3-ext[tuning]'", exit_code=1)
     # The zoo's arguments of a training, which are checked in the same way
     defaults = {"n_eval_envs": 1, "log_interval": -1, "trained_agent": "", "track": False, "tensorboard_log": ""}
     defaults |= {"log_folder": args.output or "tune", "trial_id": None, "optimize_hyperparameters": True}
@@ -180,10 +165,6 @@ def make_spec(args: argparse.Namespace) -> TuningSpec:
     :return: The search.
     :raises UserError: If something cannot.
     """
-    from sb3_ext.tuning.search_space import check_search_space
-    from sb3_ext.tuning.settings import as_settings
-    from sb3_ext.zoo.experiment import CheckedExperimentManager
-
     manager = CheckedExperimentManager(
         args, args.algo, args.env, "", hyperparams=deepcopy(args.hyperparams), config=args.conf_file, verbose=0
     )

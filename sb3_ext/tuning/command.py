@@ -9,19 +9,29 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from optuna import Study
+from rich.console import Console
+
+from sb3_ext.app.console import console
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.ray import ray_connection, ray_options, room
+from sb3_ext.app.table import Row, Table
+from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.arguments import make_spec, parse
+from sb3_ext.tuning.blocks import put_block
+from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
+from sb3_ext.tuning.dead_workers import fail_dead_workers_trials
+from sb3_ext.tuning.distributed import run_tasks
+from sb3_ext.tuning.objective import CURRENT
+from sb3_ext.tuning.processes import run_processes
+from sb3_ext.tuning.progress import Progress
+from sb3_ext.tuning.report import write_results
 from sb3_ext.tuning.spec import TuningSpec
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from rich.console import Console
-
-    from sb3_ext.tuning.comparison import Candidate
-    from sb3_ext.tuning.progress import Progress
+from sb3_ext.tuning.study import begin, claim_study, open_study
+from sb3_ext.tuning.trials import failures, reason_of, shortfall, states
+from sb3_ext.tuning.wording import comparison_table, lead
+from sb3_ext.zoo.storage import loss_explained, shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,50 +44,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = parse(arguments)
-
-    from rich.console import Console
-
-    from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
-    from sb3_ext.tuning.progress import Progress
-    from sb3_ext.tuning.report import write_results
-    from sb3_ext.tuning.study import begin, claim_study, fail_dead_workers_trials, open_study, shortfall, states
-    from sb3_ext.zoo.storage import loss_explained, shown
-
     command = shown(f"sb3-ext tune {shlex.join(arguments)}")
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    out = console()
     spec = make_spec(args)
     study = open_study(spec)
     fail_dead_workers_trials(study, spec.max_retries)
     block = spec.block
     spec = claim_study(spec, study, command)
-    comparison_spec = comparison_of(spec)
     with loss_explained(spec.storage), _workers(args) as (run, workers):
-        _say_start(console, spec, study, workers, changed=block != spec.block)
-        with Progress(spec, study, console, args.progress).running() as progress:
+        _say_start(out, spec, study, workers, changed=block != spec.block)
+        with Progress(spec, study, out, args.progress).running() as progress:
             run(spec, study, progress)
-        _say_failures(console, study)
-        missing = shortfall(spec, study)
-        if missing is not None:
-            console.print(missing, highlight=False, soft_wrap=True)
+        _say_failures(out, study)
+        if missing := shortfall(spec, study):
+            out.print(missing)
         if not states(study)["complete"]:
             raise UserError(_no_result(study), exit_code=1)
 
+        comparison_spec = comparison_of(spec)
         comparison = open_study(comparison_spec)
         if spec.fresh_seeds:
             fail_dead_workers_trials(comparison, spec.max_retries)
             begin(comparison)
             queue_comparison(spec, study, comparison, args.top_k)
-            with Progress(comparison_spec, comparison, console, args.progress).running() as progress:
+            with Progress(comparison_spec, comparison, out, args.progress).running() as progress:
                 run(comparison_spec, comparison, progress)
-            _say_failures(console, comparison)
+            _say_failures(out, comparison)
     found = candidates(spec, study, comparison, args.top_k)
     if spec.fresh_seeds and not any(len(candidate.finished) for candidate in found):
         raise UserError(_no_result(comparison), exit_code=1)
     written = write_results(spec, study, comparison, found, command, Path(args.output))
-    _say_result(console, spec, found)
+    out.print(comparison_table(spec, found))
+    out.print(lead(spec, found))
     if args.write_back:
         written += _write_back(spec, found, args.write_back, Path(args.output))
-    console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    out.print(f"Written: {', '.join(map(str, written))}")
     return 0
 
 
@@ -86,13 +87,9 @@ def _workers(args: argparse.Namespace) -> Iterator[tuple[Callable[[TuningSpec, S
     """What runs a study, and how to call it: processes of this machine, or tasks of a Ray cluster."""
     ray = ray_options(args)
     if ray is None:
-        from sb3_ext.tuning.processes import run_processes
-
         n_workers = args.n_workers
         yield lambda spec, study, watch: run_processes(spec, study, n_workers, watch), f"{n_workers} worker processes"
         return
-
-    from sb3_ext.tuning.distributed import run_tasks
 
     with ray_connection(ray):
         n_tasks = args.n_workers or room(ray)
@@ -100,49 +97,34 @@ def _workers(args: argparse.Namespace) -> Iterator[tuple[Callable[[TuningSpec, S
         yield lambda spec, study, watch: run_tasks(spec, study, n_tasks, watch, ray), name
 
 
-def _say_start(console: Console, spec: TuningSpec, study: Study, workers: str, changed: bool) -> None:
-    from sb3_ext.tuning.study import states
-    from sb3_ext.zoo.storage import shown
-
+def _say_start(out: Console, spec: TuningSpec, study: Study, workers: str, changed: bool) -> None:
     by_state = states(study)
     done = len(by_state["complete"]) + len(by_state["pruned"])
     threads = f"{spec.num_threads} thread{'s' if spec.num_threads > 1 else ''}"
-    lines = [
-        f"Study {spec.study_name!r} in {shown(spec.storage)}: {done} of {spec.n_trials} trials done.",
+    out.print(f"Study {spec.study_name!r} in {shown(spec.storage)}: {done} of {spec.n_trials} trials done.")
+    out.print(
         f"{spec.algo} on {spec.env_id}: {spec.seeds_per_trial} trainings of {spec.n_timesteps:,} steps a trial,"
-        f" {workers} with {threads} each.",
-    ]
+        f" {workers} with {threads} each."
+    )
     if changed:
-        lines.append("The block differs from the one that this study began with; the study goes on with its own.")
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        out.print("The block differs from the one that this study began with; the study goes on with its own.")
 
 
-def _say_failures(console: Console, study: Study) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from sb3_ext.tuning.study import failures
-
-    failed = failures(study)
-    if not failed:
-        return
-    table = Table(title=f"{len(failed)} failed", title_justify="left")
-    table.add_column("trials")
-    table.add_column("reason")
+def _say_failures(out: Console, study: Study) -> None:
     by_reason: dict[str, list[int]] = {}
-    for trial in failed:
-        by_reason.setdefault(trial.user_attrs.get("failure", "its worker vanished"), []).append(trial.number)
-    for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        shown_numbers = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
-        table.add_row(Text(shown_numbers), Text(reason))
-    console.print(table)
+    for trial in failures(study):
+        by_reason.setdefault(reason_of(trial), []).append(trial.number)
+    rows = [
+        Row([", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else ""), reason])
+        for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    ]
+    if rows:
+        title = f"{sum(map(len, by_reason.values()))} failed"
+        out.print(Table(title, ["trials", "reason"], rows, words=frozenset({0, 1})))
 
 
 def _no_result(study: Study) -> str:
-    from sb3_ext.tuning.study import failures
-
-    reasons = Counter(trial.user_attrs.get("failure", "its worker vanished") for trial in failures(study))
+    reasons = Counter(map(reason_of, failures(study)))
     if not reasons:
         return "no trial finished: the same command with more --timeout or --n-trials resumes the study"
     reason, count = reasons.most_common(1)[0]
@@ -152,27 +134,7 @@ def _no_result(study: Study) -> str:
     )
 
 
-def _say_result(console: Console, spec: TuningSpec, found: list[Candidate]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from sb3_ext.tuning.wording import comparison_rows, lead
-
-    title, titles, rows = comparison_rows(spec, found)
-    table = Table(title=Text(title), title_justify="left")
-    for index, name in enumerate(titles):
-        table.add_column(Text(name), justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-    console.print(lead(spec, found), highlight=False, markup=False, soft_wrap=True)
-
-
 def _write_back(spec: TuningSpec, found: list[Candidate], file: str, folder: Path) -> list[Path]:
-    from sb3_ext.common.files import atomic_path
-    from sb3_ext.tuning.blocks import put_block
-    from sb3_ext.tuning.objective import CURRENT
-
     if found[0].number == CURRENT:
         return []
     path = Path(file)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from optuna import Study
+from optuna.trial import FrozenTrial
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import SEARCH_ID, is_of, pair_of, states
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
+from sb3_ext.tuning.trials import SEARCH_ID, is_of, pair_of, states
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,23 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from optuna import Study
+from sqlalchemy import make_url
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.ray import RayOptions, ray_map, spans_machines
-from sb3_ext.tuning.processes import fail_nameless
-from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import (
+from sb3_ext.tuning.dead_workers import (
     fail_dead_workers_trials,
+    fail_nameless,
     fail_trials_of,
-    open_slots,
     others_running,
     process_identity,
 )
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.trials import open_slots
+from sb3_ext.tuning.worker import run_worker
 from sb3_ext.zoo.storage import loss_explained
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 _MOST_RESTARTS = 10
 
@@ -75,8 +75,6 @@ def run_tasks(
 
 
 def _work(worker: tuple[TuningSpec, int, str]) -> None:
-    from sb3_ext.tuning.worker import run_worker
-
     # Not every error of a client can be sent back.
     with loss_explained(worker[0].storage):
         run_worker(*worker)
@@ -84,8 +82,6 @@ def _work(worker: tuple[TuningSpec, int, str]) -> None:
 
 def _shared(spec: TuningSpec) -> TuningSpec:
     """The search as workers with other current folders understand it, if all of them reach its storage."""
-    from sqlalchemy import make_url
-
     host = file = None
     storage = spec.storage
     if "://" not in storage:

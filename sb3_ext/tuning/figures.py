@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
+import optuna
 
 from sb3_ext.common.charts import ACCENT, MUTED, color_of, money_axis, new_figure, style_axes
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import states
+from sb3_ext.tuning.trials import states
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from optuna import Study
+# Behind the import above, which says what to do if matplotlib is missing.
+from matplotlib.figure import Figure  # isort: skip
 
 _MOST_BARS = 15
 
 
-def history_figure(study: Study) -> Figure:
+def history_figure(study: optuna.Study) -> Figure:
     """
     Scores of the finished trials and the best so far; pruned and failed trials are ticks at the bottom.
 
@@ -54,15 +53,13 @@ def history_figure(study: Study) -> Figure:
     return figure
 
 
-def importance_figure(study: Study) -> Figure | None:
+def importance_figure(study: optuna.Study) -> Figure | None:
     """
     How much of the scores' variation every hyperparameter explains, by Optuna's default estimate (PED-ANOVA).
 
     :param study: The search.
     :return: The figure; None where too few trials finished to tell.
     """
-    import optuna
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import tempfile
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from optuna import Trial, TrialPruned
+from optuna.trial import FrozenTrial
 
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import SEARCH_ID, pair_of, states
 from sb3_ext.tuning.training import train
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from sb3_ext.tuning.trials import is_of, pair_of, states
 
 CURRENT = -1
 """Stands for the block that the search started from, where a trial's number could stand."""
@@ -61,8 +60,6 @@ class Objective:
         :return: Its score.
         :raises optuna.TrialPruned: If the pruner says so.
         """
-        import optuna
-
         self.skipped = False
         trial.set_user_attr("worker", self._worker)
         try:
@@ -70,7 +67,7 @@ class Objective:
                 if self._spec.stage == "compare":
                     return self._compare(trial, Path(folder))
                 return self._search(trial, Path(folder))
-        except optuna.TrialPruned:
+        except TrialPruned:
             raise
         except Skipped as error:
             self.skipped = True
@@ -82,18 +79,13 @@ class Objective:
             raise
 
     def _search(self, trial: Trial, folder: Path) -> float:
-        import optuna
-
         assert self._space is not None
         spec = self._spec
-        by_state = states(trial.study)
-        counted = [*by_state["complete"], *by_state["pruned"], *by_state["running"]]
-        if sum(other.number < trial.number for other in counted) >= spec.n_trials:
+        if sum(other.number < trial.number for other in _others(trial, "pruned")) >= spec.n_trials:
             raise Skipped("other workers have started the last trials")
         settings = as_settings(self._space.sample(trial))
-        by_state = states(trial.study)
-        for other in (*by_state["complete"], *by_state["pruned"], *by_state["running"]):
-            if other.number != trial.number and other.params == trial.params:
+        for other in _others(trial, "pruned"):
+            if other.params == trial.params:
                 raise Skipped(f"the same parameters as trial {other.number}")
         trial.set_user_attr("settings", settings)
         trial.set_user_attr("num_threads", spec.num_threads)
@@ -111,7 +103,7 @@ class Objective:
             last = step == spec.n_evaluations * spec.seeds_per_trial
             if not last and trial.should_prune():
                 trial.set_user_attr("evaluations", [*curves, evaluations])
-                raise optuna.TrialPruned
+                raise TrialPruned
 
         for seed in spec.training_seeds:
             run_folder = folder / str(seed)
@@ -130,12 +122,9 @@ class Objective:
             raise Skipped("other workers have started the last trainings")
         candidate = trial.suggest_int("trial", CURRENT, 2**31 - 1)
         seed = trial.suggest_int("seed", 0, 2**32 - 1)
-        by_state = states(trial.study)
-        for other in (*by_state["complete"], *by_state["running"], *by_state["waiting"]):
-            attrs = other.user_attrs
-            same_search = "settings" in attrs and attrs.get(SEARCH_ID) == trial.user_attrs.get(SEARCH_ID)
+        for other in _others(trial, "waiting"):
             # Commands that came to their comparison at the same time have queued it twice
-            if other.number < trial.number and same_search and pair_of(other) == (candidate, seed):
+            if other.number < trial.number and is_of(other, trial) and pair_of(other) == (candidate, seed):
                 raise Skipped(f"the same training as trial {other.number}")
         save_as = None
         if spec.models_folder is not None:
@@ -146,3 +135,10 @@ class Objective:
         trial.set_user_attr("evaluations", training.evaluations)
         trial.set_user_attr("fingerprint", training.fingerprint)
         return score(training.evaluations)
+
+
+def _others(trial: Trial, or_state: str) -> list[FrozenTrial]:
+    """The other trials of its study that finished, that run, or that are in one more state."""
+    by_state = states(trial.study)
+    found = [each for state in ("complete", "running", or_state) for each in by_state[state]]
+    return [other for other in found if other.number != trial.number]

@@ -7,31 +7,26 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING
+
+from optuna import Study
 
 from sb3_ext.app.errors import UserError
-from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import (
+from sb3_ext.tuning.dead_workers import (
     fail_dead_workers_trials,
-    fail_trial,
+    fail_nameless,
     fail_trials_of,
-    open_slots,
     others_running,
     process_identity,
-    states,
 )
-
-if TYPE_CHECKING:
-    from optuna import Study
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.trials import open_slots, states
+from sb3_ext.tuning.worker import run_worker
 
 _POLL_SECONDS = 0.5
-# Between taking a trial and writing a name into it a worker has no time to lose.
-_NAMELESS_SECONDS = 30.0
 _MOST_ERRORS = 3
 
 
@@ -59,7 +54,7 @@ def run_processes(
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
         # Importing PyTorch and the zoo takes seconds: once for all workers.
-        context.set_forkserver_preload(["sb3_ext.tuning.preload"])
+        context.set_forkserver_preload(["rl_zoo3.import_envs", "rl_zoo3.train", "sb3_ext.tuning.worker"])
     workers: dict[int, tuple[BaseProcess, str]] = {}
     nameless: dict[int, float] = {}
     errors = 0
@@ -99,23 +94,6 @@ def run_processes(
                 fail_trials_of(study, identity, "the command was stopped", spec.max_retries)
 
 
-def fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) -> None:
-    """
-    Fail running trials that no worker has put its name on for a while: it was killed before it could.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param first_seen: When such trials were seen first, by number; updated.
-    """
-    found = {trial.number: trial for trial in states(study)["running"] if "worker" not in trial.user_attrs}
-    for number in list(first_seen):
-        if number not in found:
-            del first_seen[number]
-    for number, trial in found.items():
-        if time.monotonic() - first_seen.setdefault(number, time.monotonic()) > _NAMELESS_SECONDS:
-            fail_trial(study, trial, "its worker was killed", spec.max_retries)
-
-
 def _how_it_ended(process: BaseProcess) -> str:
     code = process.exitcode
     assert code is not None
@@ -125,8 +103,6 @@ def _how_it_ended(process: BaseProcess) -> str:
 
 
 def _worker(spec: TuningSpec, index: int) -> None:
-    from sb3_ext.tuning.worker import run_worker
-
     # Ctrl-C reaches the whole process group; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import failures, states
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
-    from rich.console import Console
+from sb3_ext.tuning.trials import failures, reason_of, states
 
 
 class Progress:
@@ -38,9 +39,6 @@ class Progress:
     @contextlib.contextmanager
     def running(self) -> Iterator[Progress]:
         """Show the display for the duration of a block."""
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
         self._bars = Bars(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console, transient=True)
         if not self._live:
@@ -62,7 +60,7 @@ class Progress:
             if trial.number not in self._shown:
                 self._shown.add(trial.number)
                 if "skipped" not in trial.user_attrs:
-                    self._console.print(f"[{n_done}/{n_trials}] {self._line(trial)}", markup=False, highlight=False)
+                    self._console.print(f"[{n_done}/{n_trials}] {self._line(trial)}")
         if self._live:
             self._draw(study, by_state, n_done, n_trials)
 
@@ -81,7 +79,7 @@ class Progress:
             return f"{name}: {trial.value:.6g}"
         if trial.state.name == "PRUNED":
             return f"{name}: pruned after {len(trial.intermediate_values)} of {self._n_steps} evaluations"
-        return f"{name}: failed: {trial.user_attrs.get('failure', 'its worker vanished')}"
+        return f"{name}: failed: {reason_of(trial)}"
 
     @property
     def _n_steps(self) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from optuna import Study
+
+from sb3_ext.app.records import write_records
+from sb3_ext.app.table import Row, Table
 from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import failures, is_of, pair_of, states
-from sb3_ext.tuning.wording import Rows, best_block, comparison_rows, lead, seeds_text, threads_of, train_command
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
+from sb3_ext.tuning.trials import failures, is_of, pair_of, reason_of, states
+from sb3_ext.tuning.wording import best_block, comparison_table, lead, seeds_text, threads_of, train_command
 
 
 def write_results(
@@ -38,10 +37,10 @@ def write_results(
     )
     with atomic_path(block) as path:
         path.write_text(best_block(spec, study, found, command), encoding="utf-8")
-    _write_csv(trials, trial_records(study))
+    write_records(trial_records(study), trials)
     written = [block, trials]
     if spec.fresh_seeds:
-        _write_csv(fresh, _fresh_records(spec, found))
+        write_records(_fresh_records(spec, found), fresh)
         written.append(fresh)
     pictures = _write_pictures(spec, study, found, folder)
     with atomic_path(report) as path:
@@ -63,18 +62,15 @@ def trial_records(study: Study) -> list[dict[str, Any]]:
     records = []
     for trial in trials:
         evaluations = trial.user_attrs.get("evaluations", [])
-        if trial.state.name == "FAIL":
-            attrs = trial.user_attrs
-            reason = attrs.get("skipped") or attrs.get("failure", "its worker vanished")
-            reason += "" if trial.number in for_good or "skipped" in attrs else " (started again)"
-        else:
-            reason = ""
+        reason = trial.user_attrs.get("skipped", "")
+        if trial.state.name == "FAIL" and not reason:
+            reason = reason_of(trial) + ("" if trial.number in for_good else " (started again)")
         record: dict[str, Any] = {
             "trial": trial.number,
             "state": trial.state.name.lower(),
-            "score": trial.value if trial.state.name == "COMPLETE" else "",
+            "score": trial.value if trial.state.name == "COMPLETE" else None,
             "evaluations": sum(map(len, evaluations)),
-            "seconds": trial.duration.total_seconds() if trial.duration is not None else "",
+            "seconds": trial.duration and trial.duration.total_seconds(),
             "worker": trial.user_attrs.get("worker", ""),
             "reason": reason,
         }
@@ -105,7 +101,7 @@ def markdown(
     """
     by_state = states(study)
     failed = failures(study)
-    caption, titles, rows = comparison_rows(spec, found)
+    table = comparison_table(spec, found)
     lines = [
         f"# {spec.algo} on {spec.env_id}",
         "",
@@ -116,9 +112,9 @@ def markdown(
         " Its score is the mean over them of the evaluations in the last quarter of training."
         f" Sampler {spec.sampler}, pruner {spec.pruner}.",
         "",
-        f"## {caption}",
+        f"## {table.title}",
         "",
-        *_table(titles, rows),
+        table.markdown(),
         "",
         "## The best block",
         "",
@@ -132,24 +128,21 @@ def markdown(
         train_command(spec, threads_of(spec, study, found[0])),
         "```",
     ]
-    reasons = [[str(trial.number), _reason(trial)] for trial in failed]
+    reasons = [Row([str(trial.number), reason_of(trial)]) for trial in failed]
     lacking = {
         (candidate.number, seed): f"{candidate.name}, fresh seed {seed}"
         for candidate in found
         for seed, score in zip(spec.fresh_training_seeds, candidate.scores, strict=True)
         if math.isnan(score)
     }
-    fresh = {pair_of(trial): _reason(trial) for trial in failures(comparison) if is_of(trial, study)}
-    reasons += [[name, fresh[pair]] for pair, name in lacking.items() if pair in fresh]
+    fresh = {pair_of(trial): reason_of(trial) for trial in failures(comparison) if is_of(trial, study)}
+    reasons += [Row([name, fresh[pair]]) for pair, name in lacking.items() if pair in fresh]
     if reasons:
-        lines += ["", "## What failed", "", *_table(["trial", "reason"], reasons)]
+        table = Table("What failed", ["trial", "reason"], reasons, words=frozenset({0, 1}))
+        lines += ["", f"## {table.title}", "", table.markdown()]
     for title, path in pictures.items():
         lines += ["", f"## {title}", "", f"![{title}]({path.name})"]
     return "\n".join(lines) + "\n"
-
-
-def _reason(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get("failure", "its worker vanished"))
 
 
 def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:
@@ -177,28 +170,12 @@ def _fresh_records(spec: TuningSpec, found: list[Candidate]) -> list[dict[str, A
         {
             "candidate": candidate.name,
             "seed": seed,
-            "score": "" if math.isnan(score) else score,
-            "trained_agent": "" if math.isnan(final) else final,
-            **{f"evaluation_{index + 1}": "" if math.isnan(value) else value for index, value in enumerate(curve)},
+            "score": score,
+            "trained_agent": final,
+            **{f"evaluation_{index + 1}": value for index, value in enumerate(curve)},
         }
         for candidate in found
         for seed, score, final, curve in zip(
             spec.fresh_training_seeds, candidate.scores, candidate.finals, candidate.evaluations, strict=True
         )
-    ]
-
-
-def _write_csv(path: Path, records: list[dict[str, Any]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
-
-
-def _table(titles: list[str], rows: Rows) -> list[str]:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return [
-        "| " + " | ".join(titles) + " |",
-        "|" + "|".join([" --- ", *[" ---: "] * (len(titles) - 1)]) + "|",
-        *("| " + " | ".join(row) + " |" for row in cells),
     ]

@@ -7,19 +7,20 @@ import importlib.util
 import inspect
 import io
 import tempfile
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
+from stable_baselines3 import HerReplayBuffer
 
 from sb3_ext.app.errors import UserError
+from sb3_ext.tuning.search_spaces import Sampler
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.training import make_manager
 
-if TYPE_CHECKING:
-    from optuna import Trial
-
-Sampler = Callable[["Trial", int, int, dict[str, Any]], dict[str, Any]]
 _FUNCTION = "sample_params"
 
 
@@ -32,11 +33,6 @@ class SearchSpace:
     """
 
     def __init__(self, spec: TuningSpec) -> None:
-        from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
-        from stable_baselines3 import HerReplayBuffer
-
-        from sb3_ext.tuning.training import make_manager
-
         if spec.search_space is not None:
             self._sampler: Sampler = load_sampler(spec.search_space)
         elif spec.algo in HYPERPARAMS_SAMPLER:
@@ -56,7 +52,7 @@ class SearchSpace:
             "her_kwargs": arguments.get("replay_buffer_kwargs", {}),
         }
 
-    def sample(self, trial: Trial) -> dict[str, Any]:
+    def sample(self, trial: optuna.Trial) -> dict[str, Any]:
         """
         Ask a trial for values.
 
@@ -84,8 +80,6 @@ def check_search_space(spec: TuningSpec) -> None:
     :param spec: The search.
     :raises UserError: If it cannot be drawn from, or a YAML block cannot hold what it returns.
     """
-    import optuna
-
     space = SearchSpace(spec)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -1,5 +1,5 @@
 """
-Search spaces for the zoo's ``--optimize``.
+Search spaces for the zoo's ``--optimize`` and for ``sb3-ext tune``.
 
 Each algorithm has a pair. ``sample_*`` asks an Optuna trial and returns constructor arguments. It has the zoo's
 signature: the trial, the number of action dimensions, the number of training environments, and remarks on the replay
@@ -9,26 +9,74 @@ the zoo's YAML does (``noise_type``, ``noise_std``), since the size of the actio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from optuna import Trial
-    from stable_baselines3.common.noise import ActionNoise
+import numpy as np
+import optuna
+from rl_zoo3.hyperparams_opt import convert_offpolicy_params, convert_onpolicy_params
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from torch import nn
 
 Params = dict[str, Any]
+Sampler = Callable[[optuna.Trial, int, int, Params], Params]
+Converter = Callable[[Params], Params]
 
-NET_ARCHS: dict[str, list[int]] = {"small": [64, 64], "medium": [256, 256], "big": [400, 300]}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+_NET_ARCHS: dict[str, list[int]] = {"linear": [], "tiny": [5], "small": [64, 64], "medium": [256, 256]}
 
 
-def sample_ddpg_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+def _sampler(convert: Converter) -> Callable[[Callable[[optuna.Trial, int], Params]], Sampler]:
+    """
+    Make the zoo's sampler of a function that asks a trial for raw values, given the number of training environments.
+
+    Numbers that only follow from the raw values are noted in the trial.
+    """
+
+    def decorate(suggest: Callable[[optuna.Trial, int], Params]) -> Sampler:
+        @functools.wraps(suggest)
+        def sample(trial: optuna.Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+            raw = suggest(trial, n_envs)
+            hyperparams = convert(raw)
+            for name, value in hyperparams.items():
+                if name not in raw and isinstance(value, (int, float)):
+                    trial.set_user_attr(name, value)
+            if "noise_type" in hyperparams:
+                kind, std = hyperparams.pop("noise_type"), hyperparams.pop("noise_std")
+                hyperparams["action_noise"] = _action_noise(kind, std, n_actions)
+            return hyperparams
+
+        return sample
+
+    return decorate
+
+
+def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> ActionNoise:
+    """Build noise as the zoo does from ``noise_type`` and ``noise_std``."""
+    mean, sigma = np.zeros(n_actions), noise_std * np.ones(n_actions)
+    if noise_type == "normal":
+        return NormalActionNoise(mean=mean, sigma=sigma)
+    return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)
+
+
+def convert_ddpg_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
+    params: Params = convert_offpolicy_params(sampled_params)
+    params["critic_learning_rate"] = params["learning_rate"] * params.pop("critic_lr_ratio")
+    params["policy_kwargs"] |= {name: params.pop(name) for name in ("squash", "final_init", "initial_action")}
+    return params
+
+
+@_sampler(convert_ddpg_params)
+def sample_ddpg_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
     Search space of :class:`sb3_ext.DDPG`.
 
     The critic's learning rate is searched as a multiple of the actor's, the number of gradient steps as a fraction of
     ``train_freq``. Settings of a ``HerReplayBuffer`` stay those of the YAML.
     """
-    params: dict[str, Any] = {
+    return {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 1e-5, 2e-3, log=True),
         "critic_lr_ratio": trial.suggest_float("critic_lr_ratio", 0.5, 20.0, log=True),
@@ -39,54 +87,31 @@ def sample_ddpg_params(trial: Trial, n_actions: int, n_envs: int, additional_arg
         "learning_starts": trial.suggest_int("learning_starts", 100, 10_000, log=True),
         "noise_type": trial.suggest_categorical("noise_type", ["normal", "ornstein-uhlenbeck"]),
         "noise_std": trial.suggest_float("noise_std", 0.05, 0.6),
-        "net_arch": trial.suggest_categorical("net_arch", list(NET_ARCHS)),
+        "net_arch": trial.suggest_categorical("net_arch", ["small", "medium", "big"]),
         "squash": trial.suggest_categorical("squash", ["tanh", "sigmoid"]),
         "final_init": trial.suggest_categorical("final_init", [None, 3e-3]),
         "initial_action": trial.suggest_categorical("initial_action", [0.0, -0.5]),
         "critic_loss": trial.suggest_categorical("critic_loss", ["mse", "huber"]),
         "critic_weight_decay": trial.suggest_categorical("critic_weight_decay", [0.0, 1e-4, 1e-2]),
     }
-    hyperparams = convert_ddpg_params(params)
-    for name in ("gamma", "batch_size", "critic_learning_rate", "gradient_steps"):
-        trial.set_user_attr(name, hyperparams[name])
-    noise_type, noise_std = hyperparams.pop("noise_type"), hyperparams.pop("noise_std")
-    hyperparams["action_noise"] = _action_noise(noise_type, noise_std, n_actions)
-    return hyperparams
 
 
-def convert_ddpg_params(sampled_params: Params) -> Params:
+def convert_dueling_dqn_params(sampled_params: Params) -> Params:
     """Rebuild the arguments of the constructor from ``trial.params``."""
-    params = dict(sampled_params)
-    policy_kwargs = {name: params.pop(name) for name in ("squash", "final_init", "initial_action")}
-    return {
-        "gamma": 1 - params.pop("one_minus_gamma"),
-        "critic_learning_rate": params["learning_rate"] * params.pop("critic_lr_ratio"),
-        "batch_size": 2 ** params.pop("batch_size_pow"),
-        "gradient_steps": max(params["train_freq"] // params.pop("subsample_steps"), 1),
-        "policy_kwargs": {"net_arch": list(NET_ARCHS[params.pop("net_arch")]), **policy_kwargs},
-        **params,
-    }
+    params: Params = convert_offpolicy_params(sampled_params)
+    params |= {"target_update_interval": 1} if params.pop("soft_target") else {"tau": 1.0}
+    return params
 
 
-def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> ActionNoise:
-    """Build noise as the zoo does from ``noise_type`` and ``noise_std``."""
-    import numpy as np
-    from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
-
-    mean, sigma = np.zeros(n_actions), noise_std * np.ones(n_actions)
-    if noise_type == "normal":
-        return NormalActionNoise(mean=mean, sigma=sigma)
-    return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)
-
-
-def sample_dueling_dqn_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+@_sampler(convert_dueling_dqn_params)
+def sample_dueling_dqn_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
     Search space of :class:`sb3_ext.DuelingDQN`: its switches beside the settings of DQN, for vectors and images.
 
     The number of gradient steps is searched as a fraction of ``train_freq``, the target network as soft or hard. The
     arguments of the replay buffer stay those of the YAML.
     """
-    params: dict[str, Any] = {
+    return {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 1e-5, 5e-3, log=True),
         "batch_size_pow": trial.suggest_int("batch_size_pow", 5, 9),
@@ -102,40 +127,31 @@ def sample_dueling_dqn_params(trial: Trial, n_actions: int, n_envs: int, additio
         "double_q": trial.suggest_categorical("double_q", [True, False]),
         "prioritized_replay": trial.suggest_categorical("prioritized_replay", [True, False]),
         "loss": trial.suggest_categorical("loss", ["huber", "mse"]),
-        "net_arch": trial.suggest_categorical("net_arch", list(NET_ARCHS)),
+        "net_arch": trial.suggest_categorical("net_arch", ["small", "medium", "big"]),
     }
-    hyperparams = convert_dueling_dqn_params(params)
-    for name in ("gamma", "batch_size", "gradient_steps"):
-        trial.set_user_attr(name, hyperparams[name])
-    return hyperparams
 
 
-def convert_dueling_dqn_params(sampled_params: Params) -> Params:
+def convert_reinforce_params(sampled_params: Params) -> Params:
     """Rebuild the arguments of the constructor from ``trial.params``."""
     params = dict(sampled_params)
-    if params.pop("soft_target"):
-        params["target_update_interval"] = 1
-    else:
-        params["tau"] = 1.0
-    return {
-        "gamma": 1 - params.pop("one_minus_gamma"),
-        "batch_size": 2 ** params.pop("batch_size_pow"),
-        "gradient_steps": max(params["train_freq"] // params.pop("subsample_steps"), 1),
-        "policy_kwargs": {"net_arch": list(NET_ARCHS[params.pop("net_arch")])},
-        **params,
-    }
+    policy_kwargs = _network(params) | {"log_std_init": params.pop("log_std_init")}
+    return {"gamma": 1 - params.pop("one_minus_gamma"), "policy_kwargs": policy_kwargs, **params}
 
 
-REINFORCE_NET_ARCHS: dict[str, list[int]] = {"linear": [], "tiny": [5], "small": [64, 64], "medium": [256, 256]}
+def _network(params: Params) -> Params:
+    """Take the names of layers and activation out of raw values."""
+    arch, activation = params.pop("net_arch"), params.pop("activation_fn")
+    return {"net_arch": list(_NET_ARCHS[arch]), "activation_fn": _ACTIVATIONS[activation]}
 
 
-def sample_reinforce_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+@_sampler(convert_reinforce_params)
+def sample_reinforce_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
     Search space of :class:`sb3_ext.REINFORCE`.
 
     Episodes per update are searched as a multiple of the number of environments, which wastes the fewest steps.
     """
-    params: dict[str, Any] = {
+    return {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
         "n_episodes": trial.suggest_int("n_episodes", n_envs, 16 * n_envs, step=n_envs),
@@ -143,40 +159,10 @@ def sample_reinforce_params(trial: Trial, n_actions: int, n_envs: int, additiona
         "normalize_advantage": trial.suggest_categorical("normalize_advantage", [True, False]),
         "ent_coef": trial.suggest_float("ent_coef", 1e-5, 0.1, log=True),
         "max_grad_norm": trial.suggest_categorical("max_grad_norm", [None, 0.5, 5.0]),
-        "net_arch": trial.suggest_categorical("net_arch", list(REINFORCE_NET_ARCHS)),
-        "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu", "elu"]),
+        "net_arch": trial.suggest_categorical("net_arch", list(_NET_ARCHS)),
+        "activation_fn": trial.suggest_categorical("activation_fn", list(_ACTIVATIONS)),
         "log_std_init": trial.suggest_float("log_std_init", -2.0, 0.0),
     }
-    trial.set_user_attr("gamma", 1 - params["one_minus_gamma"])
-    return convert_reinforce_params(params)
-
-
-def convert_reinforce_params(sampled_params: Params) -> Params:
-    """Rebuild the arguments of the constructor from ``trial.params``."""
-    from torch import nn
-
-    params = dict(sampled_params)
-    activation_fn = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}[params.pop("activation_fn")]
-    policy_kwargs = {
-        "net_arch": list(REINFORCE_NET_ARCHS[params.pop("net_arch")]),
-        "activation_fn": activation_fn,
-        "log_std_init": params.pop("log_std_init"),
-    }
-    return {"gamma": 1 - params.pop("one_minus_gamma"), "policy_kwargs": policy_kwargs, **params}
-
-
-def sample_q_learning_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
-    """Search space of :class:`sb3_ext.QLearning`."""
-    return convert_q_learning_params(
-        {
-            "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.1, log=True),
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 1.0, log=True),
-            "learning_rate_decay": trial.suggest_float("learning_rate_decay", 1e-7, 1e-2, log=True),
-            "exploration_initial_eps": trial.suggest_float("exploration_initial_eps", 0.0, 1.0),
-            "exploration_final_eps": trial.suggest_float("exploration_final_eps", 0.0, 0.2),
-            "exploration_bonus": trial.suggest_categorical("exploration_bonus", [0.0, 1.0, 10.0]),
-        }
-    )
 
 
 def convert_q_learning_params(sampled_params: Params) -> Params:
@@ -185,53 +171,54 @@ def convert_q_learning_params(sampled_params: Params) -> Params:
     return {"gamma": 1 - params.pop("one_minus_gamma"), **params}
 
 
-def sample_genetic_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+@_sampler(convert_q_learning_params)
+def sample_q_learning_params(trial: optuna.Trial, n_envs: int) -> Params:
+    """Search space of :class:`sb3_ext.QLearning`."""
+    return {
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.1, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.01, 1.0, log=True),
+        "learning_rate_decay": trial.suggest_float("learning_rate_decay", 1e-7, 1e-2, log=True),
+        "exploration_initial_eps": trial.suggest_float("exploration_initial_eps", 0.0, 1.0),
+        "exploration_final_eps": trial.suggest_float("exploration_final_eps", 0.0, 0.2),
+        "exploration_bonus": trial.suggest_categorical("exploration_bonus", [0.0, 1.0, 10.0]),
+    }
+
+
+def convert_genetic_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
+    params = dict(sampled_params)
+    if params.pop("mutation_decays"):
+        params["mutation_std"] = f"lin_{params['mutation_std']}"
+    n_survivors = max(round(params.pop("survivor_fraction") * params["population_size"]), 1)
+    return {"n_survivors": n_survivors, "policy_kwargs": _network(params), **params}
+
+
+@_sampler(convert_genetic_params)
+def sample_genetic_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
     Search space of :class:`sb3_ext.GeneticSearch`, for ``MlpPolicy``.
 
     The number of survivors is searched as a share of the population.
     """
-    params = {
+    return {
         "population_size": trial.suggest_int("population_size", 20, 200, step=20),
         "survivor_fraction": trial.suggest_float("survivor_fraction", 0.05, 0.5),
         "mutation_std": trial.suggest_float("mutation_std", 0.01, 1.0, log=True),
         "mutation_decays": trial.suggest_categorical("mutation_decays", [False, True]),
         "n_eval_episodes": trial.suggest_int("n_eval_episodes", 1, 5),
-        "net_arch": trial.suggest_categorical("net_arch", list(REINFORCE_NET_ARCHS)),
-        "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu", "elu"]),
-    }
-    hyperparams = convert_genetic_params(params)
-    trial.set_user_attr("n_survivors", hyperparams["n_survivors"])
-    return hyperparams
-
-
-def convert_genetic_params(sampled_params: Params) -> Params:
-    """Rebuild the arguments of the constructor from ``trial.params``."""
-    from torch import nn
-
-    params = dict(sampled_params)
-    activation_fn = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}[params.pop("activation_fn")]
-    if params.pop("mutation_decays"):
-        params["mutation_std"] = f"lin_{params['mutation_std']}"
-    return {
-        "n_survivors": max(round(params.pop("survivor_fraction") * params["population_size"]), 1),
-        "policy_kwargs": {
-            "net_arch": list(REINFORCE_NET_ARCHS[params.pop("net_arch")]),
-            "activation_fn": activation_fn,
-        },
-        **params,
+        "net_arch": trial.suggest_categorical("net_arch", list(_NET_ARCHS)),
+        "activation_fn": trial.suggest_categorical("activation_fn", list(_ACTIVATIONS)),
     }
 
 
-def sample_ppo_penalty_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
+@_sampler(convert_onpolicy_params)
+def sample_ppo_penalty_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
     Search space of :class:`sb3_ext.PPOPenalty`: the zoo's of PPO, with the divergence in place of the clip range.
 
-    A minibatch is no larger than a rollout. The zoo's ``convert_onpolicy_params`` rebuilds the arguments.
+    The zoo's ``convert_onpolicy_params`` rebuilds the arguments. A minibatch is no larger than a rollout.
     """
-    from rl_zoo3.hyperparams_opt import convert_onpolicy_params
-
-    params = {
+    return {
         "n_steps_pow": trial.suggest_int("n_steps_pow", 5, 12),
         "batch_size_pow": trial.suggest_int("batch_size_pow", 5, min(10, 4 + n_envs.bit_length())),
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.03, log=True),
@@ -244,32 +231,6 @@ def sample_ppo_penalty_params(trial: Trial, n_actions: int, n_envs: int, additio
         "net_arch": trial.suggest_categorical("net_arch", ["tiny", "small", "medium"]),
         "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu"]),
     }
-    hyperparams: dict[str, Any] = convert_onpolicy_params(params)
-    for name in ("gamma", "gae_lambda", "n_steps", "batch_size"):
-        trial.set_user_attr(name, hyperparams[name])
-    return hyperparams
-
-
-def sample_crossq_params(trial: Trial, n_actions: int, n_envs: int, additional_args: Params) -> Params:
-    """
-    Search space of sb3-contrib's ``CrossQ``, which the zoo trains but cannot search.
-
-    It has no target networks; wide critics and the decay rates of Adam are its own (Bhatt et al., 2024,
-    https://openreview.net/forum?id=PczQtTsTIX), and stay those of its policy.
-    """
-    params = {
-        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
-        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 5e-3, log=True),
-        "batch_size_pow": trial.suggest_int("batch_size_pow", 5, 10),
-        "policy_delay": trial.suggest_int("policy_delay", 1, 5),
-        "learning_starts": trial.suggest_int("learning_starts", 100, 10_000, log=True),
-        "actor_width": trial.suggest_categorical("actor_width", [64, 256]),
-        "critic_width": trial.suggest_categorical("critic_width", [256, 512, 1024]),
-    }
-    hyperparams = convert_crossq_params(params)
-    for name in ("gamma", "batch_size"):
-        trial.set_user_attr(name, hyperparams[name])
-    return hyperparams
 
 
 def convert_crossq_params(sampled_params: Params) -> Params:
@@ -285,20 +246,32 @@ def convert_crossq_params(sampled_params: Params) -> Params:
     }
 
 
-def search_spaces() -> dict[str, tuple[Callable[..., Params], Callable[[Params], Params]]]:
+@_sampler(convert_crossq_params)
+def sample_crossq_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
-    All of them.
+    Search space of sb3-contrib's ``CrossQ``, which the zoo trains but cannot search.
 
-    :return: ``sample_*`` and ``convert_*`` by zoo key
+    It has no target networks; wide critics and the decay rates of Adam are its own (Bhatt et al., 2024,
+    https://openreview.net/forum?id=PczQtTsTIX), and stay those of its policy.
     """
-    from rl_zoo3.hyperparams_opt import convert_onpolicy_params
-
     return {
-        "ddpg_ext": (sample_ddpg_params, convert_ddpg_params),
-        "dueling_dqn": (sample_dueling_dqn_params, convert_dueling_dqn_params),
-        "reinforce": (sample_reinforce_params, convert_reinforce_params),
-        "q_learning": (sample_q_learning_params, convert_q_learning_params),
-        "genetic": (sample_genetic_params, convert_genetic_params),
-        "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
-        "crossq": (sample_crossq_params, convert_crossq_params),
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 5e-3, log=True),
+        "batch_size_pow": trial.suggest_int("batch_size_pow", 5, 10),
+        "policy_delay": trial.suggest_int("policy_delay", 1, 5),
+        "learning_starts": trial.suggest_int("learning_starts", 100, 10_000, log=True),
+        "actor_width": trial.suggest_categorical("actor_width", [64, 256]),
+        "critic_width": trial.suggest_categorical("critic_width", [256, 512, 1024]),
     }
+
+
+SEARCH_SPACES: dict[str, tuple[Sampler, Converter]] = {
+    "ddpg_ext": (sample_ddpg_params, convert_ddpg_params),
+    "dueling_dqn": (sample_dueling_dqn_params, convert_dueling_dqn_params),
+    "reinforce": (sample_reinforce_params, convert_reinforce_params),
+    "q_learning": (sample_q_learning_params, convert_q_learning_params),
+    "genetic": (sample_genetic_params, convert_genetic_params),
+    "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
+    "crossq": (sample_crossq_params, convert_crossq_params),
+}
+"""All of them, by zoo key."""

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import rl_zoo3.exp_manager
+from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from torch import nn
 
 from sb3_ext.app.errors import UserError
 
@@ -45,8 +48,6 @@ def as_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _noise(noise: Any) -> dict[str, Any]:
-    from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
-
     if noise is None:
         return {}
     names: dict[type, str] = {NormalActionNoise: "normal", OrnsteinUhlenbeckActionNoise: "ornstein-uhlenbeck"}
@@ -73,8 +74,6 @@ def _plain(name: str, value: Any) -> Any:
 
 def _expression(name: str, value: Any) -> str:
     """Write a value as Python that the zoo can evaluate; it knows ``nn`` and a few classes of SB3."""
-    from torch import nn
-
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
@@ -90,8 +89,6 @@ def _expression(name: str, value: Any) -> str:
         class_name = str(value.__name__)
         if getattr(nn, class_name, None) is value:
             return f"nn.{class_name}"
-        import rl_zoo3.exp_manager
-
         if getattr(rl_zoo3.exp_manager, class_name, None) is value:
             return class_name
     raise UserError(f"hyperparameter {name} holds {value!r}, which the zoo cannot evaluate in a YAML block")

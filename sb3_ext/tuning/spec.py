@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,11 @@ class TuningSpec:
     def n_timesteps(self) -> int:
         """Environment steps of a training."""
         return int(self.block["n_timesteps"])
+
+    @property
+    def overdue(self) -> bool:
+        """Whether no trial may start any more."""
+        return self.deadline is not None and time.time() >= self.deadline
 
     @property
     def training_seeds(self) -> range:

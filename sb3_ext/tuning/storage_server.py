@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import socket
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+
+from optuna.storages import get_storage, run_grpc_proxy_server
 
 from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import Parser
+from sb3_ext.zoo.storage import open_storage, shown
 
 _DESCRIPTION = """\
 Let the workers of `sb3-ext tune --storage grpc://HOST:PORT` share one connection to a database.
@@ -23,11 +25,6 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see `sb3-ext storage-server --help`)")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Serve a database until the process is interrupted.
@@ -36,12 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: Exit code.
     :raises UserError: If the database cannot be reached, or the port is taken.
     """
-    parser = _Parser(
-        "sb3-ext storage-server",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("storage-server", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("--storage", required=True, metavar="URL", help="the database, as of `sb3-ext tune`")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=13000, help="default: %(default)s")
@@ -54,10 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     with mistakes_explained(f"cannot listen on {args.host}:{args.port}", everything=True):
         # gRPC would share the port with another server.
         socket.create_server((args.host, args.port)).close()
-
-    from optuna.storages import get_storage, run_grpc_proxy_server
-
-    from sb3_ext.zoo.storage import open_storage, shown
 
     storage = get_storage(open_storage(args.storage))
     print(f"serving {shown(args.storage)} at grpc://{args.host}:{args.port}; Ctrl-C ends it", flush=True)

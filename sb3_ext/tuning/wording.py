@@ -6,22 +6,18 @@ import math
 import shlex
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
+from optuna import Study
 
-from sb3_ext.app.versions import versions
+from sb3_ext.app.table import Row, Table
+from sb3_ext.app.versions import versions, versions_text
 from sb3_ext.evaluation.statistics import iqm
 from sb3_ext.tuning.blocks import PROVENANCE, block_text
 from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.spec import COMPARISON_EPISODES, TuningSpec
 from sb3_ext.zoo.storage import shown
-
-if TYPE_CHECKING:
-    from optuna import Study
-
-Rows = list[list[str]]
 
 
 def best_block(spec: TuningSpec, study: Study, found: Sequence[Candidate], command: str) -> str:
@@ -52,21 +48,21 @@ def best_block(spec: TuningSpec, study: Study, found: Sequence[Candidate], comma
             f"  fresh {seeds_text(spec.fresh_training_seeds)}: IQM {best.middle:.6g} (95 % interval {low:.6g} to"
             f" {high:.6g}), worst {best.worst:.6g}"
         )
-    lines.append("  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
+    lines.append(f"  {versions_text(versions())}")
     return block_text(spec.env_id, {**spec.block, **best.settings}, lines)
 
 
-def comparison_rows(spec: TuningSpec, found: Sequence[Candidate]) -> tuple[str, list[str], Rows]:
+def comparison_table(spec: TuningSpec, found: Sequence[Candidate]) -> Table:
     """
-    The comparison as a table.
+    The comparison, or the search if there was none.
 
     :param spec: The search.
     :param found: The compared candidates, the best first.
-    :return: Caption, titles, and a row per candidate.
+    :return: A table with a row per candidate.
     """
     if not spec.fresh_seeds:
-        rows = [[each.name, number_text(each.search_score)] for each in found if each.number != CURRENT]
-        return "Best trials of the search", ["", "score in the search"], rows
+        rows = [Row([each.name, number_text(each.search_score)]) for each in found if each.number != CURRENT]
+        return Table("Best trials of the search", ["", "score in the search"], rows)
     caption = (
         f"Trained again with fresh {seeds_text(spec.fresh_training_seeds)}, mean over the last quarter of training, "
         f"{COMPARISON_EPISODES} fresh episodes an evaluation"
@@ -78,18 +74,17 @@ def comparison_rows(spec: TuningSpec, found: Sequence[Candidate]) -> tuple[str, 
         finals = candidate.finals[np.isfinite(candidate.finals)]
         failed = len(candidate.scores) - len(candidate.finished)
         gain, low, high = candidate.gain_over(current)
-        rows.append(
-            [
-                candidate.name + (f" ({failed} of {len(candidate.scores)} failed)" if failed else ""),
-                number_text(candidate.middle),
-                _interval(*candidate.interval),
-                number_text(candidate.worst),
-                number_text(float(iqm(finals)) if len(finals) else math.nan),
-                "" if candidate is current else f"{number_text(gain)} ({_interval(low, high)})",
-                number_text(candidate.search_score),
-            ]
-        )
-    return caption, titles, rows
+        cells = [
+            candidate.name + (f" ({failed} of {len(candidate.scores)} failed)" if failed else ""),
+            number_text(candidate.middle),
+            _interval(*candidate.interval),
+            number_text(candidate.worst),
+            number_text(float(iqm(finals)) if len(finals) else math.nan),
+            "" if candidate is current else f"{number_text(gain)} ({_interval(low, high)})",
+            number_text(candidate.search_score),
+        ]
+        rows.append(Row(cells))
+    return Table(caption, titles, rows)
 
 
 def lead(spec: TuningSpec, found: Sequence[Candidate]) -> str:

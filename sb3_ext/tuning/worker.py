@@ -6,7 +6,14 @@ import gc
 import importlib
 import warnings
 
+import torch
+
+from sb3_ext.tuning.dead_workers import process_identity
+from sb3_ext.tuning.objective import Objective
 from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.study import make_sampler, open_study
+from sb3_ext.tuning.trials import EXHAUSTED, open_slots
+from sb3_ext.zoo import register
 
 _MOST_SKIPPED = 50
 
@@ -16,7 +23,7 @@ def run_worker(spec: TuningSpec, worker_index: int, owner: str | None = None) ->
     Run trials of a study until there is nothing left to start.
 
     It may run in any process on any machine that reaches the storage. Whoever started it cleans up if it dies:
-    :func:`sb3_ext.tuning.study.fail_trials_of` with the same ``owner``.
+    :func:`sb3_ext.tuning.dead_workers.fail_trials_of` with the same ``owner``.
 
     :param spec: The search, with the block as the study began (:func:`sb3_ext.tuning.study.claim_study`).
     :param worker_index: Number of the worker, for the seed of its sampler.
@@ -25,12 +32,6 @@ def run_worker(spec: TuningSpec, worker_index: int, owner: str | None = None) ->
     """
     # Neither a search space that cannot be learned jointly nor an experimental class of Optuna is the user's doing.
     warnings.simplefilter("ignore")
-    import torch
-
-    from sb3_ext.tuning.objective import Objective
-    from sb3_ext.tuning.study import EXHAUSTED, make_sampler, open_slots, open_study, process_identity
-    from sb3_ext.zoo import register
-
     torch.set_num_threads(spec.num_threads)
     for package in ("sb3_ext", *spec.gym_packages):
         importlib.import_module(package)

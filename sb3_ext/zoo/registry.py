@@ -19,7 +19,7 @@ ALGORITHMS: dict[str, str] = {
     "ppo_penalty": "sb3_ext.ppo_penalty:PPOPenalty",
 }
 """Where to import the algorithms, as ``"module:class"``, by zoo key."""
-_SEARCH_SPACES = "sb3_ext.tuning.search_spaces:search_spaces"
+_SEARCH_SPACES = "sb3_ext.tuning.search_spaces:SEARCH_SPACES"
 
 
 def register() -> None:
@@ -33,7 +33,7 @@ def register() -> None:
 
     for key, path in ALGORITHMS.items():
         _put(ALGOS, key, pkgutil.resolve_name(path))
-    for key, (sampler, converter) in pkgutil.resolve_name(_SEARCH_SPACES)().items():
+    for key, (sampler, converter) in pkgutil.resolve_name(_SEARCH_SPACES).items():
         # Should the zoo have one for an algorithm of its own some day, that is the one its users know.
         if key in ALGORITHMS or key not in HYPERPARAMS_SAMPLER:
             _put(HYPERPARAMS_SAMPLER, key, sampler)

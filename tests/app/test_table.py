@@ -22,6 +22,13 @@ def test_markdown() -> None:
     assert TABLE.markdown() == "| policy | a\\|b |\n| --- | ---: |\n| even | 1 |\n| [bold] | 2 |\n| sum | 3 |"
 
 
+def test_columns_of_words_begin_at_the_left(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("", ["a", "number", "reason"], [Row(["x", "1", "none"])], words=frozenset({0, 2}))
+    assert table.markdown().splitlines()[1] == "| --- | ---: | --- |"
+    console().print(table)
+    assert "│ x │      1 │ none   │" in capsys.readouterr().out
+
+
 def test_terminal_shows_text_as_it_is_with_a_rule_between_sections(capsys: pytest.CaptureFixture[str]) -> None:
     console().print(TABLE)
     lines = capsys.readouterr().out.splitlines()

@@ -17,7 +17,8 @@ from sb3_ext.cli import main
 from sb3_ext.tuning import distributed
 from sb3_ext.tuning.distributed import run_tasks
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import claim_study, open_study, states
+from sb3_ext.tuning.study import claim_study, open_study
+from sb3_ext.tuning.trials import states
 from sb3_ext.zoo.storage import loss_explained, open_storage
 
 pytestmark = pytest.mark.xdist_group("servers")

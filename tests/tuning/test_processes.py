@@ -19,7 +19,8 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import claim_study, open_study, states
+from sb3_ext.tuning.study import claim_study, open_study
+from sb3_ext.tuning.trials import states
 
 MakeSpec = Callable[..., TuningSpec]
 

@@ -16,29 +16,21 @@ from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
+from sb3_ext.tuning.dead_workers import (
+    fail_dead_workers_trials,
+    fail_trials_of,
+    others_running,
+    process_identity,
+)
 from sb3_ext.tuning.objective import Objective, score
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.report import markdown
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import (
-    EXHAUSTED,
-    PRUNERS,
-    SAMPLERS,
-    claim_study,
-    fail_dead_workers_trials,
-    fail_trials_of,
-    failures,
-    make_sampler,
-    open_slots,
-    open_study,
-    others_running,
-    process_identity,
-    shortfall,
-    states,
-)
+from sb3_ext.tuning.study import PRUNERS, SAMPLERS, claim_study, make_sampler, open_study
 from sb3_ext.tuning.training import train
+from sb3_ext.tuning.trials import EXHAUSTED, failures, open_slots, shortfall, states
 from sb3_ext.tuning.wording import train_command
 from sb3_ext.tuning.worker import run_worker
 from sb3_ext.zoo import ALGORITHMS, register

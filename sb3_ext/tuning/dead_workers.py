@@ -1,0 +1,150 @@
+"""Workers that are no more: telling that they are, and what becomes of their trials."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import socket
+import time
+from pathlib import Path
+
+import optuna
+from optuna import Study
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._heartbeat import is_heartbeat_enabled
+from optuna.trial import FrozenTrial, TrialState
+
+from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.trials import missing, states
+from sb3_ext.zoo.storage import retry_trial
+
+# Between taking a trial and writing a name into it a worker has no time to lose.
+_NAMELESS_SECONDS = 30.0
+
+
+def process_identity(pid: int | None = None) -> str:
+    """
+    Name a process so that no later process can be mistaken for it.
+
+    :param pid: Its number; None for this process.
+    :return: ``host:pid:start``, where start is 0 if the system does not tell. A worker that ends with the process may
+        be named ``host:pid:start#index``.
+    """
+    pid = os.getpid() if pid is None else pid
+    try:
+        # The name of the program, in brackets, may hold anything.
+        start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        start = "0"
+    return f"{socket.gethostname()}:{pid}:{start}"
+
+
+def fail_dead_workers_trials(study: Study, max_retries: int) -> int:
+    """
+    Fail the running trials of workers on this machine that are no more, and queue them again.
+
+    :param study: The study.
+    :param max_retries: How often the same parameters are started again.
+    :return: How many there were.
+    """
+    found = 0
+    for trial in states(study)["running"]:
+        worker = str(trial.user_attrs.get("worker", ""))
+        process = _process(worker)
+        if process is not None and not _is_alive(process, worker):
+            found += fail_trial(study, trial, "its worker was killed", max_retries)
+    return found
+
+
+def fail_trials_of(study: Study, worker: str, reason: str, max_retries: int) -> int:
+    """
+    Fail the running trials of a worker that is known to be no more, and queue them again.
+
+    :param study: The study.
+    :param worker: The ``owner`` of :func:`sb3_ext.tuning.worker.run_worker`.
+    :param reason: What happened.
+    :param max_retries: How often the same parameters are started again.
+    :return: How many there were.
+    """
+    running = [trial for trial in states(study)["running"] if trial.user_attrs.get("worker") == worker]
+    return sum(fail_trial(study, trial, reason, max_retries) for trial in running)
+
+
+def fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) -> None:
+    """
+    Fail running trials that no worker has put its name on for a while: it was killed before it could.
+
+    :param spec: The search.
+    :param study: Its study.
+    :param first_seen: When such trials were seen first, by number; updated.
+    """
+    found = {trial.number: trial for trial in states(study)["running"] if "worker" not in trial.user_attrs}
+    for number in list(first_seen):
+        if number not in found:
+            del first_seen[number]
+    for number, trial in found.items():
+        if time.monotonic() - first_seen.setdefault(number, time.monotonic()) > _NAMELESS_SECONDS:
+            fail_trial(study, trial, "its worker was killed", spec.max_retries)
+
+
+def fail_trial(study: Study, trial: FrozenTrial, reason: str, max_retries: int) -> int:
+    """
+    Fail a running trial whose worker is no more, and queue it again.
+
+    :param study: Its study.
+    :param trial: The trial.
+    :param reason: What happened.
+    :param max_retries: How often the same parameters are started again.
+    :return: 1, or 0 if it had finished in the meantime.
+    """
+    storage = study._storage
+    try:
+        storage.set_trial_user_attr(trial._trial_id, "failure", reason)
+        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        return 0
+    retry_trial(study, copy.deepcopy(storage.get_trial(trial._trial_id)), max_retries)
+    return 1
+
+
+def others_running(spec: TuningSpec, study: Study) -> bool:
+    """
+    Tell whether workers of other commands run trials that this one lacks.
+
+    Trials of workers that show no heartbeat any more are failed.
+
+    :param spec: The search.
+    :param study: Its study, without trials of workers of this machine that are no more.
+    :return: Whether to wait for them: each will finish or, after a while, be queued again. In storages without
+        heartbeats only workers of this machine count, as nobody could tell of others.
+    """
+    if spec.overdue or (spec.stage == "search" and missing(spec, study) <= 0):
+        return False
+    if not is_heartbeat_enabled(study._storage):
+        here = process_identity()
+        workers = [str(trial.user_attrs.get("worker", "")).partition("#")[0] for trial in states(study)["running"]]
+        # Without the time of its start a process may be any other program by now
+        return any(_process(worker) is not None and worker != here and worker[-2:] != ":0" for worker in workers)
+    optuna.storages.fail_stale_trials(study)
+    return bool(states(study)["running"])
+
+
+def _process(worker: str) -> int | None:
+    """Number of a worker's process, if it is one of this machine."""
+    host, _, process = worker.rpartition(":")[0].rpartition(":")
+    return int(process) if host == socket.gethostname() and process.isdigit() else None
+
+
+def _is_alive(pid: int, identity: str) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    with contextlib.suppress(OSError, IndexError):
+        # Nobody may ever collect a worker whose parent was killed too
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+            return False
+    return process_identity(pid) == identity.partition("#")[0]
