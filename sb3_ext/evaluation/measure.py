@@ -41,7 +41,13 @@ class Measurement:
         return float(np.mean(self.utilizations)) if self.utilizations else float("nan")
 
 
-def measure(policy: PolicyPredictor, env: VecEnv, seeds: range, deterministic: bool = True) -> Measurement:
+def measure(
+    policy: PolicyPredictor,
+    env: VecEnv,
+    seeds: range,
+    deterministic: bool = True,
+    watch: Callable[[int, dict[str, Any]], None] = lambda episode, info: None,
+) -> Measurement:
     """
     Run a policy for one episode per seed, so that all policies face the same episodes.
 
@@ -49,15 +55,17 @@ def measure(policy: PolicyPredictor, env: VecEnv, seeds: range, deterministic: b
     :param env: Environments wrapped in a ``Monitor``; several of them play several episodes at once.
     :param seeds: Seed of every episode.
     :param deterministic: Whether an agent acts without exploration.
+    :param watch: Called after every step with the number of the episode, from 0, and the info of the step.
     :return: What it achieved.
     """
     result = Measurement()
     episodes: dict[int, dict[str, Any]] = {}
 
     def record(step: dict[str, Any], _: dict[str, Any]) -> None:
-        info = step["info"]
-        first_episode = not result.returns and step["i"] == 0
-        if first_episode and "spend" in info and "sales" in info:
+        info, episode = step["info"], len(result.returns) + step["i"]
+        if episode < len(seeds):
+            watch(episode, info)
+        if episode == 0 and "spend" in info and "sales" in info:
             result.spend.append(np.array(info["spend"], dtype=np.float64))
             result.sales.append(np.array(info["sales"], dtype=np.float64))
         if step["done"] and "episode" in info:

@@ -18,7 +18,7 @@ from sb3_ext.envs.ad_spend import AdSpendEnv, Market
 from sb3_ext.envs.ad_spend.campaign.actions import ActionMode
 from sb3_ext.envs.ad_spend.campaign.observations import ObsMode
 from sb3_ext.evaluation.runs import Run, read_run
-from sb3_ext.spend_plan.outcome import Rollout
+from sb3_ext.spend_plan.outcome import Rollout, roll_out
 
 _ADVICE = "train an agent on this campaign, or give the campaign it was trained for"
 
@@ -66,7 +66,10 @@ def agent_rollout(
         fits = (env.observation_space, env.action_space) == wanted
         env.close()
         if fits:
-            return _play(run, periods, seeds)
+            env = run.make_env(seeds[0], len(seeds))
+            rollout = roll_out(run.load(env, seeds[0]), env, seeds[0])
+            env.close()
+            return rollout
     raise UserError(
         f"--model: {path!r} was trained for another market, budget or horizon (the bounds of its observations and "
         f"actions fit this campaign in no mode), or with other observations: {_ADVICE}"
@@ -91,20 +94,6 @@ def _plain_forms(market: Market) -> list[dict[str, Any]]:
         for obs_mode, action_mode, extra in modes
         if (obs_mode != "spend" or not extra) and (obs_mode == "full" or "belief" not in extra)
     ]
-
-
-def _play(run: Run, periods: int, seeds: range) -> Rollout:
-    env = run.make_env(seeds[0], len(seeds))
-    model = run.load(env, seeds[0])
-    observation, state, start = env.reset(), None, np.ones(len(seeds), dtype=bool)
-    steps = []
-    for _ in range(periods):
-        action, state = model.predict(observation, state, start, deterministic=True)  # type: ignore[arg-type]
-        observation, _, start, infos = env.step(action)
-        steps.append([(info["spend"].copy(), float(info["value"])) for info in infos])
-    env.close()
-    spend = np.array([[spend for spend, _ in step] for step in steps]).swapaxes(0, 1)
-    return Rollout(spend, np.array([[value for _, value in step] for step in steps]).sum(axis=0))
 
 
 def _check_training(run: Run, campaign: dict[str, Any], path: str) -> None:

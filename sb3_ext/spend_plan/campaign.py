@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from gymnasium.vector import AutoresetMode
-
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market
 from sb3_ext.envs.ad_spend.baselines import all_baselines
@@ -46,8 +44,7 @@ class Campaign:
         :param count: How many.
         :return: The environments, stepped together.
         """
-        bounds, mode = (self.low, self.cap), AutoresetMode.DISABLED
-        return AdSpendVectorEnv(count, self.market, self.budget, self.periods, act_range=bounds, autoreset_mode=mode)
+        return AdSpendVectorEnv(count, self.market, self.budget, self.periods, act_range=(self.low, self.cap))
 
     def baselines(self) -> dict[str, Baseline]:
         """

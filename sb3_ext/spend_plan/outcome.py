@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.type_aliases import PolicyPredictor
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendVectorEnv
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.evaluation.measure import measure
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 
 class Outcome(NamedTuple):
@@ -68,24 +71,25 @@ class Rollout(NamedTuple):
         return float(self.spend.sum(axis=(1, 2)).mean())
 
 
-def roll_out(policy: PolicyPredictor, env: AdSpendVectorEnv, seed: int = 0) -> Rollout:
+def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int = 0) -> Rollout:
     """
-    Let a policy spend the budgets of campaigns.
+    Let a policy spend the budgets of campaigns, without exploration.
 
     :param policy: Anything with SB3's ``predict``.
-    :param env: The campaigns.
+    :param envs: AdSpend environments, one for each campaign.
     :param seed: Seed of the first campaign; campaign i gets ``seed + i``.
     :return: What it did.
     """
-    observation, _ = env.reset(seed=seed)
-    spends, values, state, start = [], [], None, np.ones(env.num_envs, dtype=bool)
-    for _ in range(env.periods):
-        action, state = policy.predict(observation, state, start, deterministic=True)
-        observation, _, _, _, info = env.step(action)
-        spends.append(np.array(info["spend"]))
-        values.append(np.array(info["value"]))
-        start = np.zeros(env.num_envs, dtype=bool)
-    return Rollout(np.stack(spends, axis=1), np.sum(values, axis=0))
+    spends: list[list[FloatArray]] = [[] for _ in range(envs.num_envs)]
+    values = np.zeros(envs.num_envs)
+
+    def watch(campaign: int, info: dict[str, Any]) -> None:
+        spends[campaign].append(np.array(info["spend"]))
+        values[campaign] += info["value"]
+
+    venv = GymnasiumVecEnv(envs, all_infos=True) if isinstance(envs, AdSpendVectorEnv) else envs
+    measure(policy, venv, range(seed, seed + envs.num_envs), watch=watch)
+    return Rollout(np.array(spends), values)
 
 
 def simulate_draws(market: Market, budget: float, plans: FloatArray) -> list[Outcome]:

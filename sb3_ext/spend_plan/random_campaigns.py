@@ -67,23 +67,24 @@ def play(
     :param report: Called with the name of every policy before its turn.
     :return: What happened.
     """
-    env, baselines = campaign.envs(n_paths), campaign.baselines()
+    envs, baselines = campaign.envs(n_paths), campaign.baselines()
     rollouts = {}
     for name, policy in baselines.items():
         report(name)
-        rollouts[name] = roll_out(policy, env, FIRST_SEED)
+        rollouts[name] = roll_out(policy, envs, FIRST_SEED)
+    envs.reset(seed=FIRST_SEED)
+    scenario = envs.scenario
 
     def carry_out(spend: FloatArray) -> Outcome:
         spends = np.broadcast_to(spend, (n_paths, *spend.shape))
-        return simulate(campaign.market, campaign.budget, spends, env.scenario)
+        return simulate(campaign.market, campaign.budget, spends, scenario)
 
     even = np.full(plan.shape, campaign.budget / plan.size)
     planned, paced = carry_out(plan), carry_out(np.clip(even, campaign.low, campaign.cap))
     rollouts |= {OPTIMIZED: Rollout(planned.spend, planned.value), **agents}
     report(CLAIRVOYANT)
-    scenarios = (env.scenario.of(path) for path in range(n_paths))
     problem = (campaign.market, campaign.budget, campaign.periods, campaign.cap)
-    best = [campaign_references(*problem, scenario).plan for scenario in scenarios]
+    best = [campaign_references(*problem, scenario.of(path)).plan for path in range(n_paths)]
     rollouts[CLAIRVOYANT] = Rollout(np.stack([p.spend for p in best]), np.array([p.value for p in best]))
     bound = float(np.mean([p.upper_bound for p in best]))
     return RandomCampaigns(rollouts, planned, paced, bound, _best_reaction(rollouts, baselines, agents))
