@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sb3_ext.common.wording import format_money
@@ -52,6 +53,32 @@ def new_figure(width: float, height: float) -> Figure:
     :return: The figure, 100 dots per inch.
     """
     return Figure(figsize=(width, height), dpi=100, facecolor="white")
+
+
+def add_title(figure: Figure, title: str) -> None:
+    """
+    Write a title above everything.
+
+    :param figure: The figure.
+    :param title: The title.
+    """
+    top = 1.0 - 0.22 / figure.get_size_inches()[1]
+    figure.text(0.02, top, title, fontsize=13, fontweight="bold", color=INK, va="top")
+
+
+def add_legend(figure: Figure, handles: Sequence[Any], left: float, top: float, columns: int, **options: Any) -> None:
+    """
+    Explain colours and lines in rows of a few names.
+
+    :param figure: The figure.
+    :param handles: What matplotlib's ``legend`` takes.
+    :param left: Left end, share of the figure's width.
+    :param top: Upper end, share of its height.
+    :param columns: Names in a row.
+    :param options: More that ``legend`` takes, such as distances.
+    """
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left, top), "ncols": columns}
+    figure.legend(handles=handles, **place, frameon=False, labelcolor=INK, **{"fontsize": 9, **options})
 
 
 def style_axes(axes: Any, title: str = "") -> None:

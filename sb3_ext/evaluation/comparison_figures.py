@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sb3_ext.common.charts import INK, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import GRID, INK, color_of, money_axis, new_figure, style_axes
 from sb3_ext.evaluation.curves import CurveSet
 from sb3_ext.evaluation.scores import Comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, stratified_interval
@@ -47,7 +47,7 @@ def scores_figure(comparison: Comparison) -> Figure:
             axes.plot([line.iqm], [row], "|", color=INK, markersize=13, markeredgewidth=2)
         axes.set_yticks(range(len(settings)), settings)
         axes.set_ylim(len(settings) - 0.5, -0.5)
-        axes.grid(axis="x", color="#e6eaee", linewidth=0.9)
+        axes.grid(axis="x", color=GRID, linewidth=0.9)
         axes.set_xlabel("mean return of a seed (dots), IQM and its 95 % interval (bars)")
     return figure
 

@@ -8,7 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import (
+    ACCENT,
+    INK,
+    LINE,
+    MUTED,
+    add_legend,
+    add_title,
+    color_of,
+    money_axis,
+    new_figure,
+    style_axes,
+)
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 # Behind the import above, which says what to do if matplotlib is missing.
@@ -82,7 +93,7 @@ def spend_plan(
     spent = np.append(0.0, np.cumsum(agent.spend.sum(axis=1)))
     cumulative.fill_between(elapsed, spent, color=ACCENT, alpha=0.16, linewidth=0)
     cumulative.plot(elapsed, spent, color=ACCENT, linewidth=2.2)
-    cumulative.axhline(budget, color="#b8c1c9", linewidth=1.0, zorder=1)
+    cumulative.axhline(budget, color=LINE, linewidth=1.0, zorder=1)
     cumulative.annotate(
         "budget", (0.0, budget), (3, -3), textcoords="offset points", va="top", fontsize=8.5, color=MUTED
     )
@@ -177,14 +188,5 @@ def _zoom(returns: FloatArray, references: list[float]) -> tuple[float, float] |
 
 def _header(figure: Figure, title: str, handles: list[Any]) -> None:
     width, height = figure.get_size_inches()
-    figure.text(0.02, 1.0 - 0.22 / height, title, fontsize=13, fontweight="bold", color=INK, va="top")
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.012, 1.0 - 0.48 / height),
-        ncols=5 if width >= 10.0 else 3,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-        columnspacing=1.8,
-    )
+    add_title(figure, title)
+    add_legend(figure, handles, 0.012, 1.0 - 0.48 / height, 5 if width >= 10.0 else 3, columnspacing=1.8)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.common.charts import INK, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import MUTED, add_legend, add_title, color_of, money_axis, new_figure, style_axes
 
 # Behind the import above, which says what to do if matplotlib is missing.
 from matplotlib.figure import Figure  # isort: skip
@@ -70,17 +70,9 @@ def q_values_over_training(
         money_axis(axes.xaxis)
         if state >= n_states - n_columns:
             axes.set_xlabel("environment steps")
-    figure.text(0.02, 1 - 0.22 / height, title, fontsize=13, fontweight="bold", color=INK, va="top")
+    add_title(figure, title)
     handles = [Line2D([], [], color=color_of(action), linewidth=1.8, label=name) for action, name in enumerate(names)]
     if limits is not None:
         handles.append(Line2D([], [], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)), label="exact"))
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.012, 1 - 0.48 / height),
-        ncols=max(3, n_columns + 2),
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-    )
+    add_legend(figure, handles, 0.012, 1 - 0.48 / height, max(3, n_columns + 2))
     return figure

@@ -8,7 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from sb3_ext.common.charts import ACCENT, GRID, INK, LINE, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import (
+    ACCENT,
+    GRID,
+    INK,
+    LINE,
+    MUTED,
+    add_legend,
+    color_of,
+    money_axis,
+    new_figure,
+    style_axes,
+)
 from sb3_ext.common.wording import format_money
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN
 from sb3_ext.spend_plan.plan import SpendPlan
@@ -76,7 +87,7 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
             )
         bottom = top_edge
     style_axes(upper, "Spend")
-    _legend(figure, handles, columns, height, left)
+    _legend(figure, handles, columns, left)
 
     style_axes(lower, "Expected sales" if wide else "Sales")
     sales, even = plan.outcome.sales
@@ -179,7 +190,7 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
             if seen_beyond
             else Line2D([], [], color=_DOUBT, linewidth=1.0, linestyle=(0, (3, 2)), label="end of the data")
         )
-    _legend(figure, handles, 5 if width > 6.0 else 2, height, 0.62 / width)
+    _legend(figure, handles, 5 if width > 6.0 else 2, 0.62 / width)
     return figure
 
 
@@ -235,11 +246,9 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     return figure
 
 
-def _legend(figure: Figure, handles: Sequence[Any], columns: int, height: float, left: float) -> None:
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(left, 1.0), ncols=columns, frameon=False, fontsize=9,
-        labelcolor=INK, borderaxespad=0.0, borderpad=0.0, handlelength=1.2, handleheight=0.9, columnspacing=1.5,
-    )  # fmt: skip
+def _legend(figure: Figure, handles: Sequence[Any], columns: int, left: float) -> None:
+    close = {"borderaxespad": 0.0, "borderpad": 0.0, "handlelength": 1.2, "handleheight": 0.9, "columnspacing": 1.5}
+    add_legend(figure, handles, left, 1.0, columns, **close)
 
 
 def _date_axis(axes: Any, dates: Sequence[date], most: int) -> None:

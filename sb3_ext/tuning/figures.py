@@ -41,7 +41,7 @@ def history_figure(study: optuna.Study) -> Figure:
     low = float(np.quantile(scores, 0.1))
     margin = 0.15 * (float(scores.max()) - low) or 1.0
     axes.set_ylim(min(low, float(scores.max())) - margin, float(scores.max()) + margin)
-    for name, color in (("pruned", MUTED), ("fail", "#c44e52")):
+    for name, color in (("pruned", MUTED), ("fail", color_of(3))):
         ticks = [trial.number for trial in by_state[name]]
         if ticks:
             label = "pruned" if name == "pruned" else "failed"

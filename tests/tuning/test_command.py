@@ -279,8 +279,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--sampler", "magic"), "invalid choice: 'magic'"),
-            (("--pruner", "magic"), "invalid choice: 'magic'"),
+            (("--sampler", "magic"), "unknown value 'magic'. Choose from tpe, gp, random"),
+            (("--pruner", "media"), "Did you mean 'median'?"),
             (("--n-trials", "0"), "--n-trials is 0: give a number >= 1"),
             (("--n-workers", "0"), "--n-workers is 0"),
             (("--seeds-per-trial", "0"), "--seeds-per-trial is 0"),

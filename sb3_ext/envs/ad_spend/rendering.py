@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.charts import ACCENT, INK, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import ACCENT, INK, MUTED, add_legend, color_of, money_axis, new_figure, style_axes
 from sb3_ext.common.wording import format_money, period_name
 from sb3_ext.envs.ad_spend.campaign.simulator import Period
 from sb3_ext.envs.ad_spend.market.market import Market
@@ -119,18 +119,9 @@ class CampaignPicture:
         self._title = self._move(figure.text(0.03, 0.945, "", fontsize=16, fontweight="bold", color=INK, va="center"))
         self._money_text = self._move(figure.text(0.97, 0.945, "", fontsize=12, color=INK, va="center", ha="right"))
         labels = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in names]
-        figure.legend(
-            handles=[Patch(color=color_of(index), label=label) for index, label in enumerate(labels)],
-            loc="upper left",
-            bbox_to_anchor=(0.02, 0.915),
-            ncols=_NAMES_PER_ROW,
-            frameon=False,
-            fontsize=9,
-            labelcolor=INK,
-            handlelength=0.9,
-            handleheight=0.9,
-            columnspacing=1.6,
-        )
+        handles = [Patch(color=color_of(index), label=label) for index, label in enumerate(labels)]
+        close = {"handlelength": 0.9, "handleheight": 0.9, "columnspacing": 1.6}
+        add_legend(figure, handles, 0.02, 0.915, _NAMES_PER_ROW, **close)
 
     def _show_header(self, elapsed: int, spent: float, value: float) -> None:
         self._title.set_text(f"{self._period_name.capitalize()} {elapsed} of {self._periods}")
