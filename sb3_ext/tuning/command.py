@@ -20,17 +20,16 @@ from sb3_ext.app.table import Row, Table
 from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.arguments import make_spec, parse
 from sb3_ext.tuning.blocks import put_block
-from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
+from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
 from sb3_ext.tuning.dead_workers import fail_dead_workers_trials
 from sb3_ext.tuning.distributed import run_tasks
-from sb3_ext.tuning.objective import CURRENT
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.progress import Progress
 from sb3_ext.tuning.report import write_results
+from sb3_ext.tuning.result import SearchResult
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import begin, claim_study, open_study
 from sb3_ext.tuning.trials import failures, reason_of, shortfall, states
-from sb3_ext.tuning.wording import comparison_table, lead
 from sb3_ext.zoo.storage import loss_explained, shown
 
 
@@ -73,11 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = candidates(spec, study, comparison, args.top_k)
     if spec.fresh_seeds and not any(len(candidate.finished) for candidate in found):
         raise UserError(_no_result(comparison), exit_code=1)
-    written = write_results(spec, study, comparison, found, command, Path(args.output))
-    out.print(comparison_table(spec, found))
-    out.print(lead(spec, found))
-    if args.write_back:
-        written += _write_back(spec, found, args.write_back, Path(args.output))
+    result = SearchResult(spec, study, comparison, found, command)
+    written = write_results(result, Path(args.output))
+    out.print(result.table)
+    out.print(result.lead)
+    if args.write_back and result.best is not result.current:
+        changed = put_block(Path(args.write_back).read_text(encoding="utf-8"), spec.env_id, result.best_block)
+        with atomic_path(args.write_back) as path:
+            path.write_text(changed, encoding="utf-8")
+        written.append(Path(args.write_back))
     out.print(f"Written: {', '.join(map(str, written))}")
     return 0
 
@@ -132,15 +135,3 @@ def _no_result(study: Study) -> str:
         f"no trial succeeded, {sum(reasons.values())} failed, {count} of them with: {reason};"
         " the same command resumes the study once the cause is gone"
     )
-
-
-def _write_back(spec: TuningSpec, found: list[Candidate], file: str, folder: Path) -> list[Path]:
-    if found[0].number == CURRENT:
-        return []
-    path = Path(file)
-    changed = put_block(
-        path.read_text(encoding="utf-8"), spec.env_id, (folder / "best.yml").read_text(encoding="utf-8")
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_text(changed, encoding="utf-8")
-    return [path]

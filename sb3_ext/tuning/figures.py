@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import optuna
@@ -80,7 +81,7 @@ def importance_figure(study: optuna.Study) -> Figure | None:
     return figure
 
 
-def learning_curves_figure(spec: TuningSpec, found: list[Candidate]) -> Figure | None:
+def learning_curves_figure(spec: TuningSpec, found: Sequence[Candidate]) -> Figure | None:
     """
     Interquartile means of the evaluations on fresh seeds, with 95 % bootstrap bands.
 

@@ -11,23 +11,15 @@ from optuna import Study
 from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
 from sb3_ext.common.files import atomic_path
-from sb3_ext.tuning.comparison import Candidate
-from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.result import SearchResult, seeds_text, train_command
 from sb3_ext.tuning.trials import failures, is_of, pair_of, reason_of, states
-from sb3_ext.tuning.wording import best_block, comparison_table, lead, seeds_text, threads_of, train_command
 
 
-def write_results(
-    spec: TuningSpec, study: Study, comparison: Study, found: list[Candidate], command: str, folder: Path
-) -> list[Path]:
+def write_results(result: SearchResult, folder: Path) -> list[Path]:
     """
     Write everything that is known about a finished search.
 
-    :param spec: The search.
-    :param study: Its study.
-    :param comparison: The study of the comparison.
-    :param found: The compared candidates, the best first.
-    :param command: What the user typed.
+    :param result: The search.
     :param folder: Where to write.
     :return: The files.
     :raises OSError: If a file cannot be written.
@@ -36,15 +28,15 @@ def write_results(
         folder / name for name in ("best.yml", "trials.csv", "fresh_seeds.csv", "report.md")
     )
     with atomic_path(block) as path:
-        path.write_text(best_block(spec, study, found, command), encoding="utf-8")
-    write_records(trial_records(study), trials)
+        path.write_text(result.best_block, encoding="utf-8")
+    write_records(trial_records(result.study), trials)
     written = [block, trials]
-    if spec.fresh_seeds:
-        write_records(_fresh_records(spec, found), fresh)
+    if result.spec.fresh_seeds:
+        write_records(_fresh_records(result), fresh)
         written.append(fresh)
-    pictures = _write_pictures(spec, study, found, folder)
+    pictures = _write_pictures(result, folder)
     with atomic_path(report) as path:
-        path.write_text(markdown(spec, study, comparison, found, command, pictures), encoding="utf-8")
+        path.write_text(markdown(result, pictures), encoding="utf-8")
     return [*written, report, *pictures.values()]
 
 
@@ -80,62 +72,49 @@ def trial_records(study: Study) -> list[dict[str, Any]]:
     return records
 
 
-def markdown(
-    spec: TuningSpec,
-    study: Study,
-    comparison: Study,
-    found: list[Candidate],
-    command: str,
-    pictures: dict[str, Path],
-) -> str:
+def markdown(result: SearchResult, pictures: dict[str, Path]) -> str:
     """
     The report.
 
-    :param spec: The search.
-    :param study: Its study.
-    :param comparison: The study of the comparison.
-    :param found: The compared candidates, the best first.
-    :param command: What the user typed.
+    :param result: The search.
     :param pictures: Files by what they show.
     :return: Markdown.
     """
-    by_state = states(study)
-    failed = failures(study)
-    table = comparison_table(spec, found)
+    spec, by_state, failed = result.spec, states(result.study), failures(result.study)
     lines = [
         f"# {spec.algo} on {spec.env_id}",
         "",
-        lead(spec, found),
+        result.lead,
         "",
         f"{len(by_state['complete'])} trials finished, {len(by_state['pruned'])} were pruned, {len(failed)} failed."
         f" A trial trains {spec.n_timesteps:,} steps with {seeds_text(spec.training_seeds)}."
         " Its score is the mean over them of the evaluations in the last quarter of training."
         f" Sampler {spec.sampler}, pruner {spec.pruner}.",
         "",
-        f"## {table.title}",
+        f"## {result.table.title}",
         "",
-        table.markdown(),
+        result.table.markdown(),
         "",
         "## The best block",
         "",
         "```yaml",
-        best_block(spec, study, found, command).rstrip(),
+        result.best_block.rstrip(),
         "```",
         "",
         "The same training again:",
         "",
         "```bash",
-        train_command(spec, threads_of(spec, study, found[0])),
+        train_command(spec, result.num_threads),
         "```",
     ]
     reasons = [Row([str(trial.number), reason_of(trial)]) for trial in failed]
     lacking = {
         (candidate.number, seed): f"{candidate.name}, fresh seed {seed}"
-        for candidate in found
+        for candidate in result.candidates
         for seed, score in zip(spec.fresh_training_seeds, candidate.scores, strict=True)
         if math.isnan(score)
     }
-    fresh = {pair_of(trial): reason_of(trial) for trial in failures(comparison) if is_of(trial, study)}
+    fresh = {pair_of(trial): reason_of(trial) for trial in failures(result.comparison) if is_of(trial, result.study)}
     reasons += [Row([name, fresh[pair]]) for pair, name in lacking.items() if pair in fresh]
     if reasons:
         table = Table("What failed", ["trial", "reason"], reasons, words=frozenset({0, 1}))
@@ -145,16 +124,17 @@ def markdown(
     return "\n".join(lines) + "\n"
 
 
-def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], folder: Path) -> dict[str, Path]:
+def _write_pictures(result: SearchResult, folder: Path) -> dict[str, Path]:
     """Draw what can be drawn; without matplotlib the report has no pictures."""
     try:
         from sb3_ext.tuning.figures import history_figure, importance_figure, learning_curves_figure
     except ImportError:
         return {}
+    curves = learning_curves_figure(result.spec, result.candidates)
     figures = {
-        "History": ("history.png", history_figure(study)),
-        "Importance of the hyperparameters": ("importances.png", importance_figure(study)),
-        "Learning curves on fresh seeds": ("learning_curves.png", learning_curves_figure(spec, found)),
+        "History": ("history.png", history_figure(result.study)),
+        "Importance of the hyperparameters": ("importances.png", importance_figure(result.study)),
+        "Learning curves on fresh seeds": ("learning_curves.png", curves),
     }
     written = {}
     for title, (name, figure) in figures.items():
@@ -165,7 +145,7 @@ def _write_pictures(spec: TuningSpec, study: Study, found: list[Candidate], fold
     return written
 
 
-def _fresh_records(spec: TuningSpec, found: list[Candidate]) -> list[dict[str, Any]]:
+def _fresh_records(result: SearchResult) -> list[dict[str, Any]]:
     return [
         {
             "candidate": candidate.name,
@@ -174,8 +154,8 @@ def _fresh_records(spec: TuningSpec, found: list[Candidate]) -> list[dict[str, A
             "trained_agent": final,
             **{f"evaluation_{index + 1}": value for index, value in enumerate(curve)},
         }
-        for candidate in found
+        for candidate in result.candidates
         for seed, score, final, curve in zip(
-            spec.fresh_training_seeds, candidate.scores, candidate.finals, candidate.evaluations, strict=True
+            result.spec.fresh_training_seeds, candidate.scores, candidate.finals, candidate.evaluations, strict=True
         )
     ]

@@ -25,13 +25,13 @@ from sb3_ext.tuning.dead_workers import (
 from sb3_ext.tuning.objective import Objective, score
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.report import markdown
+from sb3_ext.tuning.result import SearchResult, train_command
 from sb3_ext.tuning.search_space import SearchSpace
 from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.study import PRUNERS, SAMPLERS, claim_study, make_sampler, open_study
 from sb3_ext.tuning.training import train
 from sb3_ext.tuning.trials import EXHAUSTED, failures, open_slots, shortfall, states
-from sb3_ext.tuning.wording import train_command
 from sb3_ext.tuning.worker import run_worker
 from sb3_ext.zoo import ALGORITHMS, register
 
@@ -332,7 +332,7 @@ class TestComparison:
         queue_comparison(spec, study, comparison, 1)
         run_worker(comparison_of(spec), 0)
         found = candidates(spec, study, comparison, 1)
-        report = markdown(spec, study, comparison, found, "sb3-ext tune", {})
+        report = markdown(SearchResult(spec, study, comparison, found, "sb3-ext tune"), {})
         assert "| current block, fresh seed 1001 | RuntimeError: diverged |" in report
         assert "(1 of 2 failed)" in report and "fresh seed 1000" not in report
 
@@ -340,7 +340,7 @@ class TestComparison:
         queue_comparison(spec, study, comparison, 1)
         run_worker(comparison_of(spec), 0)
         found = candidates(spec, study, comparison, 1)
-        assert "What failed" not in markdown(spec, study, comparison, found, "sb3-ext tune", {})
+        assert "What failed" not in markdown(SearchResult(spec, study, comparison, found, "sb3-ext tune"), {})
 
     def test_does_not_take_those_of_a_deleted_search(
         self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]
