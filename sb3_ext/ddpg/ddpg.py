@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from sb3_ext.common.algorithm import with_defaults
 from sb3_ext.common.hyperparameters import Rules, is_float_box, make_schedule, number, one_of
-from sb3_ext.common.off_policy import FastOffPolicyAlgorithm, Samples
 from sb3_ext.ddpg.policies import Actor, CnnPolicy, Critic, DDPGPolicy, MlpPolicy, MultiInputPolicy
+from sb3_ext.fast.off_policy import FastOffPolicyAlgorithm, Samples
 
 CRITIC_LOSSES: dict[str, Callable[[th.Tensor, th.Tensor], th.Tensor]] = {"mse": F.mse_loss, "huber": F.huber_loss}
 

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from sb3_ext.common.algorithm import with_defaults
 from sb3_ext.common.hyperparameters import Rules, flag, integer, number, one_of, positive
-from sb3_ext.common.off_policy import FastOffPolicyAlgorithm, Samples
 from sb3_ext.dueling_dqn.exploration import EXPLORATION_DECAYS, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import CnnPolicy, DuelingPolicy, MlpPolicy, MultiInputPolicy
+from sb3_ext.fast.off_policy import FastOffPolicyAlgorithm, Samples
 from sb3_ext.replay.frames import FrameReplayBuffer
 from sb3_ext.replay.prioritized import PrioritizedReplayBufferSamples, PrioritizedSampling, prioritize
 from sb3_ext.replay.transitions import TransitionReplayBuffer
