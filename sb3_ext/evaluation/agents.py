@@ -6,10 +6,10 @@ import importlib
 import multiprocessing
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 from stable_baselines3.common.atari_wrappers import MaxAndSkipEnv
@@ -20,6 +20,7 @@ from sb3_ext.app.ray import RayOptions, ray_connection, ray_map
 from sb3_ext.evaluation.measure import Measurement, measure, random_actions
 from sb3_ext.evaluation.runs import Run
 
+_Task: TypeAlias = tuple[Run, range, bool, Sequence[str]]
 # More episodes at once pay off little and, on Atari, cost memory.
 PARALLEL_EPISODES = 16
 
@@ -82,26 +83,11 @@ def evaluate_runs(
     :return: What each achieved, in the order of the runs.
     :raises UserError: If an agent or its environment cannot be loaded.
     """
-    if ray is not None:
-        agents: dict[int, Agent] = {}
-        with ray_connection(ray):
-            # Tasks have other current folders.
-            at_home = [replace(run, model_path=run.model_path.absolute()) for run in runs]
-            for index, agent in ray_map(_evaluate, [(run, seeds, deterministic, packages) for run in at_home], ray):
-                agents[index] = _then(replace(agent, run=runs[index]), done)
-        return [agents[index] for index in range(len(runs))]
-    if n_jobs == 1:
-        return [_then(evaluate_run(run, seeds, deterministic, packages), done) for run in runs]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(n_jobs, len(runs)), context, _use_one_thread) as pool:
-        futures = [pool.submit(evaluate_run, run, seeds, deterministic, packages) for run in runs]
-        try:
-            for future in as_completed(futures):
-                _then(future.result(), done)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        return [future.result() for future in futures]
+    agents: dict[int, Agent] = {}
+    for index, agent in _as_they_finish([(run, seeds, deterministic, packages) for run in runs], n_jobs, ray):
+        agents[index] = replace(agent, run=runs[index])
+        done()
+    return [agents[index] for index in range(len(runs))]
 
 
 def play_at_random(run: Run, seeds: range) -> Measurement:
@@ -119,7 +105,26 @@ def play_at_random(run: Run, seeds: range) -> Measurement:
         env.close()
 
 
-def _evaluate(task: tuple[Run, range, bool, Sequence[str]]) -> Agent:
+def _as_they_finish(tasks: Sequence[_Task], n_jobs: int, ray: RayOptions | None) -> Iterator[tuple[int, Agent]]:
+    if ray is not None:
+        # Tasks have other current folders.
+        at_home = [(replace(task[0], model_path=task[0].model_path.absolute()), *task[1:]) for task in tasks]
+        with ray_connection(ray):
+            yield from ray_map(_evaluate_there, at_home, ray)
+    elif n_jobs == 1:
+        yield from ((index, evaluate_run(*task)) for index, task in enumerate(tasks))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(n_jobs, len(tasks)), context, _use_one_thread) as pool:
+            futures = {pool.submit(evaluate_run, *task): index for index, task in enumerate(tasks)}
+            try:
+                yield from ((futures[future], future.result()) for future in as_completed(futures))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _evaluate_there(task: _Task) -> Agent:
     run = task[0]
     if not run.model_path.exists():
         raise UserError(
@@ -128,11 +133,6 @@ def _evaluate(task: tuple[Run, range, bool, Sequence[str]]) -> Agent:
             exit_code=1,
         )
     return evaluate_run(*task)
-
-
-def _then(agent: Agent, done: Callable[[], Any]) -> Agent:
-    done()
-    return agent
 
 
 def _prepare(packages: Iterable[str]) -> None:

@@ -66,9 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = chosen_settings(args)
     compares = any((args.group, args.threshold, args.ceiling, args.normalize, settings[1:], args.env[1:]))
     exp_ids = _exp_ids(args.exp_id or (["all"] if compares else ["0"]))
-    env_kwargs = arguments_by_environment(args.env_kwargs, args.env)
     planned = [
-        Planned(setting.name, replace(run, env_kwargs=run.env_kwargs | env_kwargs[env_id]))
+        Planned(setting.name, replace(run, env_kwargs=run.env_kwargs | args.env_kwargs[env_id]))
         for env_id in args.env
         for setting in settings
         for run in runs_of(setting, env_id, exp_ids, args.load_best)
@@ -158,8 +157,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         checked = argparse.Namespace(env=env_id, gym_packages=args.gym_packages)
         check_environment(checked)
         args.env[index], args.gym_packages = checked.env, checked.gym_packages
-    for flag, given in (("--threshold", args.threshold), ("--ceiling", args.ceiling)):
-        numbers_by_environment(flag, given, args.env)
+    args.threshold = numbers_by_environment("--threshold", args.threshold, args.env)
+    args.ceiling = numbers_by_environment("--ceiling", args.ceiling, args.env)
+    args.env_kwargs = arguments_by_environment(args.env_kwargs, args.env)
     return args
 
 

@@ -24,7 +24,7 @@ from sb3_ext.evaluation.measure import Measurement, measure
 from sb3_ext.evaluation.references import References, ad_spend_env, ad_spend_references
 from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.scores import Comparison, Score
-from sb3_ext.evaluation.settings import Planned, check_one_problem, numbers_by_environment, warn, warn_of_mixtures
+from sb3_ext.evaluation.settings import Planned, check_one_problem, warn, warn_of_mixtures
 from sb3_ext.evaluation.waiting import steps_to_threshold
 
 
@@ -112,15 +112,13 @@ def _with_yardsticks(
     known: Mapping[str, References], args: argparse.Namespace, runs: Mapping[str, Run], seeds: range
 ) -> dict[str, References]:
     """Add what comparisons show: thresholds, ceilings and, for scores on one scale, what random actions earn."""
-    thresholds = numbers_by_environment("--threshold", args.threshold, args.env)
-    ceilings = numbers_by_environment("--ceiling", args.ceiling, args.env)
     found = {}
     for env_id, run in runs.items():
         references, random = known[env_id], math.nan
-        ceiling = ceilings.get(env_id, known_ceiling(env_id, run.env_kwargs))
+        ceiling = args.ceiling.get(env_id, known_ceiling(env_id, run.env_kwargs))
         if math.isnan(ceiling):
             ceiling = references.optimal_value / references.reward_scale
-        threshold = thresholds.get(env_id, known_threshold(env_id, run.env_kwargs))
+        threshold = args.threshold.get(env_id, known_threshold(env_id, run.env_kwargs))
         if missing := unknown_with(env_id, run.env_kwargs, threshold, ceiling):
             warn(f"{env_id}: {missing}")
         if args.normalize:

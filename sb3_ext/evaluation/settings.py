@@ -7,7 +7,7 @@ import glob
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,14 +127,15 @@ def warn_of_mixtures(runs: Sequence[Run], seeds: range) -> None:
     trained = [run.training_seed for run in runs if run.training_seed is not None]
     if len(set(trained)) < len(trained):
         warn(f"runs share training seeds ({trained}): they are not independent, the interval is too narrow")
-    if len({as_json((run.hyperparams, run.training_env_kwargs)) for run in runs}) > 1:
+    trained_on = {as_json(run.training_env_kwargs) for run in runs}
+    if len(trained_on) > 1 or any(run.hyperparams != runs[0].hyperparams for run in runs):
         warn("the runs differ in their hyperparameters: their mean is not that of one setting")
     for run in runs:
         if run.training_seed in seeds:
             warn(f"{run.name} was trained with seed {run.training_seed}, which is also an evaluation seed: set --seed")
 
 
-def numbers_by_environment(flag: str, given: Sequence[str] | None, env_ids: Sequence[str]) -> Mapping[str, float]:
+def numbers_by_environment(flag: str, given: Sequence[str] | None, env_ids: Sequence[str]) -> dict[str, float]:
     """
     Read ``NUMBER``, or ``ENV=NUMBER`` for each of several environments.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from sb3_ext.common.arrays import FloatArray, IntArray
+from sb3_ext.common.arrays import FloatArray
 
 Interval: TypeAlias = Literal["expanded", "percentile"]
 """How a bootstrap interval is read off the resamples, see :func:`tail`."""
@@ -90,10 +90,9 @@ def bootstrap_interval(
     :raises ValueError: If an argument is out of its range.
     """
     values = checked_scores(scores, at_least=2)
-    n_scores = values.shape[-1]
-    share = tail(confidence, n_scores, method)
-    drawn = _draw(n_scores, n_resamples, np.random.default_rng(seed))
-    low, high = np.quantile(np.asarray(statistic(values[..., drawn])), [share, 1.0 - share], axis=-1)
+    share = tail(confidence, values.shape[-1], method)
+    (drawn,) = _resampled([values], n_resamples, seed)
+    low, high = np.quantile(np.asarray(statistic(drawn)), [share, 1.0 - share], axis=-1)
     return low, high
 
 
@@ -123,8 +122,7 @@ def stratified_interval(
     if not groups or any(group.ndim != 1 for group in groups):
         raise ValueError("one list of scores per group is needed")
     share = tail(confidence, min(map(len, groups)), method)
-    rng = np.random.default_rng(seed)
-    drawn = [group[_draw(len(group), n_resamples, rng)] for group in groups]
+    drawn = _resampled(groups, n_resamples, seed)
     low, high = np.quantile(np.asarray(statistic(drawn)), [share, 1.0 - share], axis=0)
     return low, high
 
@@ -167,11 +165,12 @@ def paired_difference(
     return float(iqm(gains.mean(axis=1))), float(low), float(high)
 
 
-def _draw(n_scores: int, n_resamples: int, rng: np.random.Generator) -> IntArray:
-    """Indices of every resample."""
+def _resampled(groups: Sequence[FloatArray], n_resamples: int, seed: int) -> list[FloatArray]:
+    """Scores of every resample, shapes (..., resamples, n); the rows of a group share theirs."""
     if n_resamples < 1:
         raise ValueError(f"n_resamples must be >= 1, got {n_resamples!r}")
-    return rng.integers(n_scores, size=(n_resamples, n_scores))
+    rng, sizes = np.random.default_rng(seed), [group.shape[-1] for group in groups]
+    return [group[..., rng.integers(n, size=(n_resamples, n))] for group, n in zip(groups, sizes, strict=True)]
 
 
 def checked_scores(scores: npt.ArrayLike, at_least: int = 1) -> FloatArray:

@@ -36,7 +36,7 @@ def test_machine_without_the_log_folder(logs: Path, tmp_path: Path) -> None:
     (run,), _ = find_runs("ppo", "Pendulum-v1", str(logs), [0], False)
     elsewhere = replace(run, model_path=tmp_path / "model.zip")
     with pytest.raises(UserError, match=r"model\.zip is not on .*: the machines of the cluster must share"):
-        agents._evaluate((elsewhere, range(1), True, ()))
+        agents._evaluate_there((elsewhere, range(1), True, ()))
 
 
 def test_processes_and_cluster_exclude_each_other(logs: Path, error_line: Callable[..., str]) -> None:
