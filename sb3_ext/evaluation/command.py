@@ -15,7 +15,7 @@ from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.evaluation.evaluate import evaluate
-from sb3_ext.evaluation.report import write_results
+from sb3_ext.evaluation.report import tables, write_results
 from sb3_ext.evaluation.settings import (
     Planned,
     arguments_by_environment,
@@ -23,7 +23,6 @@ from sb3_ext.evaluation.settings import (
     numbers_by_environment,
     runs_of,
 )
-from sb3_ext.evaluation.tables import tables
 
 _DESCRIPTION = """\
 Evaluate trained agents. On an AdSpend environment the table holds every baseline and the certified optimum too.

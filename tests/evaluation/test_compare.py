@@ -12,7 +12,7 @@ from docs.figures import figures, folder_page
 from sb3_ext.app.errors import UserError
 from sb3_ext.cli import main
 from sb3_ext.evaluation import improvement_interval, iqm, probability_of_improvement
-from sb3_ext.evaluation.tables import number_format
+from sb3_ext.evaluation.report import number_format
 
 HYPERPARAMS = """
 CartPole-v1: &tiny

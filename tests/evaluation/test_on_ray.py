@@ -25,7 +25,7 @@ def test_a_cluster_finds_what_this_process_finds(
 
     def results(folder: Path) -> list[dict[str, str]]:
         with (folder / "results.csv").open(newline="") as file:
-            return [{**row, "command": ""} for row in csv.DictReader(file)]
+            return [{**row, "command": "", "evaluation_seconds": ""} for row in csv.DictReader(file)]
 
     assert sum(row["kind"] == "agent" for row in results(here)) == 2
     assert results(there) == results(here)

@@ -26,7 +26,7 @@ MountainCar-v0:
 
 @pytest.fixture(scope="module", name="compared")
 def _compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The commands of README in small: Q-networks on CartPole, and on MountainCar, where one learns on longer episodes."""
+    """README's commands in small: Q-networks on CartPole, and on MountainCar, where one learns on longer episodes."""
     folder = tmp_path_factory.mktemp("problems")
     (folder / "long.yml").write_text(HYPERPARAMS)
     (folder / "usual.yml").write_text(HYPERPARAMS.partition("  env_kwargs")[0])
