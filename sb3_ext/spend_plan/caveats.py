@@ -58,7 +58,7 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
     for fit in campaign.fits:
         yield from fit.warnings
     for channel in market.channels:
-        if channel.theta > 0.0 and channel.historical_mean == 0.0:
+        if channel.theta > 0.0 and channel.historical_mean == 0.0 and channel.initial_adstock is None:
             yield (
                 f"{channel.name}: past spend is not known, so the campaign is planned as if nothing had been "
                 f"advertised before; the first {unit}s may be too high (give historical_mean)"

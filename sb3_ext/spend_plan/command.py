@@ -109,6 +109,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--period-days", type=_amount, metavar="D", help="CSV only: days of a period (default: 7)")
     add("--carry-over", nargs="+", default=[], metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
     add(
+        "--spend-per-exposure",
+        nargs="+",
+        default=[],
+        metavar="CHANNEL=MONEY",
+        help="Robyn only: what an exposure costs",
+    )
+    add(
         "--paths",
         type=int,
         metavar="N",
@@ -175,12 +182,16 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
             days = 7.0 if args.period_days is None else args.period_days
             carry_over = {name: number for name, number in _pairs(args.carry_over, "--carry-over")}
             market, fits = fit_response_curves(args.market, days, carry_over)
+            if args.spend_per_exposure:
+                raise UserError("--spend-per-exposure goes with a Robyn export, not with a CSV")
         elif args.period_days is not None or args.carry_over:
             raise UserError("--period-days and --carry-over go with a CSV: this market has its own")
+        elif args.market not in PRESETS and Path(args.market).is_file():
+            market = Market.load(args.market, dict(_pairs(args.spend_per_exposure, "--spend-per-exposure")))
+        elif args.spend_per_exposure:
+            raise UserError("--spend-per-exposure goes with a Robyn export: this market knows no exposures")
         elif args.market in PRESETS:
             market = PRESETS[args.market]()
-        elif Path(args.market).is_file():
-            market = Market.load(args.market)
         else:
             raise UserError(f"--market: {args.market!r} is neither a file nor a preset ({', '.join(PRESETS)})")
     given = {"margin": args.margin, "spend_cost": args.spend_cost, "season": args.season and tuple(args.season)}

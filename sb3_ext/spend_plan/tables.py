@@ -53,7 +53,7 @@ def channel_table(plan: SpendPlan) -> Table:
     :return: The table.
     """
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
-    totals, past = plan.cents.sum(axis=0) / 100.0, market.initial_adstock
+    totals, past = plan.cents.sum(axis=0) / 100.0, market.historical_mean
     known = past.sum() > 0.0
     rows = []
     for index, channel in enumerate(market.channels):

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -66,6 +67,37 @@ def test_robyn_exports_are_planned_by_week(planner: Planner) -> None:
     rows = read(planner("--market", str(ROBYN_FILE), "--budget", "500000", "--periods", "6") / "plan.csv")
     assert [row["date"] for row in rows][:2] == ["2027-01-04", "2027-01-11"]
     assert max(float(row["spend_facebook_S"]) for row in rows) <= 13_900.62
+
+
+@pytest.mark.usefixtures("without_page")
+def test_channels_modelled_on_exposures_are_planned_in_money(planner: Planner, mistake: Mistake) -> None:
+    weeks = [{"clicks": 100.0 + week, "search": 20.0} for week in range(9)]
+    model = {
+        "InputCollect": {
+            **{"intervalType": ["week"], "adstock": ["geometric"], "paid_media_vars": ["clicks"]},
+            **{"paid_media_spends": ["search"], "rollingWindowStartWhich": [1], "rollingWindowEndWhich": [9]},
+        },
+        "ExportedModel": {
+            "summary": [{"variable": "clicks", "coef": 500.0}],
+            "hyper_values": {"clicks_alphas": [1.0], "clicks_gammas": [0.5], "clicks_thetas": [0.0]},
+        },
+        "Extras": {"raw_data": weeks},
+    }
+    Path("robyn.json").write_text(json.dumps(model))
+    asked = ("--market", "robyn.json", "--budget", "80", "--periods", "4")
+    assert "--spend-per-exposure clicks=..." in mistake(*asked, code=1)
+    assert "give CHANNEL=NUMBER" in mistake(*asked, "--spend-per-exposure", "clicks")
+    rows = read(planner(*asked, "--spend-per-exposure", "clicks=0.2") / "plan.csv")
+    # At most 108 clicks a week at 0.2; the money is enough for 20 a week.
+    assert [float(row["spend_clicks"]) for row in rows] == pytest.approx([20.0] * 4, abs=0.02)
+    assert "goes with a Robyn export" in mistake("--spend-per-exposure", "facebook=0.2")
+
+
+@pytest.mark.usefixtures("without_page")
+@pytest.mark.skipif(not ROBYN_FILE.is_file(), reason="no Robyn export here")
+def test_money_per_exposure_of_a_channel_on_spend_is_a_mistake(mistake: Mistake) -> None:
+    said = mistake("--market", str(ROBYN_FILE), "--spend-per-exposure", "facebook_S=0.2", code=1)
+    assert "modelled on exposures are []" in said
 
 
 def test_response_curves_are_planned(planner: Planner, capfd: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def historical_proportions(env: gym.Env[Any, Any]) -> FixedPlan:
     :raises ValueError: If the historical mean spends are unknown.
     """
     campaign = unwrap(env)
-    history = known_market(campaign).initial_adstock
+    history = known_market(campaign).historical_mean
     if history.sum() <= 0.0:
         raise ValueError("historical proportions need a market with historical mean spends, all are 0")
     return _constant(campaign, campaign.budget / campaign.periods * history / history.sum())
@@ -176,7 +176,7 @@ def all_baselines(env: gym.Env[Any, Any], seed: int | None = None, closed_loop: 
     }
     if not isinstance(market, Market):
         return baselines
-    if market.initial_adstock.sum() > 0.0:
+    if market.historical_mean.sum() > 0.0:
         baselines["historical proportions"] = historical_proportions(env)
     baselines["static optimum"] = static_optimum(env)
     baselines["open-loop optimum"] = open_loop_optimum(env)

@@ -12,7 +12,7 @@ import pytest
 
 import sb3_ext  # noqa: F401
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_optimal
-from sb3_ext.envs.ad_spend.market.market import SCHEMA
+from sb3_ext.envs.ad_spend.market.document import SCHEMA
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "adspend.md").read_text(encoding="utf-8")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sb3_ext.envs.ad_spend.market.checks import check_number
@@ -22,10 +24,11 @@ class Channel:
     :param kappa: Adstock at which half of ``beta`` is sold, money per period, at least 1e-6.
     :param alpha: Shape of a Hill curve, in (0, 20]. At most 1: concave; above 1: S-shaped. 1 on a logistic curve.
     :param theta: Share of the adstock carried over to the next period, in [0, 1).
-    :param historical_mean: Mean spend per period before the campaign, money, >= 0. The campaign starts with its
-        adstock.
+    :param historical_mean: Mean spend per period before the campaign, money, >= 0.
     :param cap: Largest spend per period, money, > 0. ``None``: the environment derives it from the budget.
     :param historical_max: Largest spend per period the model was fitted on, money, > 0. ``None``: unknown.
+    :param initial_adstock: Adstock before the first period, money, >= 0. ``None``: the steady state of the historical
+        mean.
     :param saturation: Family of the response curve, ``"hill"`` or ``"logistic"``.
     :raises ValueError: If a parameter is out of its range.
     """
@@ -39,6 +42,7 @@ class Channel:
     cap: float | None = None
     historical_max: float | None = None
     saturation: str = "hill"
+    initial_adstock: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -54,9 +58,22 @@ class Channel:
         for optional in ("cap", "historical_max"):
             if getattr(self, optional) is not None:
                 numbers[optional] = check_number(getattr(self, optional), label + optional, 0.0, low_open=True)
+        if self.initial_adstock is not None:
+            numbers["initial_adstock"] = check_number(self.initial_adstock, label + "initial_adstock", 0.0)
         if self.saturation not in FAMILIES:
             raise ValueError(f"{label}saturation must be one of {list(FAMILIES)}, got {self.saturation!r}")
         if numbers["alpha"] != 1.0 and not FAMILIES[self.saturation].has_shape:
             raise ValueError(f"{label}a {self.saturation} curve has no alpha: leave it at 1, got {self.alpha!r}")
         for name, number in numbers.items():
             object.__setattr__(self, name, number)
+
+
+def periods_to_forget(thetas: Iterable[float]) -> int:
+    """
+    How long sales follow the last advertising.
+
+    :param thetas: Carry-over per period of every channel.
+    :return: Periods until less than a thousandth of any adstock is left, at most 1000.
+    """
+    longest = max(thetas)
+    return min(math.ceil(math.log(1e-3) / math.log(longest)), 1000) if longest > 0.0 else 0

@@ -1,4 +1,4 @@
-"""The parameters of an advertising market: channels, season, economics, and their JSON form."""
+"""The parameters of an advertising market: channels, season and economics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend.market.channel import Channel
 from sb3_ext.envs.ad_spend.market.checks import check_number
 from sb3_ext.envs.ad_spend.market.curves import Curves, make_curves
+from sb3_ext.envs.ad_spend.market.document import SCHEMA, check_fields, read_channels, read_json
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
-
-SCHEMA = "adspend-params/1"
+from sb3_ext.envs.ad_spend.market.robyn import is_robyn_export, robyn_document
 
 
 def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:
@@ -149,9 +149,15 @@ class Market:
         return self._drawn("theta")
 
     @cached_property
-    def initial_adstock(self) -> FloatArray:
-        """Adstock before the first period, shape (N,), money: the steady state of the historical mean spend."""
+    def historical_mean(self) -> FloatArray:
+        """Mean spend per period before the campaign, shape (N,), money."""
         return self._column("historical_mean")
+
+    @cached_property
+    def initial_adstock(self) -> FloatArray:
+        """Adstock before the first period, shape (N,), money: as given, or the steady state of the past."""
+        starts = [c.historical_mean if c.initial_adstock is None else c.initial_adstock for c in self.channels]
+        return _read_only(starts)
 
     @cached_property
     def historical_max(self) -> FloatArray:
@@ -229,15 +235,10 @@ class Market:
             raise ValueError("with_period needs a market with a constant season: set `season` after the conversion")
 
         def convert(channel: Channel) -> Channel:
-            return replace(
-                channel,
-                beta=channel.beta * ratio,
-                kappa=channel.kappa * ratio,
-                theta=channel.theta**ratio,
-                historical_mean=channel.historical_mean * ratio,
-                cap=None if channel.cap is None else channel.cap * ratio,
-                historical_max=None if channel.historical_max is None else channel.historical_max * ratio,
-            )
+            flows = ("beta", "kappa", "historical_mean", "cap", "historical_max", "initial_adstock")
+            given = {name: getattr(channel, name) for name in flows if getattr(channel, name) is not None}
+            scaled = {name: number * ratio for name, number in given.items()}
+            return replace(channel, theta=channel.theta**ratio, **scaled)
 
         return replace(
             self,
@@ -256,9 +257,10 @@ class Market:
         """
         values = asdict(self)
         for channel in (*values["channels"], *(channel for draw in values["draws"] for channel in draw)):
-            if channel["saturation"] == "hill":
-                # As before there were others: files stay readable by earlier versions.
-                del channel["saturation"]
+            # As before these fields were there: files stay readable by earlier versions.
+            for name, default in (("saturation", "hill"), ("initial_adstock", None)):
+                if channel[name] == default:
+                    del channel[name]
         return {"schema": SCHEMA, **values}
 
     @classmethod
@@ -274,14 +276,14 @@ class Market:
             found = data.get("schema") if isinstance(data, dict) else type(data).__name__
             raise ValueError(f'expected a JSON object with "schema": "{SCHEMA}", got {found!r}')
         values = {key: value for key, value in data.items() if key != "schema"}
-        _check_keys(values, cls, "market")
-        values["channels"] = _channels(values["channels"])
+        check_fields(values, cls, "market")
+        values["channels"] = read_channels(values["channels"])
         draws = values.get("draws", ())
         if not isinstance(draws, (list, tuple)):
             raise ValueError(f"draws must be a list of lists of channels, got {type(draws).__name__}")
-        values["draws"] = tuple(_channels(draw) for draw in draws)
+        values["draws"] = tuple(read_channels(draw) for draw in draws)
         if "randomness" in values:
-            _check_keys(values["randomness"], Randomness, "randomness")
+            check_fields(values["randomness"], Randomness, "randomness")
             values["randomness"] = Randomness(**values["randomness"])
         if not isinstance(values.get("season", []), (list, tuple)):
             raise ValueError(f"season must be a list of demand factors, got {values['season']!r}")
@@ -298,20 +300,23 @@ class Market:
             unfinished.write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Market:
+    def load(cls, path: str | os.PathLike[str], spend_per_exposure: dict[str, float] | None = None) -> Market:
         """
         Read a market from our JSON format or from a Robyn export, whichever the file holds.
 
         :param path: The JSON file.
+        :param spend_per_exposure: Of a Robyn export, see :meth:`from_robyn`.
         :return: The market.
         :raises FileNotFoundError: If there is no such file.
         :raises ValueError: If it is neither format, or its values are out of range.
         """
-        from sb3_ext.envs.ad_spend.market.importers import is_robyn_export, read_json, robyn_market
-
         data = read_json(path)
+        if is_robyn_export(data):
+            return cls.from_robyn(path, spend_per_exposure)
         try:
-            return robyn_market(data) if is_robyn_export(data) else cls.from_dict(data)
+            if spend_per_exposure:
+                raise ValueError("spend_per_exposure goes with a Robyn export")
+            return cls.from_dict(data)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
@@ -328,11 +333,9 @@ class Market:
         :raises ValueError: If the file is truncated, foreign, or of a kind that is not supported (e.g. Weibull
             adstock).
         """
-        from sb3_ext.envs.ad_spend.market.importers import read_json, robyn_market
-
         data = read_json(path)
         try:
-            return robyn_market(data, spend_per_exposure)
+            return cls.from_dict(robyn_document(data, spend_per_exposure))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
@@ -341,22 +344,3 @@ def _read_only(numbers: list[Any]) -> FloatArray:
     array = np.array(numbers, dtype=np.float64)
     array.flags.writeable = False
     return array
-
-
-def _channels(values: Any) -> tuple[Channel, ...]:
-    if not isinstance(values, (list, tuple)) or not all(isinstance(value, dict) for value in values):
-        raise ValueError(f"channels must be a list of objects, got {values!r:.80}")
-    for value in values:
-        _check_keys(value, Channel, f"channel {value.get('name')!r}")
-    return tuple(Channel(**value) for value in values)
-
-
-def _check_keys(values: Any, cls: type[Channel] | type[Market] | type[Randomness], what: str) -> None:
-    if not isinstance(values, dict):
-        raise ValueError(f"{what} must be an object, got {values!r:.80}")
-    known = [one.name for one in fields(cls)]
-    required = [one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING]
-    if unknown := sorted(set(values) - set(known)):
-        raise ValueError(f"{what}: unknown field {unknown[0]!r}, allowed are {known}")
-    if missing := [name for name in required if name not in values]:
-        raise ValueError(f"{what}: field {missing[0]!r} is missing")

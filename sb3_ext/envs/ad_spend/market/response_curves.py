@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.market.channel import Channel
+from sb3_ext.envs.ad_spend.market.channel import Channel, periods_to_forget
 from sb3_ext.envs.ad_spend.market.checks import check_number
 from sb3_ext.envs.ad_spend.market.curves import Hill
 from sb3_ext.envs.ad_spend.market.market import Market
@@ -89,8 +89,9 @@ def fit_response_curves(
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     period_days = check_number(period_days, "period_days", 0.0, low_open=True)
-    tail_periods = max(1, round(28 / period_days))
-    return Market(tuple(fit.channel for fit in fits), period_days=period_days, tail_periods=tail_periods), fits
+    channels = tuple(fit.channel for fit in fits)
+    tail_periods = periods_to_forget(channel.theta for channel in channels)
+    return Market(channels, period_days=period_days, tail_periods=tail_periods), fits
 
 
 def fit_curve(

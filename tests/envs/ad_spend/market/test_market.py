@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sb3_ext.envs.ad_spend import Channel, Market, Randomness
 from sb3_ext.envs.ad_spend.market.checks import check_number
-from sb3_ext.envs.ad_spend.market.market import SCHEMA
+from sb3_ext.envs.ad_spend.market.document import SCHEMA
 
 A = Channel("a", beta=100.0, kappa=20.0, alpha=0.5, theta=0.25, historical_mean=4.0, cap=50.0, historical_max=40.0)
 B = Channel("b", beta=60.0, kappa=10.0)
@@ -196,6 +196,13 @@ def test_randomness_needs_no_more_than_what_is_random(tmp_path: Path) -> None:
     assert Market.load(tmp_path / "again.json") == market
 
 
+def test_money_per_exposure_is_for_robyn_exports(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.json", document())
+    with pytest.raises(ValueError) as error:
+        Market.load(path, {"a": 0.1})
+    one_line(error, path, "spend_per_exposure", "Robyn")
+
+
 def test_least_document_gets_the_defaults(tmp_path: Path) -> None:
     assert Market.load(write(tmp_path / "m.json", document())) == Market((Channel("a", beta=1.0, kappa=2.0),))
 
@@ -302,6 +309,7 @@ def test_saved_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> Non
         ("historical_mean", [-1.0, math.inf]),
         ("cap", [0.0, -1.0, math.inf, "1"]),
         ("historical_max", [0.0, math.nan]),
+        ("initial_adstock", [-1.0, math.inf, "1"]),
         ("saturation", ["tanh", None, 1]),
     ],
 )
@@ -313,7 +321,7 @@ def test_channel_parameters_out_of_range(field: str, values: list[object]) -> No
         if field == "saturation":
             one_line(error, "channel 'a'", "'hill'", "'logistic'")
         elif field != "name":
-            one_line(error, "channel 'a'", "[" if field in ("beta", "kappa", "theta", "historical_mean") else "(")
+            one_line(error, "channel 'a'", "(" if field in ("alpha", "cap", "historical_max") else "[")
 
 
 @pytest.mark.parametrize(
@@ -339,6 +347,18 @@ def test_market_parameters_out_of_range(changes: dict[str, object], said: list[s
     with pytest.raises(ValueError) as error:
         replace(MARKET, **changes)
     one_line(error, *said)
+
+
+def test_campaigns_start_with_what_is_given_or_with_the_steady_state_of_the_mean(tmp_path: Path) -> None:
+    """Carry-over 0.25 of 12 is 3, where the mean would leave 1 of 4; weekly amounts are seven daily ones."""
+    market = replace(MARKET, channels=(replace(A, initial_adstock=12.0), B), season=(1.0,))
+    np.testing.assert_array_equal(market.initial_adstock, [12.0, 0.0])
+    np.testing.assert_array_equal(market.adstock([[0.0, 0.0]]), [[3.0, 0.0]])
+    np.testing.assert_allclose(market.with_period(1.0).initial_adstock, [6.0, 0.0])
+    market.save(tmp_path / "market.json")
+    assert Market.load(tmp_path / "market.json") == market
+    document = json.loads((tmp_path / "market.json").read_text())
+    assert ["initial_adstock" in channel for channel in document["channels"]] == [True, False]
 
 
 def test_a_logistic_curve_has_no_alpha() -> None:
