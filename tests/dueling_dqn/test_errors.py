@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from dueling_dqn_case import make
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.envs import FakeImageEnv, IdentityEnv, IdentityEnvBox
+from stable_baselines3.common.envs import FakeImageEnv, IdentityEnv
 from stable_baselines3.common.save_util import save_to_pkl
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize, VecTransposeImage
 from stable_baselines3.dqn import MlpPolicy as PlainPolicy
@@ -17,57 +18,6 @@ from stable_baselines3.her import HerReplayBuffer
 from sb3_ext import DuelingDQN
 from sb3_ext.dueling_dqn import Convolutions
 from sb3_ext.replay.frames import FrameReplayBuffer
-
-
-def make(env: Any = None, policy: Any = "MlpPolicy", **kwargs: Any) -> DuelingDQN:
-    kwargs = {"buffer_size": 100, "policy_kwargs": {"net_arch": [4, 4]}, **kwargs}
-    return DuelingDQN(policy, env or IdentityEnv(dim=2), device="cpu", **kwargs)
-
-
-BAD: list[tuple[str, Any]] = [
-    ("tau", 0.0),
-    ("tau", 1.1),
-    ("gamma", -0.1),
-    ("gamma", float("nan")),
-    ("batch_size", 0),
-    ("buffer_size", 0),
-    ("learning_starts", -1),
-    ("gradient_steps", -2),
-    ("n_steps", 0),
-    ("train_freq", 0),
-    ("target_update_interval", 0),
-    ("target_update_interval", 2.5),
-    ("exploration_fraction", 0.0),
-    ("exploration_initial_eps", 1.1),
-    ("exploration_final_eps", -0.1),
-    ("exploration_decay", "cosine"),
-    ("exploration_decay", lambda progress: 2 * progress),
-    ("exploration_decay", lambda progress: "half"),
-    ("dueling", "no"),
-    ("double_q", 0),
-    ("prioritized_replay", "no"),
-    ("replay_buffer_class", "FrameReplayBuffer"),
-    ("replay_buffer_class", int),
-    ("max_grad_norm", 0.0),
-    ("loss", "mae"),
-    ("loss", ["mse"]),
-    ("learning_rate", -1e-3),
-    ("learning_rate", "lin_fast"),
-]
-
-
-@pytest.mark.parametrize(("name", "value"), BAD)
-def test_bad_value(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=name) as error:
-        make(**{name: value})
-    assert "\n" not in str(error.value)
-
-
-def test_bad_value_at_load(tmp_path: pathlib.Path) -> None:
-    make().save(tmp_path / "model")
-    for name, value in BAD:
-        with pytest.raises(ValueError, match=name):
-            DuelingDQN.load(tmp_path / "model", **{name: value})
 
 
 def test_exponential_exploration_ends_above_zero() -> None:
@@ -90,13 +40,6 @@ def test_contradictions() -> None:
         make(prioritized_replay=True, replay_buffer_class=HerReplayBuffer)
     with pytest.raises(ValueError, match=r"dueling=True is not valid.*DuelingPolicy, not DQNPolicy"):
         make(policy=PlainPolicy)
-    with pytest.raises(ValueError, match="needs one environment, not 2"):
-        make(make_vec_env(lambda: IdentityEnv(dim=2), n_envs=2), train_freq=(1, "episode"))
-
-
-def test_actions_must_be_discrete() -> None:
-    with pytest.raises(AssertionError, match=r"only supports .*Discrete.* Box"):
-        make(IdentityEnvBox())
 
 
 @pytest.mark.parametrize("net_arch", [[0], [8.0], "64", {"pi": [8]}])

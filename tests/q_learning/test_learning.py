@@ -1,16 +1,14 @@
-"""QLearning learns."""
+"""QLearning finds the values of the tutorial, the exact ones, and the optimal path."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.envs import IdentityEnv
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_ext.envs.toy_mdp import AVAILABLE, REWARDS, TRANSITIONS
 from sb3_ext.mdp.value_iteration import q_value_iteration, toy_text_model, value_iteration
 from sb3_ext.q_learning import QLearning
-from sb3_ext.wrappers import DiscretizeObservation
 
 EXACT = q_value_iteration(TRANSITIONS, REWARDS, AVAILABLE, gamma=0.9).q_values
 TUTORIAL = np.array([[17.4, 15.6, 12.5], [0.0, -np.inf, -8.9], [-np.inf, 48.4, -np.inf]])
@@ -40,13 +38,6 @@ def test_converges_to_the_exact_values() -> None:
     np.testing.assert_allclose(model.q_table[AVAILABLE], EXACT[AVAILABLE], atol=1.5)
 
 
-@pytest.mark.parametrize("exploration", [{}, {"exploration_initial_eps": 0.0, "exploration_bonus": 2.0}])
-def test_learns_the_identity_task(exploration: dict[str, float]) -> None:
-    model = QLearning("MlpPolicy", IdentityEnv(dim=4, ep_length=20), gamma=0.0, seed=0, **exploration).learn(1_000)
-    mean, _ = evaluate_policy(model, IdentityEnv(dim=4, ep_length=20), n_eval_episodes=2, warn=False)
-    assert mean == 20
-
-
 def test_finds_the_optimal_path_by_optimism_alone() -> None:
     model = QLearning(
         "TablePolicy",
@@ -61,19 +52,3 @@ def test_finds_the_optimal_path_by_optimism_alone() -> None:
     env = gym.make("CliffWalking-v1").unwrapped
     best = value_iteration(*toy_text_model(env.P), gamma=1.0).values[36]
     assert mean == best == -13
-
-
-@pytest.mark.slow
-def test_solves_mountain_car() -> None:
-    grid = {"wrapper_class": DiscretizeObservation, "wrapper_kwargs": {"bins": 40}}
-    model = QLearning(
-        "TablePolicy",
-        make_vec_env("MountainCar-v0", n_envs=8, **grid),
-        learning_rate="lin_0.5",
-        gamma=1.0,
-        exploration_initial_eps=0.0,
-        exploration_final_eps=0.0,
-        seed=100,
-    ).learn(2_000_000)
-    mean, _ = evaluate_policy(model, make_vec_env("MountainCar-v0", seed=1000, **grid), n_eval_episodes=100)
-    assert mean > -150
