@@ -35,18 +35,11 @@ Step = tuple[Frames, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 # A function, as older versions of Gymnasium make no wrapper classes. By "AtariEnv" in its name RL Zoo3 knows the game.
 def MsPacmanAtariEnv(
     *,
-    noop_max: int = 30,
-    frame_skip: int = 4,
-    terminal_on_life_loss: bool = True,
-    clip_reward: bool = True,
-    crop: Sequence[int] = CROP,
-    stride: int = STRIDE,
-    masked_color: Sequence[int] | None = MS_PACMAN,
-    normalize: bool = False,
     repeat_action_probability: float = 0.0,
     full_action_space: bool = False,
     max_num_frames_per_episode: int = MAX_FRAMES,
     render_mode: Literal["human", "rgb_array"] | None = None,
+    **steps: Any,
 ) -> gym.Env[npt.NDArray[Any], Any]:
     """
     Make ``MsPacmanPreprocessed-v0``: Ms. Pac-Man with all usual Atari steps.
@@ -59,18 +52,11 @@ def MsPacmanAtariEnv(
 
         gym.make("sb3_ext:MsPacmanPreprocessed-v0", terminal_on_life_loss=False, clip_reward=False)
 
-    :param noop_max: see :class:`~sb3_ext.wrappers.MsPacmanAtariWrapper`, as are those up to ``normalize``
-    :param frame_skip: frames per action
-    :param terminal_on_life_loss: end episodes with every lost life
-    :param clip_reward: replace rewards by their sign
-    :param crop: rows kept
-    :param stride: step between the pixels kept
-    :param masked_color: colour painted black
-    :param normalize: the tutorial's float frames
     :param repeat_action_probability: with which probability a frame repeats the action before, instead of the new one
     :param full_action_space: all 18 actions
     :param max_num_frames_per_episode: frames after which a game is truncated
     :param render_mode: ``"human"``, ``"rgb_array"`` or ``None``
+    :param steps: arguments of :class:`~sb3_ext.wrappers.MsPacmanAtariWrapper`, from ``noop_max`` to ``normalize``
     :return: the environment
     :raises ValueError: if an argument is out of its range
     """
@@ -83,9 +69,7 @@ def MsPacmanAtariEnv(
         max_num_frames_per_episode=max_num_frames_per_episode,
         render_mode=render_mode,
     )
-    return MsPacmanAtariWrapper(
-        env, noop_max, frame_skip, terminal_on_life_loss, clip_reward, crop, stride, masked_color, normalize
-    )
+    return MsPacmanAtariWrapper(env, **steps)
 
 
 class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):

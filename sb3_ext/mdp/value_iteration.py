@@ -134,12 +134,12 @@ def value_iteration(
     :raises RuntimeError: if ``max_iterations`` were not enough
     """
     backup = _make_backup("value_iteration", transitions, rewards, available, gamma)
-    start = np.zeros(backup(None).shape[0])
-    values, iterations, residual = _iterate(
-        "value_iteration", lambda v: _best(backup(v)), start, gamma, tolerance, max_iterations
-    )
-    q_values = backup(values)
-    return Plan(q_values, values, q_values.argmax(axis=1), iterations, residual, _error_bound(gamma, residual))
+    start = np.zeros(len(backup(None)))
+
+    def sweep(values: FloatArray) -> FloatArray:
+        return _best(backup(values))
+
+    return _iterate("value_iteration", sweep, start, lambda v: (backup(v), v), gamma, tolerance, max_iterations)
 
 
 def q_value_iteration(
@@ -154,28 +154,15 @@ def q_value_iteration(
     """
     Sweep over the values of the actions, ``Q <- R + gamma T max_a Q``, until the error bound is small enough.
 
-    Arguments and errors as for :func:`value_iteration`; the residual and its bound are those of the Q-values.
-
-    :param transitions: shape (S, A, S), or sparse
-    :param rewards: shape (S, A, S), or expected rewards, shape (S, A)
-    :param available: which actions a state has, shape (S, A); ``None`` for all
-    :param gamma: discount factor, in [0, 1]
-    :param tolerance: largest error of a Q-value, above 0
-    :param max_iterations: sweeps after which to give up, at least 1
-    :return: the optimal plan
+    Arguments, result and errors as for :func:`value_iteration`; the residual and its bound are those of the Q-values.
     """
     backup = _make_backup("q_value_iteration", transitions, rewards, available, gamma)
-    mask = np.isneginf(backup(None))
-    q_values, iterations, residual = _iterate(
-        "q_value_iteration",
-        lambda q: backup(_best(q)),
-        np.where(mask, -np.inf, 0.0),
-        gamma,
-        tolerance,
-        max_iterations,
-    )
-    policy = q_values.argmax(axis=1)
-    return Plan(q_values, _best(q_values), policy, iterations, residual, _error_bound(gamma, residual))
+    start = np.where(np.isneginf(backup(None)), -np.inf, 0.0)
+
+    def sweep(q_values: FloatArray) -> FloatArray:
+        return backup(_best(q_values))
+
+    return _iterate("q_value_iteration", sweep, start, lambda q: (q, _best(q)), gamma, tolerance, max_iterations)
 
 
 def policy_values(
@@ -226,11 +213,12 @@ def _iterate(
     owner: str,
     sweep: Callable[[FloatArray], FloatArray],
     values: FloatArray,
+    result: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
     gamma: float,
     tolerance: float,
     max_iterations: int,
-) -> tuple[FloatArray, int, float]:
-    """Apply the contraction until its residual is small enough."""
+) -> Plan:
+    """Apply the contraction until its residual is small enough; ``result`` turns what it reached into Q and V."""
     if not is_positive(tolerance):
         raise ValueError(f"{owner}: tolerance={tolerance!r} is not valid; pass a finite number > 0.")
     if not is_integer(max_iterations, 1):
@@ -244,7 +232,9 @@ def _iterate(
         values = new
         rounding = 2 * np.finfo(np.float64).eps * float(np.abs(new[finite]).max())
         if residual <= max(goal, rounding) or gamma == 0:
-            return values, iteration, residual
+            q_values, best = result(values)
+            bound = _error_bound(gamma, residual)
+            return Plan(q_values, best, q_values.argmax(axis=1), iteration, residual, bound)
     raise RuntimeError(
         f"{owner}: after {max_iterations:,} sweeps values still change by {residual:.3g}, with gamma={gamma:g} and "
         f"tolerance={tolerance:g}; lower gamma or raise max_iterations or tolerance."

@@ -30,9 +30,6 @@ class FrameReduction:
 
     :param owner: name of the class whose arguments these are, for error messages
     :param crop: see :class:`MsPacmanPreprocessing`, as are the others
-    :param stride: step between the pixels kept
-    :param masked_color: colour painted black
-    :param normalize: float frames
     :raises ValueError: if an argument is out of its range
     """
 
@@ -192,10 +189,7 @@ class MsPacmanAtariWrapper(gym.Wrapper[npt.NDArray[Any], Any, Frames, Any], gym.
     :param frame_skip: frames per action, 1 for no skipping
     :param terminal_on_life_loss: end episodes with every lost life; the next one continues the game
     :param clip_reward: replace rewards by their sign
-    :param crop: see :class:`MsPacmanPreprocessing`, as are the others
-    :param stride: step between the pixels kept
-    :param masked_color: colour painted black
-    :param normalize: the tutorial's float frames
+    :param crop: see :class:`MsPacmanPreprocessing`, as are ``stride``, ``masked_color`` and ``normalize``
     :raises ValueError: if an argument is out of its range, ``env`` is no Atari game, or skips frames itself
     """
 
@@ -282,16 +276,7 @@ class _Score(gym.Wrapper[Frames, Any, Frames, Any]):
 
 
 def check_steps(owner: str, noop_max: int, frame_skip: int, terminal_on_life_loss: bool, clip_reward: bool) -> None:
-    """
-    Check the arguments of the usual Atari steps.
-
-    :param owner: name of the class whose arguments these are
-    :param noop_max: see :class:`MsPacmanAtariWrapper`, as are the others
-    :param frame_skip: frames per action
-    :param terminal_on_life_loss: end episodes with every lost life
-    :param clip_reward: replace rewards by their sign
-    :raises ValueError: if one is out of its range
-    """
+    """Raise ``ValueError`` if an argument of the usual Atari steps is out of its range."""
     flags = {"terminal_on_life_loss": terminal_on_life_loss, "clip_reward": clip_reward}
     check_hyperparameters(
         owner,

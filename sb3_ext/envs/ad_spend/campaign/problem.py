@@ -96,8 +96,7 @@ class CampaignProblem:
         n_channels = len(self.market.names)
         limits = None if act_range is None else _bounds(act_range, n_channels, "act_range", lowest=0.0)
         if budget is None:
-            past = self.market.historical_mean.sum() if isinstance(self.market, Market) else 0.0
-            per_period = past if limits is None else np.mean(limits, axis=0).sum()
+            per_period = self.market.historical_mean.sum() if limits is None else np.mean(limits, axis=0).sum()
             if per_period <= 0.0:
                 raise ValueError(
                     "budget must be given: there is neither a historical mean spend nor an act_range to derive it"

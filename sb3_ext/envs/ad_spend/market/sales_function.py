@@ -36,8 +36,7 @@ class SalesFunctionMarket:
             raise ValueError(f"channel names must be unique, non-empty strings, at least one, got {names!r}")
         self.sales_function = sales_function
         self.names = tuple(names)
-        self.theta = np.zeros(len(names))
-        self.initial_adstock = np.zeros(len(names))
+        self.theta = self.initial_adstock = self.historical_mean = np.zeros(len(names))
         self.response(self.initial_adstock)
 
     def season_factors(self, periods: int) -> FloatArray:

@@ -56,12 +56,12 @@ class Baseline(ABC):
         """
         return ()
 
-    def decide(self, period: Periods, observation: Observations, memory: Memory) -> tuple[FloatArray, Memory]:
+    def decide(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
         """
         Spend of the given periods, by what is observed and remembered.
 
         :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
+        :param observation: See :meth:`spend`.
         :param memory: As :meth:`start` or the last call returned it.
         :return: Spend, shape (n, N), money, and what to remember.
         """
@@ -165,15 +165,6 @@ class ObservingBaseline(Baseline):
         if observation is None:
             raise ValueError(f"{type(self).__name__} decides by observations, got none")
         return self.env.observation_map.amounts(name, observation)
-
-    def periods_left(self, period: Periods) -> Periods:
-        """
-        Periods still to be played.
-
-        :param period: Periods played, shape (n,).
-        :return: Shape (n,), at least 1.
-        """
-        return self.env.periods - period
 
 
 def unwrap(env: gym.Env[Any, Any]) -> AdSpendEnv:

@@ -50,13 +50,7 @@ class CertaintyEquivalentMPC(ObservingBaseline):
         self._demand = Outlook.expected(self.market, self.env.periods).demand
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
-        """
-        Today's part of the plan under the market's parameters.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :return: Spend, shape (n, N), money.
-        """
+        """Today's part of the plan under the market's parameters."""
         return self.replan(period, observation, self.market.curves, self.market.theta)
 
     def replan(
@@ -104,10 +98,10 @@ class PosteriorMPC(CertaintyEquivalentMPC):
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        *,
-        sampled: bool,
         n_particles: int = 500,
         seed: int | None = None,
+        *,
+        sampled: bool,
         tolerance: float = 1e-4,
     ) -> None:
         super().__init__(env, tolerance)
@@ -136,26 +130,13 @@ class PosteriorMPC(CertaintyEquivalentMPC):
         )
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
-        """
-        Spends where nothing has been learned yet.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :return: Spend, shape (n, N), money.
-        """
+        """Spends where nothing has been learned yet."""
         seeds, particles, log_weights, *_ = self.start(len(period))
         generators = [np.random.default_rng([seed, now]) for seed, now in zip(seeds, period, strict=True)]
         return self._spend(period, observation, particles, log_weights, generators)
 
-    def decide(self, period: Periods, observation: Observations, memory: Memory) -> tuple[FloatArray, Memory]:
-        """
-        Learn from yesterday's sales and plan.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :param memory: See :meth:`start`.
-        :return: Spend, shape (n, N), money, and what to remember.
-        """
+    def decide(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
+        """Learn from yesterday's sales and plan."""
         seeds, particles, log_weights, bought, sold, media = memory
         generators = [np.random.default_rng([seed, 1 + now]) for seed, now in zip(seeds, period, strict=True)]
         rows = np.flatnonzero(period > 0)
@@ -190,38 +171,3 @@ class PosteriorMPC(CertaintyEquivalentMPC):
             uniform = np.array([rng.uniform() for rng in generators])
             return self.replan(period, observation, *self.posterior.sample(particles, log_weights, uniform))
         return self.replan(period, observation, *self.posterior.mean(particles, log_weights))
-
-
-def certainty_equivalent_mpc(env: gym.Env[Any, Any], tolerance: float = 1e-4) -> CertaintyEquivalentMPC:
-    """
-    Re-plan every day under the market's parameters.
-
-    :param env: The environment.
-    :param tolerance: Relative gap of every plan.
-    :return: The policy.
-    """
-    return CertaintyEquivalentMPC(env, tolerance)
-
-
-def posterior_mean_mpc(env: gym.Env[Any, Any], n_particles: int = 500, seed: int | None = None) -> PosteriorMPC:
-    """
-    Re-plan every day under the mean of what has been learned about the parameters.
-
-    :param env: The environment.
-    :param n_particles: Particles of a campaign.
-    :param seed: Seed of the particles.
-    :return: The policy.
-    """
-    return PosteriorMPC(env, sampled=False, n_particles=n_particles, seed=seed)
-
-
-def thompson_sampling(env: gym.Env[Any, Any], n_particles: int = 500, seed: int | None = None) -> PosteriorMPC:
-    """
-    Re-plan every day under parameters drawn from the posterior.
-
-    :param env: The environment.
-    :param n_particles: Particles of a campaign.
-    :param seed: Seed of the particles and draws.
-    :return: The policy.
-    """
-    return PosteriorMPC(env, sampled=True, n_particles=n_particles, seed=seed)

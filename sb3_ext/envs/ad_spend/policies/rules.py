@@ -33,20 +33,14 @@ class RoasChasing(ObservingBaseline):
         self.exploration = exploration
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
-        """
-        Spends by yesterday's returns.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :return: Spend, shape (n, N), money.
-        """
+        """Spends by yesterday's returns."""
         spent = self.observed("spend", observation)
         sold = self.market.curves.response(self.observed("adstock", observation))
         roas = np.where(spent > 0.0, sold / np.where(spent > 0.0, spent, 1.0), 0.0)
         total = roas.sum(axis=1, keepdims=True)
         by_roas = np.where(total > 0.0, roas / np.where(total > 0.0, total, 1.0), 1.0 / self.n_channels)
         share = self.exploration / self.n_channels + (1.0 - self.exploration) * by_roas
-        pace = self.observed("budget_left", observation) / self.periods_left(period)
+        pace = self.observed("budget_left", observation) / (self.env.periods - period)
         return np.asarray(share * pace[:, None])
 
 
@@ -75,15 +69,9 @@ class GreedyMarginalRoas(ObservingBaseline):
             self._slopes.append(np.log(np.maximum(curve.slope(levels[::-1]), 1e-300)))
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
-        """
-        Spends at which marginal returns equal the price of money.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :return: Spend, shape (n, N), money.
-        """
+        """Spends at which marginal returns equal the price of money."""
         env, market, theta = self.env, self.market, self.market.theta
-        left = self.periods_left(period)[:, None]
+        left = (env.periods - period)[:, None]
         worth = (
             market.margin
             * market.season_factors(env.periods)[period, None]
@@ -150,14 +138,8 @@ class PidPacing(ObservingBaseline):
         self._unit = max(float(daily.mean()), 1e-9)
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
-        """
-        Spends without memory of earlier errors.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :return: Spend, shape (n, N), money.
-        """
-        return self._paced(period, observation, self.start(len(period)))[0]
+        """Spends without memory of earlier errors."""
+        return self.decide(period, observation, self.start(len(period)))[0]
 
     def start(self, n_envs: int) -> Memory:
         """
@@ -168,51 +150,11 @@ class PidPacing(ObservingBaseline):
         """
         return np.zeros(n_envs), np.zeros(n_envs)
 
-    def decide(self, period: Periods, observation: Observations, memory: Memory) -> tuple[FloatArray, Memory]:
-        """
-        Spends of the plan, corrected.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :param memory: Sum of the errors and last error.
-        :return: Spend, shape (n, N), money, and what to remember.
-        """
-        return self._paced(period, observation, memory)
-
-    def _paced(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
+    def decide(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
+        """Spends of the plan, corrected."""
         spent = self.env.budget - self.observed("budget_left", observation)
         error = (self._planned[period] - spent) / self._unit
         total, last = memory[0] + error, memory[1]
         proportional, integral, derivative = self.gains
         factor = 1.0 + proportional * error + integral * total + derivative * (error - last)
         return self.plan[period] * np.clip(factor, 0.0, 2.0)[:, None], (total, error)
-
-
-def greedy_marginal_roas(env: gym.Env[Any, Any]) -> GreedyMarginalRoas:
-    """
-    Equal marginal returns every day, without looking ahead.
-
-    :param env: The environment.
-    :return: The policy.
-    """
-    return GreedyMarginalRoas(env)
-
-
-def roas_chasing(env: gym.Env[Any, Any]) -> RoasChasing:
-    """
-    Money follows yesterday's average return.
-
-    :param env: The environment.
-    :return: The policy.
-    """
-    return RoasChasing(env)
-
-
-def pid_pacing(env: gym.Env[Any, Any]) -> PidPacing:
-    """
-    The open-loop plan at a controlled pace.
-
-    :param env: The environment.
-    :return: The policy.
-    """
-    return PidPacing(env)
