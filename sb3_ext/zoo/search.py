@@ -86,10 +86,11 @@ class SearchingManager(ExperimentManager):
         """
         Run the search, and tell in the end which trials failed and why.
 
-        :raises UserError: if the settings are wrong, the study is one of ``sb3-ext tune``, or no trial was completed
+        :raises UserError: if the settings are wrong, the study is one of ``sb3-ext tune``, or all trials failed
         """
         self._failures: dict[str, list[int]] = {}
         self._failures_in_a_row = 0
+        self._went_well = False
         sample = functools.partial(self.sample_beside_the_block, HYPERPARAMS_SAMPLER[self.algo])
         try:
             with mistakes_explained("the search stopped"), patches.search(self.algo, sample):
@@ -98,7 +99,9 @@ class SearchingManager(ExperimentManager):
         except UserError as error:
             if "No trials are completed" not in str(error):
                 raise
-            raise UserError(f"no trial of the search was completed; {self._told_failures()}", 1) from error
+            raise UserError(f"no trial was completed; {self._told_failures()}", 1) from error
+        if self._failures and not self._went_well:
+            raise UserError(f"no trial of this command was completed; {self._told_failures()}", 1)
         if self._failures:
             print(self._told_failures())
 
@@ -136,7 +139,9 @@ class SearchingManager(ExperimentManager):
                 raise ValueError("the mean return of an evaluation is NaN")
         except optuna.TrialPruned as pruned:
             # The zoo prunes what raises an AssertionError or a ValueError, which may be anybody's fault.
-            if pruned.__cause__ is not None:
+            if pruned.__cause__ is None:
+                self._went_well = True
+            else:
                 self._record(trial, pruned.__cause__)
             raise
         except Exception as error:
@@ -146,7 +151,7 @@ class SearchingManager(ExperimentManager):
                 print(f"The search ends: {self._failures_in_a_row} trials in a row failed")
                 trial.study.stop()
             raise
-        self._failures_in_a_row = 0
+        self._failures_in_a_row, self._went_well = 0, True
         return value
 
     def _record(self, trial: optuna.Trial, error: BaseException) -> None:

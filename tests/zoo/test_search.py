@@ -122,9 +122,13 @@ def test_a_search_whose_trials_all_fail_ends(
     workdir: Path, trials: Callable[..., None], error_line: ErrorLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "_MOST_FAILURES_IN_A_ROW", 2)
-    trials(*[fail(RuntimeError("a bug"))] * 5)
-    assert "no trial of the search was completed; 2 failed: RuntimeError: a bug" in error_line(*SEARCH, "5", code=1)
+    bug = fail(RuntimeError("a bug"))
+    trials(bug, bug, None, bug, bug)
+    assert "no trial was completed; 2 failed: RuntimeError: a bug (trial 0, 1)" in error_line(*SEARCH, "5", code=1)
     assert not reports(workdir)
+    assert main([*SEARCH, "1"]) == 0
+    assert "no trial of this command was completed; 2 failed: Runtime" in error_line(*SEARCH, "5", code=1)
+    assert len(reports(workdir)) == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
