@@ -1,6 +1,5 @@
 """Gymnasium's vectorised environments for Stable-Baselines3."""
 
-import functools
 import os
 import time
 import warnings
@@ -11,40 +10,16 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor, ResultsWriter
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from sb3_ext.common.arrays import BoolArray, IntArray
 from sb3_ext.vec_env.batches import arrays, copied, info_rows, rows
+from sb3_ext.vec_env.resets import find_autoreset_mode, reset_finished
 
 _ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-
-
-@functools.singledispatch
-def reset_finished(env: VectorEnv[Any, Any], finished: BoolArray) -> tuple[Any, dict[str, Any]]:
-    """
-    Begin new episodes in some sub-environments and leave the others alone.
-
-    The default is Gymnasium's ``reset(options={"reset_mask": finished})``. For a class that knows no mask register a
-    function of your own: ``@reset_finished.register(MyVectorEnv)``.
-
-    :param env: the outermost vector environment
-    :param finished: the sub-environments to reset, shape (num_envs,)
-    :return: observations of all sub-environments (unchanged where not reset) and the infos of the reset
-    """
-    return env.reset(options={"reset_mask": finished})
-
-
-@reset_finished.register(CartPoleVectorEnv)
-def _reset_cart_poles(env: Any, finished: BoolArray) -> tuple[Any, dict[str, Any]]:
-    """Do what the next step would, as Gymnasium's CartPole ignores the mask and resets all."""
-    env.state[:, finished] = env.np_random.uniform(env.low, env.high, size=(4, np.count_nonzero(finished)))
-    env.steps[finished] = 0
-    env.prev_done[finished] = False
-    return env.state.T.astype(np.float32), {}
 
 
 class GymnasiumVecEnv(VecEnv):
@@ -66,8 +41,9 @@ class GymnasiumVecEnv(VecEnv):
 
     - ``SAME_STEP``: nothing to do. The last info is ``final_info``, which ``AtariVectorEnv`` lacks in this mode.
     - ``NEXT_STEP`` and ``DISABLED``: the adapter resets the finished sub-environments itself, see
-      :func:`reset_finished`, so that no step ignores its action. An environment that resets running ones too raises
-      ``RuntimeError`` the first time this shows.
+      :func:`~sb3_ext.vec_env.reset_finished`, so that no step ignores its action. An environment that resets running
+      ones too raises ``RuntimeError`` the first time this shows. Gymnasium's ``NormalizeReward`` and
+      ``RecordEpisodeStatistics`` go on as in ``SAME_STEP``; a wrapper of your own with a ``reset`` must know the mask.
 
     Sub-environments of a ``SyncVectorEnv`` have attributes and methods of their own. Any other vector environment is
     one object: ``get_attr`` and ``env_method`` ask it once and repeat the answer for each index.
@@ -90,7 +66,7 @@ class GymnasiumVecEnv(VecEnv):
         if not isinstance(env, VectorEnv):
             raise TypeError(f"expected a gymnasium.vector.VectorEnv, as gym.make_vec makes, got {type(env).__name__}")
         _check_spaces(env)
-        self._same_step = _autoreset_mode(env) is AutoresetMode.SAME_STEP
+        self._same_step = find_autoreset_mode(env) is AutoresetMode.SAME_STEP
         self.env = env
         self.spec = env.spec
         self.info_keywords = info_keywords
@@ -221,7 +197,7 @@ class GymnasiumVecEnv(VecEnv):
             if not np.array_equal(before[running], after[running], equal_nan=True):
                 raise RuntimeError(
                     f"{self.env} cannot reset single sub-environments by options['reset_mask']: make it with"
-                    " autoreset_mode SAME_STEP, or register its class with sb3_ext.vec_env.adapter.reset_finished"
+                    " autoreset_mode SAME_STEP, or register its class with sb3_ext.vec_env.reset_finished"
                 )
             moved = moved or not np.array_equal(before[running], first[running], equal_nan=True)
         # Who still sees the first observation looks the same after a reset: that tells nothing.
@@ -357,18 +333,3 @@ def _check_spaces(env: VectorEnv[Any, Any]) -> None:
         raise ValueError(
             f"{env} steps {env.action_space.shape[0]} of its {env.num_envs} environments at a time, not all"
         )
-
-
-def _autoreset_mode(env: VectorEnv[Any, Any]) -> AutoresetMode:
-    # AtariVectorEnv writes its mode into metadata that all its instances share.
-    mode = getattr(env.unwrapped, "autoreset_mode", None) or env.metadata.get("autoreset_mode")
-    if mode is None:
-        raise ValueError(f"{env} does not say when it resets: set its metadata['autoreset_mode']")
-    mode = AutoresetMode(mode)
-    base = env.unwrapped
-    # Gymnasium's workers forget to cancel their own reset without shared memory.
-    if isinstance(base, AsyncVectorEnv) and mode is AutoresetMode.NEXT_STEP and not base.shared_memory:
-        raise ValueError(
-            "AsyncVectorEnv without shared memory ignores a reset_mask: make it with autoreset_mode SAME_STEP"
-        )
-    return mode

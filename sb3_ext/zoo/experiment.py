@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.fast.threads import choose_threads
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 from sb3_ext.zoo import patches
 from sb3_ext.zoo.search import SearchingManager
 

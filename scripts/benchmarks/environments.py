@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 import sb3_ext  # noqa: F401  (registers the environments)
 from benchmarks.groups import Case, Group
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 ENV_IDS = (
     "CartPole-v1",

@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTranspose
 
 from benchmarks.environments import batched_steps_per_second
 from benchmarks.groups import Case, Group
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 
 def groups(quick: bool) -> list[Group]:

@@ -3,16 +3,19 @@
 import pathlib
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
 from algorithm_battery import assert_equal_state, assert_survives_save_and_load, save_and_load
 from dueling_dqn_case import env, frames, images, make
+from gymnasium import spaces
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import IdentityEnv
 from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.her import HerReplayBuffer
 
 from sb3_ext import DuelingDQN
 from sb3_ext.dueling_dqn import Convolutions, DuelingPolicy
@@ -147,3 +150,43 @@ def test_returns_run_on_where_learn_does_not_reset() -> None:
     model.learn(2, reset_num_timesteps=False)
     assert model.replay_buffer is not None
     assert model.replay_buffer._get_samples(np.arange(8)).rewards[:, 0].tolist() == [6, 9, 7, 4, 6, 9, 7, 4]
+
+
+class Walk(gym.Env[Any, int]):
+    """Place on a line, one step to the right each time; the goal is far away."""
+
+    def __init__(self) -> None:
+        places = spaces.Box(0, 100, (1,))
+        self.observation_space = spaces.Dict(observation=places, achieved_goal=places, desired_goal=places)
+        self.action_space = spaces.Discrete(2)
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        place = np.array([self.place], np.float32)
+        return {"observation": place, "achieved_goal": place, "desired_goal": np.array([99.0], np.float32)}
+
+    def reset(self, **kwargs: Any) -> Any:
+        super().reset(**kwargs)
+        self.place = 0
+        return self._observe(), {}
+
+    def step(self, action: int) -> Any:
+        self.place += 1
+        return self._observe(), -1.0, False, self.place == 10, {}
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> np.ndarray:
+        return -(np.abs(achieved - desired) > 0.5).astype(np.float32)[..., 0]
+
+
+def test_no_goal_lies_behind_a_reset() -> None:
+    """The first run ends in the middle of the second episode, at place 4."""
+    kwargs = {"n_sampled_goal": 1000, "goal_selection_strategy": "final"}  # all goals but the first of 400
+    options = {"replay_buffer_class": HerReplayBuffer, "replay_buffer_kwargs": kwargs, "train_freq": 1}
+    model = make(make_vec_env(Walk), "MultiInputPolicy", **options)
+    model.learn(14)
+    model.learn(10)
+    assert isinstance(model.replay_buffer, HerReplayBuffer)
+    batch = model.replay_buffer.sample(400)
+    place, goal = (batch.observations[key][1:, 0].numpy() for key in ("observation", "desired_goal"))
+    assert set(goal) == {4.0, 10.0} and place[goal == 4].max() == 3
+    assert np.mean(goal == 4) == pytest.approx(4 / 24, abs=0.07)
+    assert not batch.dones.any()

@@ -25,7 +25,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 from sb3_ext.replay.frames import FrameReplayBuffer
 from sb3_ext.replay.prioritized import PrioritizedFrameReplayBuffer
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 Transition = tuple[Any, ...]
 ACTIONS = spaces.Discrete(1000)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium import spaces
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import vector as vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import DDPG, DQN, PPO
@@ -20,7 +21,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecMonitor, VecNormalize
 
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 MODES = list(AutoresetMode)
 
@@ -348,6 +349,69 @@ class TestInterface:
         assert lines[0].startswith('#{"t_start"') and lines[1] == "r,l,t,doubled"
         assert [line.split(",")[:2] for line in lines[2:]] == [["2.0", "2"], ["3.0", "3"], ["2.0", "2"], ["4.0", "4"]]
         env.close()
+
+
+class TestWrappers:
+    """Those of Gymnasium that remember the running episodes."""
+
+    @staticmethod
+    def cart_poles(mode: AutoresetMode | None) -> VectorEnv:
+        """Sub-environments of their own in a mode, or the native one."""
+        if mode is None:
+            return gym.make_vec("CartPole-v1", 4, "vector_entry_point", max_episode_steps=12)
+        return gym.make_vec("CartPole-v1", 4, "sync", vector_kwargs={"autoreset_mode": mode}, max_episode_steps=12)
+
+    @pytest.mark.parametrize("outside", [False, True])
+    def test_memories_are_those_of_same_step(self, outside: bool) -> None:
+        seen = []
+        for mode in MODES:
+            statistics = vectors.RecordEpisodeStatistics(self.cart_poles(mode))
+            wrapped = vectors.NormalizeReward(statistics)
+            env = GymnasiumVecEnv(vectors.ClipReward(wrapped, max_reward=50) if outside else wrapped)
+            env.seed(0)
+            env.reset()
+            rng = np.random.default_rng(1)
+            rewards = [env.step(rng.integers(0, 2, 4))[1] for _ in range(60)]
+            assert len(statistics.length_queue) > 10
+            seen.append([rewards, list(statistics.return_queue), list(statistics.length_queue)])
+        for others in seen[1:]:
+            for memory, expected in zip(others, seen[0], strict=True):
+                np.testing.assert_allclose(memory, expected, rtol=1e-6)
+
+    def test_native_environments_may_be_wrapped(self) -> None:
+        env = GymnasiumVecEnv(vectors.NormalizeReward(vectors.FlattenObservation(self.cart_poles(None))))
+        env.reset()
+        lengths = np.zeros(4)
+        for _ in range(60):
+            _, _, dones, infos = env.step(np.zeros(4, dtype=np.int64))
+            lengths += 1
+            assert [infos[i]["episode"]["l"] for i in np.flatnonzero(dones)] == lengths[dones].tolist()
+            lengths[dones] = 0
+
+    @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+    def test_what_would_spoil_running_episodes_is_refused(self, mode: AutoresetMode) -> None:
+        class Greeting(VectorWrapper):
+            """Any wrapper that does something at a reset."""
+
+            def reset(self, **kwargs: Any) -> Any:
+                return super().reset(**kwargs)
+
+        GymnasiumVecEnv(Greeting(self.cart_poles(mode)))
+        GymnasiumVecEnv(vectors.NormalizeReward(Greeting(self.cart_poles(mode))))
+        GymnasiumVecEnv(Greeting(vectors.NormalizeReward(self.cart_poles(AutoresetMode.SAME_STEP))))
+        with pytest.raises(ValueError, match=r"Greeting resets NormalizeReward as a whole.* SAME_STEP"):
+            GymnasiumVecEnv(Greeting(vectors.NormalizeReward(self.cart_poles(mode))))
+        with pytest.raises(ValueError, match="Greeting resets CartPoleVectorEnv as a whole"):
+            GymnasiumVecEnv(Greeting(self.cart_poles(None)))
+
+    def test_observations_normalised_inside_are_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"NormalizeObservation cannot reset .* VecNormalize"):
+            GymnasiumVecEnv(vectors.NormalizeObservation(self.cart_poles(AutoresetMode.NEXT_STEP)))
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_infos_as_lists_are_refused(self, mode: AutoresetMode) -> None:
+        with pytest.raises(ValueError, match="DictInfoToList is not needed"):
+            GymnasiumVecEnv(vectors.DictInfoToList(self.cart_poles(mode)))
 
 
 class TestErrors:

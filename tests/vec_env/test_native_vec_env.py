@@ -9,7 +9,7 @@ from stable_baselines3.common.monitor import load_results
 
 import sb3_ext.zoo.experiment
 from sb3_ext.cli import main
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 ErrorLine = Callable[..., str]
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.vec_env import VecFrameStack, VecTransposeImage
 
 from sb3_ext.envs.ms_pacman import MsPacmanVectorEnv
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 ID = "MsPacmanPreprocessed-v0"
 WHOLE_GAMES: dict[str, Any] = {"terminal_on_life_loss": False, "clip_reward": False}

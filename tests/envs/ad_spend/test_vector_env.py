@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import sb3_ext  # noqa: F401
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Randomness
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
-from sb3_ext.vec_env.adapter import GymnasiumVecEnv
+from sb3_ext.vec_env import GymnasiumVecEnv
 
 IDS = sorted(env_id for env_id in gym.registry if env_id.startswith("AdSpend"))
 RANDOM = [name for name, preset in PRESETS.items() if preset().randomness.any]
