@@ -2,7 +2,7 @@
 Everything of RL Zoo3 and SB3 that this package replaces while a command runs, what with, and why.
 
 There are no hooks for it upstream. In the end all is as it was. What a subclass can do instead stands in
-:mod:`sb3_ext.zoo.experiment`.
+:mod:`sb3_ext.zoo.experiment` and :mod:`sb3_ext.zoo.search`.
 """
 
 import argparse
