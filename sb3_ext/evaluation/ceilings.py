@@ -88,7 +88,10 @@ def changed_arguments(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, A
     return {
         name: value
         for name, value in env_kwargs.items()
-        if name != "render_mode" and (name not in usual or as_json(usual[name]) != as_json(value))
+        # Gymnasium takes no limit of steps for the registered one.
+        if name != "render_mode"
+        and (name, value) != (_STEPS, None)
+        and (name not in usual or as_json(usual[name]) != as_json(value))
     }
 
 

@@ -27,6 +27,7 @@ def test_without_arguments_what_is_known_holds(env_id: str) -> None:
         ("CartPole-v1", {"max_episode_steps": 500}, 500.0, 475.0),
         ("CartPole-v1", {"max_episode_steps": 1000}, 1000.0, math.nan),
         ("CartPole-v1", {"max_episode_steps": -1}, math.nan, math.nan),
+        ("CartPole-v1", {"max_episode_steps": None}, 500.0, 475.0),
         ("CartPole-v1", {"sutton_barto_reward": True}, math.nan, math.nan),
         ("CartPole-v1", {"render_mode": "rgb_array"}, 500.0, 475.0),
         ("MountainCar-v0", {"max_episode_steps": 2000}, -97.7, -110.0),

@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.cli import main
+from sb3_ext.evaluation.runs import find_runs
 from sb3_ext.evaluation.settings import arguments_by_environment
 
 HYPERPARAMS = """
@@ -58,6 +60,14 @@ def test_agents_that_learn_on_longer_episodes_are_evaluated_as_during_training(c
         assert (car["mean_return"], car["ceiling"], car["threshold"]) == ("-200.0", "-97.7", "-110.0")
         pole = found["CartPole-v1", algo]
         assert (pole["env_kwargs"], pole["ceiling"], pole["threshold"]) == ("{}", "500.0", "475.0")
+
+
+def test_logs_are_of_the_problem_that_is_evaluated_only_where_nothing_was_changed(compared: Path) -> None:
+    (same,), (longer,) = (find_runs(algo, "MountainCar-v0", str(compared), None)[0] for algo in ("dqn", "dueling_dqn"))
+    assert (longer.env_kwargs, longer.training_env_kwargs) == ({"max_episode_steps": 200}, {"max_episode_steps": 2000})
+    assert same.evaluated_as_trained and not longer.evaluated_as_trained
+    assert replace(same, env_kwargs={"max_episode_steps": 200}).evaluated_as_trained
+    assert not replace(same, env_kwargs={"max_episode_steps": 100}).evaluated_as_trained
 
 
 def test_arguments_reach_their_environment_alone_and_its_yardsticks_follow(
