@@ -32,7 +32,12 @@ _LAZY = {
 }
 
 
+_ROOMS = {"checkpoint", "fast", "mdp", "replay", "vec_env", "wrappers"}
+
+
 def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return importlib.import_module(f"sb3_ext.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_LAZY[name]), name)
@@ -41,7 +46,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})
 
 
 register_envs()

@@ -65,6 +65,11 @@ def test_public_names_are_importable_and_listed() -> None:
         sb3_ext.NoSuchName  # noqa: B018
 
 
+def test_rooms_are_found_without_importing_them_first() -> None:
+    rooms = "sb3_ext.checkpoint.save, sb3_ext.replay.PrioritizedReplayBuffer, sb3_ext.vec_env.GymnasiumVecEnv"
+    assert run_python(f"import sb3_ext; print(all([{rooms}]))").strip() == "True"
+
+
 def test_version_is_that_of_the_installed_package() -> None:
     assert version("sb3-ext") == sb3_ext.__version__
 

@@ -186,7 +186,6 @@ class GeneticSearch(CheckedAlgorithm):
         policies = PolicyBatch(self.policy, env.num_envs)
         self._last_episode_starts = np.zeros(env.num_envs, dtype=bool)
 
-        callback.on_rollout_start()
         while not tournament.over:
             for index in tournament.started:
                 policies.assign(index, self.population.genomes[tournament.players[index]])
@@ -253,6 +252,7 @@ class GeneticSearch(CheckedAlgorithm):
         )
         callback.on_training_start(locals(), globals())
         while self.num_timesteps < total_timesteps:
+            callback.on_rollout_start()
             self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             self._breed()
             if not self._play(callback):

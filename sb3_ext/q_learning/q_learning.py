@@ -187,6 +187,7 @@ class QLearning(CheckedAlgorithm):
         self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
         states = self.policy.state_indices(self._last_obs)
         while self.num_timesteps < total_timesteps:
+            callback.on_rollout_start()
             self._ask_masks(states)
             choices = self._explore(states, self.exploration_rate)
             actions = choices + int(self.action_space.start)

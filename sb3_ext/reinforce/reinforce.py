@@ -179,6 +179,7 @@ class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
 
         :raises RuntimeError: if an episode is longer than ``max_episode_steps``
         """
+        callback.on_rollout_start()
         assert self._last_obs is not None and self._last_episode_starts is not None
         self.policy.set_training_mode(False)
         if not self._last_episode_starts.all():
@@ -187,7 +188,6 @@ class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
         self.episodes = EpisodeBatch(env.num_envs, self.n_episodes, self.max_steps)
         n_steps = 0
 
-        callback.on_rollout_start()
         while not self.episodes.complete:
             if self.use_sde and (n_steps == 0 or (self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0)):
                 self.policy.reset_noise(env.num_envs)
