@@ -27,9 +27,9 @@ from sb3_ext.evaluation.settings import (
 _DESCRIPTION = """\
 Evaluate trained agents. On an AdSpend environment the table holds every baseline and the certified optimum too.
 
-All policies face the same episodes: episode k is seeded with SEED + k. Returns are those of the environment itself,
-without reward normalization or shaping. Several runs count as several training seeds: the table ends with their
-interquartile mean (IQM), its 95 % bootstrap interval and the worst run.
+All policies face the same episodes: episode k is seeded with SEED + k. The environment is that of the evaluations
+during training. Returns are its own, without reward normalization or shaping. Several runs count as several training
+seeds: the table ends with their interquartile mean (IQM), its 95 % bootstrap interval and the worst run.
 
 Several algorithms, environments or groups, and any of --threshold, --ceiling and --normalize, make a comparison:
 statistics of every setting on every environment, success, steps to the threshold, gap to the ceiling, and how likely a
@@ -44,6 +44,7 @@ examples:
   sb3-ext evaluate --algo ddpg_ext --env Pendulum-v1 -f logs --exp-id 1 2 3 --load-best
   sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 --model mine.zip --env-kwargs budget:50000
   sb3-ext evaluate --algo dqn dueling_dqn --env CartPole-v1 MountainCar-v0 -f logs --normalize --output results
+  sb3-ext evaluate --algo dqn --env CartPole-v1 MountainCar-v0 --env-kwargs MountainCar-v0=max_episode_steps:500
   sb3-ext evaluate --algo dueling_dqn --env MountainCar-v0 --group plain=logs/plain double=logs/double --threshold -110
 
 output files (--output DIR): results.csv (raw), episodes.csv (every return), results.md, learning_curve.png,
