@@ -13,7 +13,7 @@ _CENT = 0.01
 
 def find_caveats(plan: SpendPlan) -> Iterator[str]:
     """
-    Say where a plan leaves what the model has seen, leaves money unspent, or rests on weak ground.
+    Say where a plan leaves what the model has seen, cannot spend the budget, or rests on weak ground.
 
     :param plan: The plan.
     :return: One line each.
@@ -34,13 +34,12 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
         yield f"the largest past spend of {', '.join(unknown)} is not known: the plan may go beyond the data"
     absorbed = float(campaign.cap.sum()) * periods
     unspent = campaign.budget - float(spend.sum())
-    if absorbed < campaign.budget - _CENT:
+    # What the plan leaves by choice, below the caps, would not earn what it costs.
+    if absorbed < campaign.budget - _CENT and float(spend.sum()) > (1.0 - 1e-3) * absorbed:
         yield (
             f"the caps take at most {absorbed:,.2f} of the budget of {campaign.budget:,.2f}: {unspent:,.2f} stay "
             "unspent unless --caps are raised"
         )
-    elif unspent > max(1e-3 * campaign.budget, _CENT):
-        yield f"{unspent:,.2f} of the budget stay unspent: spending them would not earn what they cost"
     if value <= 0.0:
         yield (
             "the plan earns nothing: under this model no spending pays"

@@ -163,14 +163,17 @@ def _campaign(args: argparse.Namespace) -> Campaign:
     _apply(args.caps, "--caps", market, cap)
     _apply(args.min, "--min", market, low)
     for name, lowest, highest in zip(market.names, low, cap, strict=True):
-        if lowest < 0.0 or highest <= lowest:
+        if lowest < 0.0 or highest < lowest or highest == 0.0:
             raise UserError(
-                f"--min and --caps: {name!r} may spend {lowest:g} to {highest:g} per period: give 0 <= LOW < MAX"
+                f"--min and --caps: {name!r} may spend {lowest:g} to {highest:g} per period: give 0 <= LOW <= MAX and "
+                "a MAX above 0"
             )
-    if low.sum() * args.periods >= args.budget:
+    if np.all(low == cap):
+        raise UserError("--min and --caps: the spend of every channel is fixed, which leaves nothing to plan")
+    if low.sum() * args.periods > args.budget * (1.0 + 1e-12):
         raise UserError(
-            f"--min: the smallest spends amount to {low.sum() * args.periods:,.2f} over {args.periods} periods, which "
-            f"leaves nothing of the budget of {args.budget:,.2f}"
+            f"--min: the smallest spends amount to {low.sum() * args.periods:,.2f} over {args.periods} periods, more "
+            f"than the budget of {args.budget:,.2f}"
         )
     return Campaign(market, args.budget, dates, low, cap, fits)
 

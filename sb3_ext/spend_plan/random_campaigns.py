@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.optimum.references import campaign_references
+from sb3_ext.envs.ad_spend.optimum.references import campaign_references, steady_spend
 from sb3_ext.envs.ad_spend.policies.base import Baseline
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_gain
@@ -79,8 +79,8 @@ def play(
         spends = np.broadcast_to(spend, (n_paths, *spend.shape))
         return simulate(campaign.market, campaign.budget, spends, scenario)
 
-    even = np.full(plan.shape, campaign.budget / plan.size)
-    planned, paced = carry_out(plan), carry_out(np.clip(even, campaign.low, campaign.cap))
+    even = steady_spend(campaign.budget / campaign.periods, np.ones(plan.shape[1]), campaign.low, campaign.cap)
+    planned, paced = carry_out(plan), carry_out(np.tile(even, (campaign.periods, 1)))
     rollouts |= {OPTIMIZED: Rollout(planned.spend, planned.value), **agents}
     report(CLAIRVOYANT)
     problem = (campaign.market, campaign.budget, campaign.periods, campaign.cap)

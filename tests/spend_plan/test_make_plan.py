@@ -105,7 +105,22 @@ def test_money_left_over_is_explained() -> None:
     assert "caps take at most 1,400.00 of the budget of 10,000.00" in warned(make_plan(campaign(adstock(), cap=100.0)))
     made = make_plan(campaign(profit(), budget=100_000.0))
     assert made.total < 90_000.0
-    assert "stay unspent: spending them would not earn what they cost" in warned(made)
+    assert "unspent" not in warned(made)
+    # The caps would not take the whole budget, but the plan does not go up to them either.
+    generous = make_plan(campaign(profit(), budget=100_000.0, cap=6000.0))
+    assert generous.total < 0.9 * 7 * 2 * 6000.0 < 100_000.0
+    assert "unspent" not in warned(generous)
+
+
+def test_even_pacing_spends_as_much_as_the_plan_under_caps() -> None:
+    """facebook may spend 300 a day of 10 000 in seven days: the others' 300 of 1 428.57 go to instagram."""
+    facebook, instagram = adstock().channels
+    market = replace(adstock(), channels=(replace(facebook, cap=300.0, historical_mean=900.0), instagram))
+    made = make_plan(campaign(market))
+    assert made.total == pytest.approx(10_000.0)
+    assert made.spent[EVEN] == pytest.approx(10_000.0, rel=1e-6)
+    assert made.spent["historical proportions"] == pytest.approx(10_000.0, rel=1e-6)
+    np.testing.assert_allclose(made.outcome.spend[1], np.tile([300.0, 10_000.0 / 7 - 300.0], (7, 1)), rtol=1e-6)
 
 
 def test_where_even_pacing_is_best_nothing_is_warned_about() -> None:

@@ -132,6 +132,18 @@ def test_limits_season_and_costs_are_kept_to(planner: Planner) -> None:
     assert float(paid[-1]["cumulative_spend"]) > float(profitable[-1]["cumulative_spend"])
 
 
+@pytest.mark.usefixtures("without_page")
+def test_channels_may_be_fixed_and_smallest_spends_take_everything(
+    planner: Planner, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = read(planner("--min", "facebook=800", "--caps", "facebook=800") / "plan.csv")
+    assert {row["spend_facebook"] for row in rows} == {"800.00"}
+    assert sum(float(row["spend_instagram"]) for row in rows) == pytest.approx(6000.0)
+    assert "unspent" not in capfd.readouterr().out
+    rows = read(planner("--min", "facebook=1200", "instagram=800") / "plan.csv")
+    assert {(row["spend_facebook"], row["spend_instagram"]) for row in rows} == {("1200.00", "800.00")}
+
+
 def test_equal_commands_give_equal_files_and_replace_older_ones(planner: Planner) -> None:
     first = {path.name: path.read_bytes() for path in planner().iterdir()}
     planner("--budget", "5000")
@@ -177,9 +189,11 @@ def test_if_a_file_fails_none_is_left(planner: Planner, mistake: Mistake, monkey
         (["--caps", "facebok=5"], 2, "Did you mean 'facebook'?"),
         (["--caps", "facebook"], 2, "give CHANNEL=NUMBER"),
         (["--caps", "facebook=nan"], 2, "give CHANNEL=NUMBER"),
-        (["--caps", "facebook=0"], 2, "give 0 <= LOW < MAX"),
-        (["--min", "facebook=-1"], 2, "give 0 <= LOW < MAX"),
-        (["--min", "facebook=3000"], 2, "leaves nothing of the budget"),
+        (["--caps", "facebook=0"], 2, "a MAX above 0"),
+        (["--min", "facebook=-1"], 2, "give 0 <= LOW <= MAX"),
+        (["--min", "facebook=300", "--caps", "facebook=200"], 2, "give 0 <= LOW <= MAX"),
+        (["--min", "facebook=2001"], 2, "10,005.00 over 5 periods, more than the budget of 10,000.00"),
+        (["--min", "facebook=9", "instagram=9", "--caps", "facebook=9", "instagram=9"], 2, "nothing to plan"),
         (["--season", "1", "-1"], 1, "season factor"),
         (["--season", "nan"], 1, "season factor"),
         (["--margin", "0"], 1, "margin"),

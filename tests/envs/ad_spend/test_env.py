@@ -118,6 +118,23 @@ def test_curves_of_every_family_play_with_everything() -> None:
         assert info["campaign_value"] <= info["optimal_value"] * (1 + 1e-5), name
 
 
+@pytest.mark.parametrize("action_mode", ACTION_MODES)
+@pytest.mark.parametrize("preset", ["adstock", "shock", "s_shape"])
+def test_a_channel_may_be_fixed(preset: str, action_mode: Any) -> None:
+    """Whatever is asked for, instagram gets 40 a day; the policies, planners among them, know."""
+    env = AdSpendEnv(preset, 1000.0, periods=5, act_range=([0.0, 40.0], [300.0, 40.0]), action_mode=action_mode)
+    if action_mode == "normalized":
+        assert_clean(checked(env), action_mode)
+    for name, policy in baselines.all_baselines(env, seed=0).items():
+        observation, state, start, over = env.reset(seed=3)[0], None, np.array([True]), False
+        while not over:
+            action, state = policy.predict(observation, state, start)
+            observation, _, over, _, info = env.step(action)
+            start = np.array([False])
+            if info["budget_left"] > 0.0 and name != "maximum spend":
+                assert info["spend"][1] == pytest.approx(40.0, rel=1e-6), name
+
+
 def test_every_registered_id_is_tested() -> None:
     assert sorted(IDS) == sorted(env_id for env_id in gym.registry if env_id.startswith("AdSpend"))
     assert {gym.spec(env_id).kwargs["market"] for env_id in IDS} == set(PRESETS)
@@ -491,6 +508,8 @@ def test_periods_out_of_range(periods: object, budget: float | None) -> None:
         ({"act_range": "ab"}, ["act_range", "ab"]),
         ({"act_range": (5, 5)}, ["act_range", "low < high"]),
         ({"act_range": (5, 1)}, ["act_range", "low < high"]),
+        ({"act_range": ([1, 3], [2, 2])}, ["act_range", "low <= high"]),
+        ({"act_range": (0, [0, 5])}, ["act_range", "above 0", "0.0"]),
         ({"act_range": (-1, 1)}, ["act_range", "-1"]),
         ({"act_range": (0, np.inf)}, ["act_range", "inf"]),
         ({"act_range": (np.nan, 1)}, ["act_range", "nan"]),

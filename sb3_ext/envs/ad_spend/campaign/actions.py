@@ -21,7 +21,7 @@ class ActionMap:
 
     :param mode: One of ``"normalized"`` and ``"currency"``.
     :param low: Smallest spend per channel and period, shape (N,), money.
-    :param cap: Largest spend per channel and period, shape (N,), money, > low.
+    :param cap: Largest spend per channel and period, shape (N,), money, >= low.
     """
 
     def __init__(self, mode: ActionMode, low: FloatArray, cap: FloatArray) -> None:
@@ -66,7 +66,9 @@ class ActionMap:
         :param spend: Spend, shape (..., N), money.
         :return: Actions, shape (..., N).
         """
-        action = (np.asarray(spend, dtype=np.float64) - self._center) / self._slope
+        # Any action asks for a spend that is fixed.
+        slope = np.where(self._slope > 0.0, self._slope, np.inf)
+        action = (np.asarray(spend, dtype=np.float64) - self._center) / slope
         return np.clip(action.astype(np.float32), self.space.low, self.space.high)
 
     def limit(self, spend: FloatArray) -> FloatArray:

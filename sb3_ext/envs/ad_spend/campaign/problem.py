@@ -95,6 +95,8 @@ class CampaignProblem:
             raise ValueError(f"sales_function must be callable, got {type(sales_function).__name__}")
         n_channels = len(self.market.names)
         limits = None if act_range is None else _bounds(act_range, n_channels, "act_range", lowest=0.0)
+        if limits is not None and not np.all(limits[1] > 0.0):
+            raise ValueError(f"act_range: largest spends must be above 0, got {limits[1].tolist()}")
         if budget is None:
             per_period = self.market.historical_mean.sum() if limits is None else np.mean(limits, axis=0).sum()
             if per_period <= 0.0:
@@ -109,10 +111,10 @@ class CampaignProblem:
         self.reward_scale = check_number(scale, "reward_scale", 0.0, low_open=True)
         if obs_range is not None:
             _bounds(obs_range, n_channels, "obs_range")
-        if low.sum() * self.periods >= self.budget:
+        if low.sum() * self.periods > self.budget * (1.0 + 1e-12):
             raise ValueError(
                 f"act_range: the smallest spends amount to {low.sum() * self.periods:g}, "
-                f"which leaves nothing of the budget {self.budget:g}"
+                f"more than the budget {self.budget:g}"
             )
         self.action_map = ActionMap(action_mode, low, cap)
         self.obs_mode: ObsMode = ("full" if obs_range is None else "spend") if obs_mode is None else obs_mode
@@ -186,6 +188,10 @@ def _bounds(bounds: Range, n_channels: int, what: str, lowest: float = -np.inf) 
         raise ValueError(
             f"{what} must be (low, high), numbers or {n_channels} numbers each, got {' '.join(repr(bounds).split())}"
         ) from None
-    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high)) and np.all(low < high) and np.all(low >= lowest)):
-        raise ValueError(f"{what} must be finite with {lowest:g} <= low < high, got {' '.join(repr(bounds).split())}")
+    ordered = np.all(low <= high) and np.any(low < high) and np.all(low >= lowest)
+    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high)) and ordered):
+        raise ValueError(
+            f"{what} must be finite with {lowest:g} <= low <= high and low < high of at least one channel, "
+            f"got {' '.join(repr(bounds).split())}"
+        )
     return low, high

@@ -17,6 +17,9 @@ from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.pulses import pulse_plans
 
+# Relative: what sums of money may be off by, and the least difference between the smallest and largest spend.
+_ROUNDING, _LEAST_ROOM = 1e-12, 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -62,8 +65,10 @@ def plan_optimal(
     :param market: The market.
     :param budget: Budget of the campaign, money, > 0.
     :param periods: Length of the campaign, >= 1.
-    :param low: Smallest spend per channel and period, a number or of shape (N,) or (T, N), money. Default: 0.
-    :param cap: Largest spend per channel and period, likewise. Default: ``market.spend_caps``.
+    :param low: Smallest spend per channel and period, a number or of shape (N,) or (T, N), money. Default: 0. All of
+        them together may take the whole budget.
+    :param cap: Largest spend per channel and period, likewise, at least ``low``: where they are equal the spend is
+        fixed. Default: ``market.spend_caps``.
     :param tolerance: Relative gap to stop at, in (0, 1).
     :param outlook: What to assume of these periods of a single campaign, its response curves and carry-over included.
         Default: a whole campaign where nothing random happens.
@@ -82,18 +87,24 @@ def plan_optimal(
         raise ValueError(
             f"low and cap must be numbers or {n_channels} numbers each, got low={low!r}, cap={cap!r}"
         ) from None
-    if not (np.all(lows >= 0.0) and np.all(lows < caps) and np.all(np.isfinite(caps))):
+    if not (np.all(lows >= 0.0) and np.all(lows <= caps) and np.all(caps > 0.0) and np.all(np.isfinite(caps))):
         raise ValueError(
-            f"bounds must satisfy 0 <= low < cap, got low={lows.min(axis=1).tolist()}, cap={caps.min(axis=1).tolist()}"
+            "bounds must satisfy 0 <= low <= cap and cap > 0, "
+            f"got low={lows.min(axis=1).tolist()}, cap={caps.min(axis=1).tolist()}"
         )
-    if lows.sum() >= budget:
-        raise ValueError(f"the smallest spends amount to {lows.sum():g}, which leaves nothing of the budget {budget:g}")
+    if lows.sum() > budget * (1.0 + _ROUNDING):
+        raise ValueError(f"the smallest spends amount to {lows.sum():g}, more than the budget {budget:g}")
     if outlook is None:
         outlook = Outlook.expected(market, periods)
     elif outlook.periods != periods:
         raise ValueError(f"the outlook is on {outlook.periods} periods, the plan on {periods}")
 
-    polytope, objective = Polytope(lows, caps, budget), Objective(market, outlook)
+    objective = Objective(market, outlook)
+    if lows.sum() >= budget * (1.0 - _ROUNDING):
+        value = float(objective.gain(lows))
+        return Plan(lows.T.copy(), value, value)
+    # A barrier needs some room, where a spend is fixed too; what is found there is cut off again.
+    polytope = Polytope(lows, np.maximum(caps, lows * (1.0 + _LEAST_ROOM)), budget)
     highest = np.maximum((caps * outlook.media).max(axis=1), outlook.adstock)
     is_concave = outlook.curves.is_concave
     relaxation = objective if is_concave else Objective(market, outlook, highest)
@@ -101,11 +112,11 @@ def plan_optimal(
         relaxed, slack = lows, 0.0
     else:
         relaxed, slack = maximize(relaxation, polytope, polytope.center(), tolerance)
-    if is_concave:
-        value = float(objective.gain(relaxed))
-        return Plan(relaxed.T.copy(), value, value + slack)
     idle = float(objective.value(np.zeros_like(relaxed)))
     upper_bound = float(relaxation.value(relaxed)) + slack - idle
+    relaxed = np.minimum(relaxed, caps)
+    if is_concave:
+        return Plan(relaxed.T.copy(), float(objective.gain(relaxed)), upper_bound)
     channels = channel_problems(market, outlook, lows, caps)
     highest_price = (upper_bound - float(objective.gain(lows))) / polytope.spare
     upper_bound = min(upper_bound, lagrangian_bound(channels, budget, max(highest_price, 0.0)) - idle)
@@ -114,5 +125,6 @@ def plan_optimal(
     found = [
         maximize(objective, polytope, start, tolerance)[0] for start in polytope.starts(relaxed, efficient, pulses)
     ]
-    best = max([*found, relaxed, lows, polytope.even(), *pulses], key=objective.gain)
+    plans = [np.minimum(plan, caps) for plan in (*found, relaxed, lows, polytope.even(), *pulses)]
+    best = max(plans, key=objective.gain)
     return Plan(best.T.copy(), float(objective.gain(best)), upper_bound)

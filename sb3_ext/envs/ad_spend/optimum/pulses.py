@@ -114,7 +114,7 @@ class _Pulses:
 
 def _levels(channel: ChannelProblem, cell: float) -> IntArray:
     """Spends of a pulse above ``low`` in cells: geometric, from below the most efficient spend up to the cap."""
-    room = min(float((channel.cap - channel.low).max()), _OVERDRAFTS[-1] * _MONEY_CELLS * cell)
+    room = min(max(float((channel.cap - channel.low).max()), cell), _OVERDRAFTS[-1] * _MONEY_CELLS * cell)
     least = min(max(0.25 * float(channel.curve.touching), 0.01 * room), 0.25 * room)
     return np.unique(np.maximum(np.geomspace(least, room, _LEVELS) / cell, 1.0).astype(np.int64))
 

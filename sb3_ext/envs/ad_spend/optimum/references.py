@@ -51,6 +51,33 @@ def plan_clairvoyant(
     return plan_optimal(market, budget, periods, cap=caps, tolerance=tolerance, outlook=outlook)
 
 
+def steady_spend(money: float, weights: FloatArray, low: FloatArray, cap: FloatArray) -> FloatArray:
+    """
+    Spend the same every period, in given proportions as far as the bounds allow.
+
+    What a channel may not spend the others do, so that plans are compared at equal spend.
+
+    :param money: Money per period.
+    :param weights: Proportions, shape (N,), >= 0, not all 0.
+    :param low: Smallest spend per channel, shape (N,), money.
+    :param cap: Largest spend per channel, shape (N,), money.
+    :return: Spends, shape (N,), money, as near to ``money`` together as the bounds of channels with a weight allow.
+    """
+    spend: FloatArray = money * weights / weights.sum()
+    if np.all(spend >= low) and np.all(spend <= cap):
+        return spend
+    most, least = np.where(weights > 0.0, cap, low), low
+    if most.sum() <= money or least.sum() >= money:
+        return np.asarray(most if most.sum() <= money else least)
+    # Between the scale at which every channel is at its lowest and the one at which every channel is at its highest.
+    ratios = most[weights > 0.0] / weights[weights > 0.0]
+    few, many = 0.0, float(ratios.max())
+    for _ in range(200):
+        middle = 0.5 * (few + many)
+        few, many = (middle, many) if np.clip(middle * weights, least, most).sum() < money else (few, middle)
+    return np.asarray(np.clip(many * weights, least, most))
+
+
 def campaign_references(market: Market, budget: float, periods: int, cap: FloatArray, scenario: Scenario) -> References:
     """
     Value of even pacing and the best plan, in one campaign.
@@ -66,7 +93,7 @@ def campaign_references(market: Market, budget: float, periods: int, cap: FloatA
         return reference_plans(market, budget, periods, cap)
     campaign = CampaignSimulator(market, budget, periods)
     campaign.reset(scenario)
-    even = np.minimum(budget / periods / len(cap), cap)
+    even = steady_spend(budget / periods, np.ones(len(cap)), np.zeros(len(cap)), cap)
     steps = [campaign.step(even) for _ in range(periods)]
     even_value = float(sum(step.value + step.tail for step in steps))
     plan = plan_clairvoyant(market, budget, periods, cap, scenario)
@@ -96,6 +123,6 @@ def reference_plans(market: Market, budget: float, periods: int, cap: FloatArray
 @lru_cache(maxsize=64)
 def _reference_plans(market: Market, budget: float, periods: int, cap: tuple[float, ...]) -> References:
     plan = plan_optimal(market, budget, periods, cap=cap, tolerance=1e-8)
-    even = np.full((periods, len(cap)), budget / periods / len(cap))
-    even_value = CampaignSimulator(market, budget, periods).plan_value(np.minimum(even, cap))
+    even = steady_spend(budget / periods, np.ones(len(cap)), np.zeros(len(cap)), np.array(cap))
+    even_value = CampaignSimulator(market, budget, periods).plan_value(np.tile(even, (periods, 1)))
     return References(even_value, plan)

@@ -17,6 +17,8 @@ _CENTERING = 0.1
 _TO_BOUNDARY = 0.95
 # Share of the campaign's budget below which money left is not worth a plan.
 _NOTHING = 1e-6
+# Relative to the cap.
+_LEAST_ROOM = 1e-9
 # Profit per unit of money left below which the tolerance is no longer relative to the profit.
 _LEAST_WORTH = 1e-3
 
@@ -78,7 +80,8 @@ class Replanner:
         """Plans of concave campaigns, and which of them reached the tolerance."""
         objective = Objective(self._market, rest)
         low, cap = (np.broadcast_to(end[:, None], objective.shape[1:]) for end in (self._low, self._cap))
-        width, spare = cap - low, budget - low.sum()
+        # The steps need some room, where a spend is fixed too.
+        width, spare = np.maximum(cap - low, _LEAST_ROOM * cap), budget - low.sum()
         plans = np.broadcast_to(low, objective.shape).copy()
         idle = np.stack([objective.value(plans), objective.value(np.zeros_like(plans))])
         finished = frank_wolfe_gap(plans - low, width, spare, objective.gradient(plans)) <= 0.0
@@ -103,7 +106,7 @@ class Replanner:
             rows, objective, spare, idle = rows[keep], objective.of(keep), spare[keep], idle[:, keep]
             iterate = iterate.of(keep)
             iterate = iterate.step(gradient[keep], objective.curvature(low + iterate.above), width, spare)
-        return plans, finished
+        return np.minimum(plans, cap), finished
 
 
 class _Iterate(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.optimum.plan import plan_optimal
+from sb3_ext.envs.ad_spend.optimum.references import steady_spend
 from sb3_ext.envs.ad_spend.policies.base import Baseline, Observations, Periods, known_market, unwrap
 
 
@@ -53,14 +54,14 @@ class FixedPlan(Baseline):
 
 def even_pacing(env: gym.Env[Any, Any]) -> FixedPlan:
     """
-    The same spend every period on every channel.
+    The same spend every period on every channel; what a channel may not spend goes to the others.
 
     :param env: The environment.
     :return: The policy.
     """
     campaign = unwrap(env)
-    n_channels = len(campaign.market.names)
-    return _constant(campaign, np.full(n_channels, campaign.budget / campaign.periods / n_channels))
+    weights = np.ones(len(campaign.market.names))
+    return _constant(campaign, steady_spend(campaign.budget / campaign.periods, weights, *campaign.spend_bounds))
 
 
 def maximum_spend(env: gym.Env[Any, Any]) -> FixedPlan:
@@ -75,7 +76,7 @@ def maximum_spend(env: gym.Env[Any, Any]) -> FixedPlan:
 
 def historical_proportions(env: gym.Env[Any, Any]) -> FixedPlan:
     """
-    The budget spread evenly over time, and over channels as in the past.
+    The budget spread evenly over time, and over channels as in the past; what one may not spend goes to the others.
 
     :param env: The environment.
     :return: The policy.
@@ -85,7 +86,7 @@ def historical_proportions(env: gym.Env[Any, Any]) -> FixedPlan:
     history = known_market(campaign).historical_mean
     if history.sum() <= 0.0:
         raise ValueError("historical proportions need a market with historical mean spends, all are 0")
-    return _constant(campaign, campaign.budget / campaign.periods * history / history.sum())
+    return _constant(campaign, steady_spend(campaign.budget / campaign.periods, history, *campaign.spend_bounds))
 
 
 def static_optimum(env: gym.Env[Any, Any]) -> FixedPlan:

@@ -16,7 +16,7 @@ from sb3_ext.envs.ad_spend.market.sales_function import SalesFunctionMarket
 from sb3_ext.envs.ad_spend.optimum.barrier import Polytope
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.references import reference_plans
+from sb3_ext.envs.ad_spend.optimum.references import reference_plans, steady_spend
 
 CONCAVE = [name for name, preset in PRESETS.items() if preset().is_concave]
 
@@ -381,12 +381,59 @@ def test_reference_plans() -> None:
     market, cap = PRESETS["adstock"](), np.array([5000.0, 1000.0])
     references = reference_plans(market, BUDGET, PERIODS, cap)
     plan = plan_optimal(market, BUDGET, PERIODS, cap=cap, tolerance=1e-8)
-    even = CampaignSimulator(market, BUDGET, PERIODS).plan_value(np.tile([BUDGET / 56, 1000.0], (PERIODS, 1)))
+    # What instagram may not spend goes to facebook: plans are compared at equal spend.
+    even = CampaignSimulator(market, BUDGET, PERIODS).plan_value(np.tile([BUDGET / 28 - 1000, 1000.0], (PERIODS, 1)))
     assert references.even_value == pytest.approx(even)
     assert (references.plan.value, references.plan.upper_bound) == (plan.value, plan.upper_bound)
     assert plan.relative_gap <= 1e-8
     drawn = replace(market, draws=(market.channels,))
     assert reference_plans(drawn, BUDGET, PERIODS, cap) is reference_plans(market, BUDGET, PERIODS, cap)
+
+
+@pytest.mark.parametrize(
+    ("money", "weights", "low", "cap", "spend"),
+    [
+        (90.0, [1, 1, 1], [0, 0, 0], [50, 50, 50], [30, 30, 30]),
+        (90.0, [1, 1, 1], [0, 0, 0], [20, 50, 50], [20, 35, 35]),
+        (90.0, [1, 1, 1], [50, 0, 0], [60, 50, 50], [50, 20, 20]),
+        (90.0, [3, 1, 0], [0, 0, 0], [40, 50, 50], [40, 50, 0]),
+        (80.0, [3, 1, 0], [0, 0, 5], [60, 50, 50], [56.25, 18.75, 5]),
+        (90.0, [1, 1, 1], [0, 0, 0], [10, 20, 30], [10, 20, 30]),
+        (10.0, [1, 1, 1], [5, 5, 5], [10, 20, 30], [5, 5, 5]),
+        (15.0, [1, 1, 1], [5, 5, 5], [5, 20, 30], [5, 5, 5]),
+    ],
+)
+def test_steady_spends_by_hand(money: float, weights: list, low: list, cap: list, spend: list) -> None:
+    found = steady_spend(money, *(np.array(values, dtype=float) for values in (weights, low, cap)))
+    np.testing.assert_allclose(found, spend, rtol=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.7, 1.0, 3.0])
+def test_a_fixed_channel_leaves_the_others_their_own_problem(alpha: float) -> None:
+    """Channels share nothing but the budget: the plan is that of the others with the money left."""
+    free = tuple(Channel(name, 100.0, 15.0, alpha=alpha, theta=0.4, historical_mean=9.0) for name in "ab")
+    fixed = Channel("c", 60.0, 10.0, alpha=alpha, theta=0.3)
+    plan = plan_optimal(Market((*free, fixed)), 150.0, 5, low=[0.0, 0.0, 7.0], cap=[30.0, 20.0, 7.0])
+    np.testing.assert_array_equal(plan.spend[:, 2], 7.0)
+    alone = CampaignSimulator(Market((fixed,)), 150.0, 5).plan_value(np.full((5, 1), 7.0))
+    rest = plan_optimal(Market(free), 150.0 - 35.0, 5, cap=[30.0, 20.0])
+    assert plan.value == pytest.approx(rest.value + alone, rel=1e-5)
+    assert plan.value <= plan.upper_bound and rest.value + alone <= plan.upper_bound * (1 + 1e-9)
+    assert plan.spend.sum() <= 150.0 * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.7, 3.0])
+def test_smallest_spends_may_take_the_whole_budget(alpha: float) -> None:
+    """In sums that floating point numbers miss by their last digit: 0.1 + 0.2 three times."""
+    channels = tuple(Channel(name, 100.0, 1.0, alpha=alpha, theta=0.4) for name in "ab")
+    low = np.array([0.1, 0.2])
+    plan = plan_optimal(Market(channels), 0.9, 3, low=low, cap=5.0)
+    np.testing.assert_array_equal(plan.spend, np.tile(low, (3, 1)))
+    assert plan.relative_gap == 0.0
+    assert plan.value == pytest.approx(CampaignSimulator(Market(channels), 1.0, 3).plan_value(plan.spend))
+    with pytest.raises(ValueError) as error:
+        plan_optimal(Market(channels), 0.89, 3, low=low, cap=5.0)
+    one_line(error, "0.9", "0.89")
 
 
 @pytest.mark.parametrize(
@@ -403,7 +450,8 @@ def test_reference_plans() -> None:
         ({"low": -1.0}, ["low", "-1.0"]),
         ({"low": np.nan}, ["low", "nan"]),
         ({"cap": np.inf}, ["cap", "inf"]),
-        ({"low": 5.0, "cap": 5.0}, ["low < cap", "5.0"]),
+        ({"low": 5.0, "cap": 4.0}, ["low <= cap", "5.0", "4.0"]),
+        ({"cap": 0.0}, ["cap > 0", "0.0"]),
         ({"low": 30.0, "cap": 60.0}, ["240", "100"]),
         ({"low": np.zeros(3)}, ["low", "2"]),
         ({"cap": [1.0, 2.0, 3.0]}, ["cap", "2"]),
