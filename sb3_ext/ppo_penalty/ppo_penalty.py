@@ -1,5 +1,6 @@
 """PPO with an adaptive penalty on the Kullback-Leibler divergence in place of clipping, on SB3's PPO."""
 
+import copy
 from collections import defaultdict
 from typing import Any
 
@@ -15,8 +16,8 @@ from stable_baselines3.ppo import PPO
 from torch.nn import functional as F
 
 from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
-from sb3_ext.common.hyperparameters import Rules, positive
-from sb3_ext.fast import GradientStep
+from sb3_ext.common.hyperparameters import Rules, is_positive, optional, positive
+from sb3_ext.fast import GradientStep, Structure
 
 BETA_RANGE = (1e-6, 1e6)
 
@@ -38,11 +39,13 @@ class PPOPenalty(CheckedAlgorithm, PPO):
     Differences from the paper: ``beta`` stays within 1e-6 and 1e6, so that it finds back from an extreme; like in SB3's
     PPO, advantages are normalised by minibatch and gradients are clipped.
 
-    Logs ``train/kl`` (after the update, mean over the rollout) and ``train/beta`` (with which the update was made).
+    Logs ``train/kl`` (after the update, mean over the rollout), ``train/beta`` (with which the update was made) and
+    ``train/policy_loss`` (with the penalty) beside what SB3's PPO logs, except what tells of clipping the ratio.
 
     :param policy: policy class or its alias (``MlpPolicy``, ``CnnPolicy``, ``MultiInputPolicy``), those of SB3's PPO
     :param env: environment to learn from, or its id
-    :param learning_rate: a number or a schedule of the remaining progress (1 to 0)
+    :param learning_rate: a number >= 0, a schedule of the remaining progress (1 to 0), or ``"lin_<number>"`` for a
+        linear decay to 0
     :param n_steps: steps of every environment per update
     :param batch_size: minibatch size
     :param n_epochs: passes over the rollout per update
@@ -51,10 +54,12 @@ class PPOPenalty(CheckedAlgorithm, PPO):
     :param target_kl: the divergence of an update to aim at, above 0
     :param initial_beta: ``beta`` of the first update, above 0; the paper finds it not to matter. The present one is the
         attribute ``beta``
+    :param clip_range_vf: largest change of a value in an update, above 0: a number or a schedule of the remaining
+        progress; it depends on the scale of the rewards. ``None`` for no clipping
     :param normalize_advantage: whether to normalise the advantages of a minibatch
     :param ent_coef: weight of the entropy bonus
     :param vf_coef: weight of the value's squared error
-    :param max_grad_norm: largest gradient norm
+    :param max_grad_norm: largest gradient norm, above 0; ``None`` for no clipping
     :param use_sde: explore with generalized State Dependent Exploration (gSDE); ``Box`` actions only
     :param sde_sample_freq: steps between new gSDE noise matrices; -1 for one at the start of each rollout
     :param rollout_buffer_class: class of the rollout buffer, ``None`` for SB3's choice
@@ -66,7 +71,8 @@ class PPOPenalty(CheckedAlgorithm, PPO):
     :param seed: seed of the pseudo-random generators
     :param device: device of the networks
     :param _init_setup_model: whether to build the networks at once (and check the arguments)
-    :raises ValueError: if ``target_kl`` or ``initial_beta`` is out of range
+    :raises ValueError: if ``learning_rate``, ``target_kl``, ``initial_beta``, ``clip_range_vf`` or ``max_grad_norm`` is
+        out of range
     """
 
     target_kl: float
@@ -76,7 +82,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         self,
         policy: str | type[ActorCriticPolicy],
         env: GymEnv | str,
-        learning_rate: float | Schedule = 3e-4,
+        learning_rate: float | str | Schedule = 3e-4,
         n_steps: int = 2048,
         batch_size: int = 64,
         n_epochs: int = 10,
@@ -84,10 +90,11 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         gae_lambda: float = 0.95,
         target_kl: float = 0.01,
         initial_beta: float = 1.0,
+        clip_range_vf: float | Schedule | None = None,
         normalize_advantage: bool = True,
         ent_coef: float = 0.0,
         vf_coef: float = 0.5,
-        max_grad_norm: float = 0.5,
+        max_grad_norm: float | None = 0.5,
         use_sde: bool = False,
         sde_sample_freq: int = -1,
         rollout_buffer_class: type[RolloutBuffer] | None = None,
@@ -103,16 +110,17 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         super().__init__(
             policy,
             env,
-            learning_rate=learning_rate,
+            learning_rate=learning_rate,  # type: ignore[arg-type]  # a string becomes a schedule in _setup_lr_schedule
             n_steps=n_steps,
             batch_size=batch_size,
             n_epochs=n_epochs,
             gamma=gamma,
             gae_lambda=gae_lambda,
+            clip_range_vf=clip_range_vf,
             normalize_advantage=normalize_advantage,
             ent_coef=ent_coef,
             vf_coef=vf_coef,
-            max_grad_norm=max_grad_norm,
+            max_grad_norm=max_grad_norm,  # type: ignore[arg-type]  # may be None
             use_sde=use_sde,
             sde_sample_freq=sde_sample_freq,
             rollout_buffer_class=rollout_buffer_class,
@@ -133,7 +141,15 @@ class PPOPenalty(CheckedAlgorithm, PPO):
             self._setup_model()
 
     def _rules(self) -> Rules:
-        return {"target_kl": positive(), "initial_beta": positive()}
+        return {
+            "target_kl": positive(),
+            "initial_beta": positive(),
+            "clip_range_vf": (
+                lambda value: value is None or callable(value) or is_positive(value),
+                "None, a finite number > 0 or a schedule",
+            ),
+            "max_grad_norm": optional(positive()),
+        }
 
     def _setup_model(self) -> None:
         self._check_hyperparameters()
@@ -142,6 +158,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
         ).to(self.device)
         self._old_policy.set_training_mode(False)
+        self._structure = Structure([self.policy])
         self._descend = GradientStep()
 
     def train(self) -> None:
@@ -153,18 +170,23 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self._descend.refresh(self.policy.optimizer, self.max_grad_norm)
-        self._old_policy.load_state_dict(self.policy.state_dict())
+        self._remember_policy()
 
         terms: defaultdict[str, list[float]] = defaultdict(list)
         for _ in range(self.n_epochs):
+            terms["approx_kl"] = []  # as in SB3's PPO, of the last epoch
             for batch in self.rollout_buffer.get(self.batch_size):
-                loss = self._loss(batch, terms)
+                parts = self._losses(batch)
+                parts["policy_loss"] = parts["policy_gradient_loss"] + self.beta * parts.pop("kl")
+                loss = parts["policy_loss"] + self.ent_coef * parts["entropy_loss"] + self.vf_coef * parts["value_loss"]
                 if not th.isfinite(loss):
                     raise RuntimeError(
                         f"PPOPenalty: loss {loss.item()} after {self._n_updates} epochs. Check the environment for "
                         "non-finite observations and rewards, then lower learning_rate."
                     )
                 self._descend(loss)
+                for name, part in {**parts, "loss": loss}.items():
+                    terms[name].append(part.item())
             self._n_updates += 1
 
         kl = self._rollout_kl()
@@ -180,26 +202,44 @@ class PPOPenalty(CheckedAlgorithm, PPO):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.beta = adapted(self.beta, kl, self.target_kl)
 
-    def _loss(self, batch: RolloutBufferSamples, terms: dict[str, list[float]]) -> th.Tensor:
-        """Loss of a minibatch; its terms are appended."""
+    def _remember_policy(self) -> None:
+        """Let the old policy be what the policy is now, with all layers that the user has put into it."""
+        policy = getattr(self.policy, "_orig_mod", self.policy)  # of one that is compiled
+        if self._structure.fits([policy]):
+            self._old_policy.load_state_dict(policy.state_dict())
+            return
+        # A shallow copy of the distribution, which may hold a graph of gradients
+        self._old_policy = copy.deepcopy(policy, {id(policy.action_dist): copy.copy(policy.action_dist)})
+        self._old_policy.set_training_mode(False)
+        self._structure = Structure([policy])
+
+    def _losses(self, batch: RolloutBufferSamples) -> dict[str, th.Tensor]:
+        """What the loss of a minibatch consists of."""
         actions = batch.actions
         if isinstance(self.action_space, spaces.Discrete):
             actions = actions.long().flatten()
         values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, actions)
+        values = values.flatten()
         # evaluate_actions leaves its distribution there, which saves a second forward pass
         kl = mean_kl(self._old_distribution(batch), self.policy.action_dist)
 
         advantages = batch.advantages
         if self.normalize_advantage and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        ratio = th.exp(log_prob - batch.old_log_prob)
-        policy_loss = -(ratio * advantages).mean() + self.beta * kl
-        value_loss = F.mse_loss(batch.returns, values.flatten())
-        # Without a formula for the entropy (squashed gSDE) its estimate from the actions taken
-        entropy_loss = log_prob.mean() if entropy is None else -entropy.mean()
-        for name, term in (("policy", policy_loss), ("value", value_loss), ("entropy", entropy_loss)):
-            terms[f"{name}_loss"].append(term.item())
-        return policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+        log_ratio = log_prob - batch.old_log_prob
+        ratio = th.exp(log_ratio)
+        if callable(self.clip_range_vf):
+            clip_range = self.clip_range_vf(self._current_progress_remaining)
+            values = batch.old_values + th.clamp(values - batch.old_values, -clip_range, clip_range)
+        return {
+            "policy_gradient_loss": -(ratio * advantages).mean(),
+            "kl": kl,
+            # Without a formula for the entropy (squashed gSDE) its estimate from the actions taken
+            "entropy_loss": log_prob.mean() if entropy is None else -entropy.mean(),
+            "value_loss": F.mse_loss(batch.returns, values),
+            # http://joschu.net/blog/kl-approx.html
+            "approx_kl": (ratio - 1 - log_ratio).detach().mean(),
+        }
 
     def _old_distribution(self, batch: RolloutBufferSamples) -> Distribution:
         with th.no_grad():
@@ -216,7 +256,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         return total / (self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_old_policy", "_descend"]
+        return [*super()._excluded_save_params(), "_old_policy", "_structure", "_descend"]
 
 
 def mean_kl(old: Distribution, new: Distribution) -> th.Tensor:

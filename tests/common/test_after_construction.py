@@ -9,12 +9,15 @@ import gymnasium as gym
 import pytest
 import torch as th
 from algorithm_battery import assert_equal_predictions, train_seeded
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3 import DDPG as PLAIN_DDPG
-from stable_baselines3 import DQN
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import set_random_seed
 from torch import nn
 
-from sb3_ext import DDPG, DuelingDQN
+from sb3_ext import DDPG, REINFORCE, DuelingDQN, PPOPenalty
 
 Change = Callable[[Any], object]
 
@@ -40,29 +43,61 @@ def ddpg(algorithm: Any = DDPG, **kwargs: Any) -> Any:
     return algorithm("MlpPolicy", gym.make("Pendulum-v1"), **{**copy.deepcopy(SETTINGS), **kwargs})
 
 
-PAIRS = pytest.mark.parametrize(("make", "theirs"), [(dqn, DQN), (ddpg, PLAIN_DDPG)], ids=["DuelingDQN", "DDPG"])
+def reinforce(algorithm: Any = REINFORCE) -> Any:
+    """With a learned value, an episode an update and no normalisation it is A2C that waits for the end of episodes."""
+    settings = {"gamma": 0.9, "max_grad_norm": 0.5, **{name: SETTINGS[name] for name in ("seed", "device")}}
+    if algorithm is REINFORCE:
+        settings |= {"baseline": "value", "n_episodes": 1, "normalize_advantage": False}
+    else:
+        settings |= {"n_steps": 16, "use_rms_prop": False}
+    env = make_vec_env("Pendulum-v1", env_kwargs={"max_episode_steps": 16})
+    return algorithm("MlpPolicy", env, 1e-2, policy_kwargs={"net_arch": [8, 8]}, **settings)
+
+
+def ppo_penalty(algorithm: Any = PPOPenalty) -> Any:
+    """Hardly penalised, it is PPO that hardly clips."""
+    settings = {"n_steps": 16, "batch_size": 8, "n_epochs": 2, "seed": 0, "device": "cpu"}
+    if algorithm is PPOPenalty:
+        settings |= {"initial_beta": 1e-6, "target_kl": 1e6}
+    else:
+        settings |= {"clip_range": 1e6}
+    return algorithm("MlpPolicy", gym.make("CartPole-v1"), 1e-2, policy_kwargs={"net_arch": [8, 8]}, **settings)
+
+
+PAIRS = pytest.mark.parametrize(
+    ("make", "theirs"),
+    [(dqn, DQN), (ddpg, PLAIN_DDPG), (reinforce, A2C), (ppo_penalty, PPO)],
+    ids=["DuelingDQN", "DDPG", "REINFORCE", "PPOPenalty"],
+)
 MAKERS = pytest.mark.parametrize("make", [dqn, ddpg], ids=["DuelingDQN", "DDPG"])
 
 
 def owners(model: Any) -> list[Any]:
     """What has an optimizer."""
-    return [model.policy] if hasattr(model, "q_net") else [model.actor, model.critic]
+    return [model.actor, model.critic] if hasattr(model, "actor") else [model.policy]
 
 
 def stacks(model: Any, suffix: str = "") -> list[Any]:
     """The layers of the networks that learn, or of their targets, in the order of ``owners``."""
     if hasattr(model, "q_net"):
         return [getattr(model, f"q_net{suffix}").q_net]
+    if not hasattr(model, "actor"):
+        return [] if suffix else [model.policy.mlp_extractor.policy_net]
     critic = getattr(model, f"critic{suffix}")
     return [getattr(model, f"actor{suffix}").mu, critic.q_net if isinstance(model, DDPG) else critic.qf0]
 
 
 def weights(model: Any) -> list[th.Tensor]:
-    return [p.detach().clone() for suffix in ("", "_target") for s in stacks(model, suffix) for p in s.parameters()]
+    networks = [stack for suffix in ("", "_target") for stack in stacks(model, suffix)]
+    if isinstance(model, OnPolicyAlgorithm):
+        networks = [model.policy]
+    return [parameter.detach().clone() for network in networks for parameter in network.parameters()]
 
 
 def filled(model: Any, like: Any = None) -> Any:
     """Random play in the replay buffer, all targets unlike their networks; weights and buffer those of another."""
+    if isinstance(model, OnPolicyAlgorithm):
+        return model
     if like is None:
         model.learn(60)
         for stack in stacks(model, "_target"):
@@ -77,6 +112,10 @@ def filled(model: Any, like: Any = None) -> Any:
 
 
 def train(model: Any, seed: int, n_updates: int = 3) -> None:
+    if isinstance(model, OnPolicyAlgorithm):
+        set_random_seed(seed)
+        model.learn(16, reset_num_timesteps=False)
+        return
     train_seeded(model, seed, n_updates, 16)
     if hasattr(model, "q_net"):
         for _ in range(5):
@@ -95,7 +134,7 @@ def freeze_the_actor(model: Any) -> None:
 
 def replace_optimizers(model: Any, make: Any) -> None:
     for owner, stack in zip(owners(model), stacks(model), strict=True):
-        owner.optimizer = make(stack.parameters())
+        owner.optimizer = make((owner if isinstance(model, OnPolicyAlgorithm) else stack).parameters())
 
 
 def replace_last_layers(model: Any) -> None:
@@ -123,6 +162,12 @@ def set_attributes(model: Any, **values: Any) -> None:
         setattr(model, name, value)
 
 
+def set_settings(model: Any) -> None:
+    on_policy = isinstance(model, OnPolicyAlgorithm)
+    names = {"vf_coef": 0.1, "ent_coef": 0.2, "max_grad_norm": 1e-3} if on_policy else {"gamma": 0.5, "tau": 0.9}
+    set_attributes(model, **names)
+
+
 def compile_the_policy(model: Any) -> None:
     model.policy = th.compile(model.policy, backend="eager")
 
@@ -145,7 +190,7 @@ CHANGES: dict[str, list[Change]] = {
     "last layers added to the optimizer": [add_last_layers_to_optimizers],
     "settings of the optimizer": [set_betas],
     "schedule": [functools.partial(set_attributes, lr_schedule=lambda progress: 1e-3)],
-    "settings": [functools.partial(set_attributes, gamma=0.5, tau=0.9)],
+    "settings": [set_settings],
     "compiled policy": [compile_the_policy],
     "compiled policy, frozen layers": [compile_the_policy, freeze],
     "compiled policy, another optimizer": [both(compile_the_policy, functools.partial(replace_optimizers, make=ADAM))],
@@ -171,7 +216,8 @@ def test_it_trains_as_sb3_does(make: Any, theirs: Any, changes: list[Change]) ->
             found.append(weights(one))
         for expected, value in zip(*found, strict=True):
             th.testing.assert_close(value, expected, rtol=1e-3, atol=1e-5)
-    assert_equal_predictions(model, copy.deepcopy(model))
+    if not isinstance(model, OnPolicyAlgorithm):
+        assert_equal_predictions(model, copy.deepcopy(model))
 
 
 def test_a_compiled_update_is_compiled_anew() -> None:

@@ -16,6 +16,7 @@ from stable_baselines3.common.distributions import (
 )
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
+from torch import nn
 
 from sb3_ext.ppo_penalty import PPOPenalty
 from sb3_ext.ppo_penalty.ppo_penalty import BETA_RANGE, adapted, mean_kl
@@ -159,3 +160,46 @@ def test_logged_divergence_is_that_of_the_whole_rollout_after_the_update() -> No
     assert model.logger.name_to_value["train/kl"] == pytest.approx(expected, rel=1e-4)
     assert model.logger.name_to_value["train/beta"] == 0.7
     assert model.beta == adapted(0.7, expected, 0.01)
+
+
+def test_values_change_by_no_more_than_their_clip_range() -> None:
+    """The loss of PPO: where values have left the range, nothing draws them further."""
+    model = collected(False, clip_range_vf=0.05, n_epochs=1)
+    (batch,) = model.rollout_buffer.get(12)
+    with th.no_grad():
+        model.policy.value_net.bias += 0.08
+    values = batch.old_values + 0.05  # all have risen by 0.08
+    expected = ((batch.returns - values) ** 2).mean()
+    assert model._losses(batch)["value_loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+    model.clip_range_vf = lambda progress: 0.1
+    expected = ((batch.returns - batch.old_values - 0.08) ** 2).mean()
+    assert model._losses(batch)["value_loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_it_logs_the_estimate_of_ppo_for_the_divergence() -> None:
+    model = collected(True, n_epochs=2, learning_rate=0.01)
+    model.train()
+    assert model.logger.name_to_value["train/approx_kl"] > 0
+    still = collected(True, n_epochs=2, learning_rate=0.0)
+    still.train()
+    assert still.logger.name_to_value["train/approx_kl"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_old_policy_has_the_layers_that_the_user_puts_in() -> None:
+    def deeper(model: PPOPenalty) -> None:
+        model.policy.action_net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+
+    def bent(model: PPOPenalty) -> None:
+        model.policy.mlp_extractor.policy_net[1] = nn.Softplus()
+
+    def compiled(model: PPOPenalty) -> None:
+        model.policy = th.compile(model.policy, backend="eager")
+
+    model = collected(False, learning_rate=0.0, policy_kwargs={"net_arch": [4], "optimizer_class": th.optim.SGD})
+    for change in (deeper, bent, compiled):
+        change(model)
+        (batch,) = model.rollout_buffer.get(12)
+        model.policy.evaluate_actions(batch.observations, batch.actions.flatten())  # leaves a graph behind
+        model.train()
+        assert model.logger.name_to_value["train/kl"] == pytest.approx(0, abs=1e-6)
+        assert model._old_policy.get_distribution(batch.observations) is not model.policy.action_dist
