@@ -212,7 +212,7 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=GRID, linewidth=0.9)
     rows = np.arange(len(scores))
-    faces = {plan.name: ACCENT, CLAIRVOYANT: "white"}
+    faces = {plan.policy: ACCENT, CLAIRVOYANT: "white"}
     colors = [faces.get(score.name, LINE) for score in scores]
     bars = axes.barh(rows, [score.value for score in scores], 0.58 if wide else 0.36, color=colors, linewidth=0)
     for bar, score in zip(bars, scores, strict=True):
@@ -223,7 +223,7 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
         if score.low is not None and score.high is not None:
             axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.5, solid_capstyle="butt")
             axes.plot([score.low, score.high], [row, row], "|", color=INK, markersize=7, markeredgewidth=1.5)
-        weight = "bold" if score.name == plan.name else "normal"
+        weight = "bold" if score.name == plan.policy else "normal"
         axes.annotate(
             format_money(score.value), (end, row), (5, 0), textcoords="offset points", va="center", fontsize=9.5,
             color=INK, fontweight=weight, annotation_clip=False,

@@ -25,7 +25,7 @@ class SpendPlan:
     """The recommended spends, in cents, and how they compare."""
 
     campaign: Campaign
-    name: str
+    policy: str
     """The policy whose plan this is: the optimizer's, or the agent's where that earns more and nothing is random."""
     cents: Cents
     """Spend, shape (T, N), cents."""
@@ -61,7 +61,7 @@ class SpendPlan:
     @property
     def score(self) -> Score:
         """What the plan earns."""
-        return self.score_of(self.name)
+        return self.score_of(self.policy)
 
     def score_of(self, name: str) -> Score:
         """

@@ -93,7 +93,7 @@ def policy_table(plan: SpendPlan) -> Table:
         if intervals:
             cells["Ahead" if plan.n_paths else "Ahead of it in"] = "" if score.ahead is None else f"{score.ahead:.0%}"
         cells["Spends"] = amount(plan.spent[score.name])
-        rows.append(Row(list(cells.values()), "bold" if score.name == plan.name else ""))
+        rows.append(Row(list(cells.values()), "bold" if score.name == plan.policy else ""))
     caption = "Money earned over a campaign without any spend"
     if plan.n_paths:
         caption += f": means over the same {plan.n_paths} random campaigns"

@@ -60,7 +60,7 @@ class Wording:
         listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
         gain = plan.score.value - plan.score_of(EVEN).value
         verdict = f"{format_money(abs(gain))} {'more' if gain >= 0.0 else 'less'} than spending the same every time"
-        source = "" if plan.name == OPTIMIZED else f" The plan is that of {plan.name}, which earns the most."
+        source = "" if plan.policy == OPTIMIZED else f" The plan is that of {plan.policy}, which earns the most."
         earns = f"{format_money(plan.score.value)}{f' on average over {self._cases}' if plan.n_paths else ''}"
         return f"Spend {listed}. The model expects this to earn {earns}, {verdict} everywhere.{source}"
 
@@ -104,8 +104,8 @@ class Wording:
         if plan.n_paths:
             limit = "a bound for any policy, even one that knows the future"
         spends, delivered = amount(plan.total), ""
-        if abs(plan.spent[plan.name] - plan.total) > 0.005 * plan.total:
-            delivered = f"; {amount(plan.spent[plan.name])} of it are delivered on average"
+        if abs(plan.spent[plan.policy] - plan.total) > 0.005 * plan.total:
+            delivered = f"; {amount(plan.spent[plan.policy])} of it are delivered on average"
         return [
             Card("Earns", amount(score.value), earns),
             Card(f"Against {EVEN}", relative, f"{EVEN} earns {amount(even)}{ahead}"),

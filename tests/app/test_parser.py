@@ -3,7 +3,7 @@ import argparse
 import pytest
 from rl_zoo3.utils import StoreDict
 
-from sb3_ext.app.errors import UserError, need
+from sb3_ext.app.errors import UserError
 from sb3_ext.app.parser import Parser
 
 
@@ -46,11 +46,3 @@ def test_help_keeps_the_lines_of_the_examples(parser: Parser, capsys: pytest.Cap
     assert end.value.code == 0
     assert "usage: sb3-ext fly" in (shown := capsys.readouterr().out)
     assert shown.endswith("examples:\n  sb3-ext fly --to Mars\n")
-
-
-def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    need("the page", "argparse")
-    monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
-    with pytest.raises(UserError, match=r"the page needs jinja2: pip install 'sb3-ext\[plots\]'") as error:
-        need("the page", "argparse", "jinja2")
-    assert error.value.exit_code == 1

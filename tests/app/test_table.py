@@ -1,14 +1,8 @@
-import csv
-import math
-from pathlib import Path
-
 import pytest
 from rich.console import Console
 
 from sb3_ext.app.console import console
-from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
-from sb3_ext.app.versions import version_columns, versions, versions_text
 
 TABLE = Table(
     "What [policies] earn, in a title that is longer than the table",
@@ -48,16 +42,3 @@ def test_marked_cells_stand_out() -> None:
 def test_a_table_without_rows_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     console().print(Table("Nothing", ["policy"], []))
     assert "policy" in capsys.readouterr().out
-
-
-def test_records_hold_numbers_as_they_are_and_nothing_for_what_is_unknown(tmp_path: Path) -> None:
-    write_records([{"name": "a,b", "x": 0.1 + 0.2, "y": math.nan, "z": None}], tmp_path / "new" / "raw.csv")
-    with (tmp_path / "new" / "raw.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [["name", "x", "y", "z"], ["a,b", "0.30000000000000004", "", ""]]
-
-
-def test_versions() -> None:
-    found = versions()
-    assert {"sb3-ext", "torch", "numpy"} <= set(found)
-    assert version_columns(found)["version_rl_zoo3"] == found["rl-zoo3"]
-    assert versions_text({"a": "1", "b": "2"}) == "a 1, b 2"

@@ -34,7 +34,7 @@ def test_the_plan_is_the_optimum_to_the_cent() -> None:
     market = adstock()
     plan = make_plan(campaign(market))
     best = plan_optimal(market, 10_000.0, 7)
-    assert plan.name == OPTIMIZED and plan.scores[0].name == OPTIMIZED
+    assert plan.policy == OPTIMIZED and plan.scores[0].name == OPTIMIZED
     assert plan.total <= 10_000.0
     assert plan.total == pytest.approx(10_000.0, abs=0.01)
     np.testing.assert_allclose(plan.spend, best.spend, atol=0.3)
@@ -78,14 +78,14 @@ def test_draws_give_intervals_by_replaying_the_plan() -> None:
 def test_an_agents_plan_is_taken_only_if_it_earns_more(monkeypatch: pytest.MonkeyPatch) -> None:
     # A single channel that is best left alone: whatever an agent spends there loses money.
     made = make_plan(campaign(profit()), agent(np.full((7, 2), 100.0)))
-    assert made.name == OPTIMIZED
+    assert made.policy == OPTIMIZED
     assert made.score_of("agent").value < made.score.value
     best = plan_optimal(adstock(), 10_000.0, 7).spend
     poor = Plan(np.full((7, 2), 100.0), value=0.0, upper_bound=50_000.0)
     monkeypatch.setattr("sb3_ext.spend_plan.plan.plan_optimal", lambda *_, **__: poor)
-    assert make_plan(campaign(adstock()), agent(best)).name == "agent"
+    assert make_plan(campaign(adstock()), agent(best)).policy == "agent"
     # Smallest spends that the agent does not keep to.
-    assert make_plan(campaign(adstock(), low=90.0), agent(best)).name == OPTIMIZED
+    assert make_plan(campaign(adstock(), low=90.0), agent(best)).policy == OPTIMIZED
 
 
 def test_extrapolation_is_warned_about_where_it_happens() -> None:

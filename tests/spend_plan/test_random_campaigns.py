@@ -123,7 +123,7 @@ def test_nobody_beats_the_clairvoyant_or_the_budget(randomness: Randomness, spen
 def test_the_plan_is_made_for_what_is_expected_and_compared_at_random(made: SpendPlan) -> None:
     expected = make_plan(campaign(replace(shock(), randomness=Randomness())))
     np.testing.assert_array_equal(made.cents, expected.cents)
-    assert (made.name, made.n_paths, expected.n_paths) == (OPTIMIZED, 6, 0)
+    assert (made.policy, made.n_paths, expected.n_paths) == (OPTIMIZED, 6, 0)
     assert made.planned_gap == pytest.approx(expected.relative_gap, abs=1e-9)
     played = play(campaign(shock()), made.spend, {}, n_paths=6)
     values = played.values
@@ -182,7 +182,7 @@ def test_plans_made_beforehand_are_no_reaction() -> None:
 def test_an_agent_that_reacts_leaves_the_plan_as_it_is(made: SpendPlan) -> None:
     rich = Rollout(np.full((6, 5, 2), 100.0), np.full(6, 1e6))
     plan = make_plan(campaign(shock()), {"agent": rich}, n_paths=6)
-    assert plan.name == OPTIMIZED and plan.scores[0].name == "agent"
+    assert plan.policy == OPTIMIZED and plan.scores[0].name == "agent"
     np.testing.assert_array_equal(plan.cents, made.cents)
     assert plan.reaction is not None and plan.reaction.name == "agent"
     assert plan.spent["agent"] == pytest.approx(1000.0)
