@@ -24,7 +24,6 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
-from sb3_ext.spend_plan.agent import agent_rollout
 from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
@@ -226,6 +225,8 @@ def _apply(texts: list[str], flag: str, market: Market, limits: FloatArray) -> N
 
 
 def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[str, Rollout]:
+    from sb3_ext.spend_plan.agent import agent_rollout
+
     check_algorithm(args.algo)
     bounds = (campaign.low, campaign.cap) if args.caps or args.min else None
     rollout = agent_rollout(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds, seeds)

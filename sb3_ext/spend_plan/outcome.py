@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from stable_baselines3.common.type_aliases import PolicyPredictor
-from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendVectorEnv
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.market import Market
-from sb3_ext.evaluation.measure import measure
-from sb3_ext.vec_env import GymnasiumVecEnv
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.type_aliases import PolicyPredictor
+    from stable_baselines3.common.vec_env import VecEnv
 
 
 class Outcome(NamedTuple):
@@ -80,6 +80,10 @@ def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int
     :param seed: Seed of the first campaign; campaign i gets ``seed + i``.
     :return: What it did.
     """
+    # PyTorch takes seconds that `--help` and mistakes need not.
+    from sb3_ext.evaluation.measure import measure
+    from sb3_ext.vec_env import GymnasiumVecEnv
+
     spends: list[list[FloatArray]] = [[] for _ in range(envs.num_envs)]
     values = np.zeros(envs.num_envs)
 

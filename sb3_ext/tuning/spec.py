@@ -10,6 +10,8 @@ EVALUATION_SEED_OFFSET = 10_000
 COMPARISON_SEED_OFFSET = 20_000
 FRESH_SEED_OFFSET = 1_000
 COMPARISON_EPISODES = 20
+SAMPLERS = ("tpe", "gp", "random")
+PRUNERS = ("median", "hyperband", "wilcoxon", "none")
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class TuningSpec:
     :param seeds_per_trial: How many trainings a trial has.
     :param n_evaluations: Evaluations during one training, the last of them after its end.
     :param eval_episodes: Episodes of an evaluation.
-    :param sampler: ``"tpe"``, ``"gp"`` or ``"random"``.
-    :param pruner: ``"median"``, ``"hyperband"``, ``"wilcoxon"`` or ``"none"``.
+    :param sampler: One of :data:`SAMPLERS`.
+    :param pruner: One of :data:`PRUNERS`.
     :param search_space: A Python file with a search space of the user's own; None for the zoo's.
     :param gym_packages: Packages to import, since they register environments.
     :param eval_env_kwargs: Arguments of the environments for evaluation; None for those of training.

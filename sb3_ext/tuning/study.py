@@ -18,8 +18,6 @@ from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.trials import EXHAUSTED, SEARCH_ID, states
 from sb3_ext.zoo.storage import FIRST_TRIAL, open_storage, shown
 
-SAMPLERS = ("tpe", "gp", "random")
-PRUNERS = ("median", "hyperband", "wilcoxon", "none")
 N_STARTUP_TRIALS = 10
 """Trials that are drawn at random before a sampler learns from them."""
 

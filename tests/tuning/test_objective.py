@@ -11,8 +11,7 @@ import pytest
 from studies import MakeSpec, began
 
 from sb3_ext.tuning.objective import Objective, score
-from sb3_ext.tuning.spec import TuningSpec
-from sb3_ext.tuning.study import PRUNERS
+from sb3_ext.tuning.spec import PRUNERS, TuningSpec
 from sb3_ext.tuning.trials import states
 
 

@@ -10,7 +10,8 @@ import optuna
 import pytest
 from studies import MakeSpec, began
 
-from sb3_ext.tuning.study import SAMPLERS, make_sampler
+from sb3_ext.tuning.spec import SAMPLERS
+from sb3_ext.tuning.study import make_sampler
 from sb3_ext.tuning.trials import failures, open_slots, states
 from sb3_ext.tuning.worker import run_worker
 
