@@ -29,13 +29,15 @@ class Structure:
     def __init__(self, networks: Sequence[nn.Module] = ()) -> None:
         self.networks = list(networks)
         self.modules = [module for network in networks for module in network.modules()]
-        self._tables: list[dict[str, Any]] = [
+        tables: list[dict[str, Any]] = [
             table for module in self.modules for table in (module._modules, module._parameters, module._buffers)
         ]
+        self._filled = [table for table in tables if table]
+        self._empty = [table for table in tables if not table]  # most of them, and sooner looked at
         self._parts = self._list_parts()
 
     def _list_parts(self) -> list[Any]:
-        return list(itertools.chain.from_iterable(map(dict.values, self._tables)))
+        return list(itertools.chain.from_iterable(map(dict.values, self._filled)))
 
     def fits(self, networks: Sequence[nn.Module]) -> bool:
         """
@@ -44,4 +46,5 @@ class Structure:
         :param networks: the networks as they are now
         :return: whether they are those given before, and nothing in them was replaced, added or removed
         """
-        return are_same(networks, self.networks) and are_same(self._list_parts(), self._parts)
+        same = are_same(networks, self.networks) and not any(self._empty)
+        return same and are_same(self._list_parts(), self._parts)
