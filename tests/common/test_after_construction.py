@@ -2,13 +2,14 @@
 
 import copy
 import functools
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
 import pytest
 import torch as th
-from algorithm_battery import assert_equal_predictions, train_seeded
+from algorithm_battery import assert_equal_predictions, save_and_load, train_seeded
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3 import DDPG as PLAIN_DDPG
 from stable_baselines3.common.env_util import make_vec_env
@@ -281,3 +282,11 @@ def test_a_callback_may_change_layers_in_the_middle_of_a_run(make: Any) -> None:
     model.learn(100, callback=at_step)
     assert all(th.equal(*pair) for pair in zip(seen[0], seen[79], strict=True))
     assert not any(th.equal(*pair) for pair in zip(seen[79], seen[-1], strict=True))
+
+
+@MAKERS
+def test_a_compiled_policy_is_saved_and_loaded(make: Any, tmp_path: pathlib.Path) -> None:
+    model = make(learning_starts=0).learn(20)
+    compile_the_policy(model)
+    model.learn(20)
+    assert_equal_predictions(model, save_and_load(model, tmp_path))
