@@ -292,6 +292,16 @@ def test_critic_rate_none_follows_the_actors() -> None:
     assert model.critic.optimizer.param_groups[0]["lr"] == 1.2
 
 
+@pytest.mark.parametrize(("critic_rate", "expected"), [(None, 0.3), (0.4, 0.4)])
+def test_a_new_schedule_moves_all_rates_that_are_not_the_critics_own(critic_rate: Any, expected: float) -> None:
+    model = make(critic_learning_rate=critic_rate, learning_starts=0, batch_size=2)
+    model.learn(5)
+    model.lr_schedule = lambda progress: 0.3
+    model.train(1, 2)
+    assert model.actor.optimizer.param_groups[0]["lr"] == 0.3
+    assert model.critic.optimizer.param_groups[0]["lr"] == expected
+
+
 def test_fused_adam_equals_plain_adam() -> None:
     models = [
         make(policy_kwargs={"net_arch": [8], "optimizer_class": th.optim.Adam, "optimizer_kwargs": kwargs})
