@@ -1,20 +1,25 @@
 import inspect
-import pickle
 import re
-import warnings
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from ad_spend_strategies import columns, markets, one_line
-from gymnasium.utils.env_checker import check_env as check_gymnasium
+from ad_spend_strategies import (
+    ACTION_MODES,
+    OBS_MODES,
+    SMALL,
+    assert_clean,
+    checked,
+    columns,
+    diminishing,
+    markets,
+    one_line,
+    run,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stable_baselines3.common.env_checker import check_env as check_sb3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
@@ -22,83 +27,12 @@ from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Market,
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
-IDS = [
-    *("AdSpend-v0", "AdSpendTutorial-v0", "AdSpendAdstock-v0", "AdSpendSeasonal-v0", "AdSpendProfit-v0"),
-    *("AdSpendShock-v0", "AdSpendSShape-v0", "AdSpendUncertain-v0", "AdSpendDrift-v0", "AdSpendDelivery-v0"),
-    "AdSpendNoisy-v0",
-]
-ACTION_MODES = ["normalized", "currency"]
-OBS_MODES = ["full", "partial", "spend"]
-SMALL = Market(
-    (
-        Channel("a", beta=30.0, kappa=4.0, theta=0.5, historical_mean=2.0),
-        Channel("b", beta=90.0, kappa=2.0, alpha=0.5, cap=7.0, historical_max=5.0),
-    ),
-    season=(1.0, 2.0),
-    tail_periods=2,
-)
-
-
-def diminishing(spend: np.ndarray) -> float:
-    return float(np.sqrt(spend).sum())
-
-
-def per_channel(spend: np.ndarray) -> np.ndarray:
-    return 10.0 * spend / (spend + 5.0)
-
-
-def run(env: gym.Env, actions: np.ndarray, seed: int | None = None) -> tuple[list, list, list]:
-    """One episode from the actions: observations (the first included), rewards, infos."""
-    observation, _ = env.reset(seed=seed)
-    observations, rewards, infos, terminated = [observation], [], [], False
-    for action in actions:
-        assert not terminated
-        observation, reward, terminated, truncated, info = env.step(action)
-        assert not truncated
-        observations.append(observation)
-        rewards.append(reward)
-        infos.append(info)
-    assert terminated
-    return observations, rewards, infos
-
-
-def checked(env: gym.Env) -> list[str]:
-    """What the checkers of Gymnasium and SB3 warn of."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        check_gymnasium(env.unwrapped, skip_render_check=True)
-        check_sb3(env, skip_render_check=True)
-    return [str(warning.message) for warning in caught]
-
-
-def assert_clean(messages: list[str], action_mode: str) -> None:
-    # Money is no symmetric [-1, 1] action: both checkers advise one, and say nothing else.
-    advice = [
-        message for message in messages if "symmetric and normalized" in message and "Box action space" in message
-    ]
-    assert len(advice) == (2 if action_mode == "currency" else 0)
-    assert [message for message in messages if message not in advice] == []
-
 
 @pytest.mark.parametrize("obs_mode", OBS_MODES)
 @pytest.mark.parametrize("action_mode", ACTION_MODES)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_checkers_of_gymnasium_and_sb3(preset: str, action_mode: Any, obs_mode: Any) -> None:
     assert_clean(checked(AdSpendEnv(preset, action_mode=action_mode, obs_mode=obs_mode)), action_mode)
-
-
-@pytest.mark.parametrize("env_id", IDS)
-def test_checkers_on_registered_ids(env_id: str) -> None:
-    assert_clean(checked(gym.make(env_id, disable_env_checker=True)), "normalized")
-
-
-@pytest.mark.parametrize("obs_mode", [*OBS_MODES, "money"])
-@pytest.mark.parametrize("action_mode", ACTION_MODES)
-@pytest.mark.parametrize("function", [diminishing, per_channel])
-def test_checkers_with_a_sales_function(function: Callable[..., Any], action_mode: Any, obs_mode: Any) -> None:
-    observed = {"obs_range": (0.0, 100.0)} if obs_mode == "money" else {"obs_mode": obs_mode}
-    env = AdSpendEnv(sales_function=function, act_range=(0.0, 100.0), action_mode=action_mode, **observed)
-    assert_clean(checked(env), action_mode)
 
 
 def test_curves_of_every_family_play_with_everything() -> None:
@@ -133,67 +67,6 @@ def test_a_channel_may_be_fixed(preset: str, action_mode: Any) -> None:
             start = np.array([False])
             if info["budget_left"] > 0.0 and name != "maximum spend":
                 assert info["spend"][1] == pytest.approx(40.0, rel=1e-6), name
-
-
-def test_every_registered_id_is_tested() -> None:
-    assert sorted(IDS) == sorted(env_id for env_id in gym.registry if env_id.startswith("AdSpend"))
-    assert {gym.spec(env_id).kwargs["market"] for env_id in IDS} == set(PRESETS)
-
-
-@pytest.mark.parametrize("env_id", IDS)
-def test_registered_ids(env_id: str) -> None:
-    env = gym.make(env_id)
-    assert env.unwrapped.obs_mode == ("spend" if env_id == "AdSpendTutorial-v0" else "full")
-    assert (env.unwrapped.budget, env.unwrapped.periods) == (pytest.approx(100_000.0), 28)
-    assert gym.make(f"sb3_ext:{env_id}", periods=5).unwrapped.periods == 5
-    envs = gym.make_vec(env_id, num_envs=3, vectorization_mode="sync")
-    observations, _ = envs.reset(seed=1)
-    assert observations.shape == (3, *env.observation_space.shape)
-    envs.close()
-
-
-def test_even_pacing_is_close_to_the_optimum_of_the_tutorials_problem() -> None:
-    env = gym.make("AdSpend-v0")
-    *_, infos = run(env, np.full((28, 2), -0.5, dtype=np.float32))
-    shortfall = 1.0 - infos[-1]["campaign_value"] / infos[-1]["optimal_value"]
-    assert 100.0 * shortfall == pytest.approx(0.8704, abs=0.005)
-    assert infos[-1]["normalized_score"] == pytest.approx(0.0, abs=1e-6)
-
-
-def test_presets_differ_as_described() -> None:
-    static, adstock, seasonal, profit = (PRESETS[name]() for name in ("static", "adstock", "seasonal", "profit"))
-    np.testing.assert_array_equal([static.theta, static.alpha], [[0, 0], [1, 1]])
-    np.testing.assert_allclose(adstock.theta**7, [0.3, 0.1])
-    np.testing.assert_allclose([adstock.beta, adstock.kappa], [[9000, 6000], [3000, 1500]])
-    np.testing.assert_allclose(adstock.initial_adstock, 100_000 / 56)
-    season = seasonal.season_factors(28)
-    assert season.argmax() in (20, 21, 22) and 1.9 < season.max() < 2.6
-    assert season[7] / season[0] == pytest.approx(1.0, abs=1e-6)
-    assert season[:14].max() == pytest.approx(1 + 0.25 * np.sin(4 * np.pi / 7), abs=1e-3)
-    assert profit == replace(adstock, spend_cost=1.5)
-    s_shape = PRESETS["s_shape"]()
-    np.testing.assert_array_equal(s_shape.alpha, 3.0)
-    assert replace(s_shape, channels=adstock.channels) == adstock
-
-
-@pytest.mark.parametrize(
-    ("preset", "random"),
-    [
-        ("shock", {"price_sigma": 0.3, "price_persistence": 0.7}),
-        ("uncertain", {"beta_sigma": 0.5, "kappa_sigma": 0.5, "sales_sigma": 0.05}),
-        ("drift", {"drift_sigma": 0.1}),
-        ("delivery", {"delivery_sigma": 0.3}),
-        ("noisy", {"sales_sigma": 0.1}),
-    ],
-)
-def test_random_presets_are_the_profit_problem_with_randomness(preset: str, random: dict[str, float]) -> None:
-    assert PRESETS[preset]() == replace(PRESETS["profit"](), randomness=Randomness(**random))
-
-
-@pytest.mark.parametrize("env_id", ["AdSpendUncertain-v0", "AdSpendDrift-v0"])
-def test_what_is_to_be_inferred_comes_with_a_week_of_lags(env_id: str) -> None:
-    names = gym.make(env_id).unwrapped.observation_names
-    assert names[-3:] == ("spend_facebook_lag7", "spend_instagram_lag7", "sales_lag7")
 
 
 def test_two_periods_by_hand() -> None:
@@ -231,53 +104,6 @@ def test_two_periods_by_hand() -> None:
     assert infos[1]["utilization"] == pytest.approx(12.5 / 20)
     assert infos[1]["campaign_value"] == pytest.approx(20 * sum(rewards))
     assert "utilization" not in infos[0]
-
-
-def test_partial_observations_leave_out_the_adstock_alone() -> None:
-    full, partial = (AdSpendEnv(SMALL, budget=20.0, periods=3, obs_mode=mode) for mode in ("full", "partial"))
-    assert [n for n in full.observation_names if not n.startswith("adstock_")] == list(partial.observation_names)
-    keep = [full.observation_names.index(name) for name in partial.observation_names]
-    actions = np.random.default_rng(0).uniform(-1, 1, (3, 2)).astype(np.float32)
-    np.testing.assert_array_equal(np.array(run(full, actions)[0])[:, keep], run(partial, actions)[0])
-
-
-def test_lagged_observations_by_hand() -> None:
-    env = AdSpendEnv(SMALL, budget=40.0, periods=4, action_mode="currency", obs_mode="partial", lags=2)
-    assert env.observation_names[-6:] == (
-        *("spend_a_lag1", "spend_b_lag1", "sales_lag1"),
-        *("spend_a_lag2", "spend_b_lag2", "sales_lag2"),
-    )
-    plain = AdSpendEnv(SMALL, budget=40.0, periods=4, action_mode="currency", obs_mode="partial")
-    actions = columns((6, 0, 3, 1), (2, 4.5, 0, 7))
-    for _ in range(2):
-        observations, expected = np.array(run(env, actions)[0]), np.array(run(plain, actions)[0])
-        np.testing.assert_array_equal(observations[:, :-6], expected)
-        recent = np.vstack([np.zeros((2, 3)), expected[:, :3]])
-        np.testing.assert_array_equal(observations[:, -6:-3], recent[1:-1])
-        np.testing.assert_array_equal(observations[:, -3:], recent[:-2])
-    np.testing.assert_allclose(observations[3, -6:], [0, 4.5 / 7, 12.8, 6 / 20, 2 / 7, 6.0], rtol=1e-6)
-
-
-def test_spend_observations() -> None:
-    shares = AdSpendEnv(SMALL, budget=20.0, periods=2, obs_mode="spend", action_mode="currency")
-    np.testing.assert_allclose(
-        run(shares, columns((6, 1), (2, 3)))[0], [[0, 0], [6 / 20, 2 / 7], [1 / 20, 3 / 7]], rtol=1e-6
-    )
-    money = AdSpendEnv(SMALL, budget=20.0, periods=2, obs_range=([0, 0], [5, 7]), action_mode="currency")
-    assert money.observation_names == ("spend_a", "spend_b")
-    np.testing.assert_array_equal([money.observation_space.low, money.observation_space.high], [[0, 0], [5, 7]])
-    np.testing.assert_allclose(run(money, columns((6, 1), (2, 3)))[0], [[0, 0], [5, 2], [1, 3]])
-
-
-def test_calendar_is_observed_only_where_demand_varies() -> None:
-    assert AdSpendEnv("adstock").observation_names[-2:] == ("pace", "time_left")
-    assert AdSpendEnv("seasonal").observation_names[-4:] == ("time_left", "demand_index", "season_sin", "season_cos")
-
-
-def test_season_phase_is_of_the_year_for_weekly_periods() -> None:
-    env = AdSpendEnv(replace(SMALL, period_days=7.0), budget=20.0, periods=2)
-    observation = dict(zip(env.observation_names, run(env, np.zeros((2, 2)))[0][1], strict=True))
-    assert observation["season_sin"] == pytest.approx(np.sin(2 * np.pi * 7 / 365.25))
 
 
 @st.composite
@@ -409,67 +235,12 @@ def test_vec_envs_reset_by_themselves() -> None:
             assert "terminal_observation" in infos[0]
 
 
-def test_environments_can_be_pickled_in_the_middle_of_a_campaign() -> None:
-    env = AdSpendEnv("seasonal")
-    env.reset(seed=0)
-    env.step(np.zeros(2))
-    twin = pickle.loads(pickle.dumps(env))
-    np.testing.assert_array_equal(env.step(np.ones(2))[0], twin.step(np.ones(2))[0])
-
-
 def test_campaigns_do_not_share_arrays_with_earlier_infos() -> None:
     env = AdSpendEnv("adstock", periods=3)
     *_, infos = run(env, np.zeros((3, 2)))
     kept = [info["adstock"].copy() for info in infos]
     run(env, np.ones((3, 2)))
     np.testing.assert_array_equal([info["adstock"] for info in infos], kept)
-
-
-# A user's own sales function
-
-
-def test_sales_function_by_hand() -> None:
-    env = AdSpendEnv(sales_function=diminishing, act_range=(0.0, 100.0), periods=2, action_mode="currency")
-    assert env.budget == pytest.approx(2 * 2 * 50.0)
-    assert env.observation_names == (
-        "spend_facebook",
-        "spend_instagram",
-        "sales",
-        "budget_left",
-        "pace",
-        "time_left",
-    )
-    observations, rewards, infos = run(env, columns((64, 100), (36, 100)))
-    np.testing.assert_allclose(np.array(rewards) * env.reward_scale, [14.0, 2 * np.sqrt(50)])
-    np.testing.assert_allclose(observations[1][:4], [0.64, 0.36, 14 / 100, 0.5], rtol=1e-6)
-    assert [info["clipped"] for info in infos] == [False, True]
-    np.testing.assert_allclose(infos[0]["roas"], [14 / 100])
-    assert "optimal_value" not in infos[-1]
-    assert infos[-1]["campaign_value"] == pytest.approx(14 + 2 * np.sqrt(50))
-
-
-def test_sales_function_may_sell_per_channel() -> None:
-    env = AdSpendEnv(sales_function=per_channel, act_range=(0.0, 100.0), periods=1, action_mode="currency")
-    info = run(env, columns((5,), (15,)))[2][-1]
-    np.testing.assert_allclose(info["sales"], [5.0, 7.5])
-    np.testing.assert_allclose(info["roas"], [1.0, 0.5])
-
-
-def test_sales_function_with_budget_names_and_array_ranges() -> None:
-    env = AdSpendEnv(
-        sales_function=diminishing,
-        budget=30.0,
-        periods=3,
-        act_range=([1, 0, 2], [4, 5, 6]),
-        channel_names=("a", "b", "c"),
-        action_mode="currency",
-    )
-    np.testing.assert_array_equal([env.action_space.low, env.action_space.high], [[1, 0, 2], [4, 5, 6]])
-    default = AdSpendEnv(sales_function=diminishing, budget=30.0, periods=3, channel_names=("a", "b"))
-    np.testing.assert_allclose(default.spend_bounds, [[0, 0], [20, 20]])
-
-
-# Errors
 
 
 @pytest.mark.parametrize("budget", [0.0, -5.0, np.nan, np.inf, "lots", True, [1.0]])
@@ -573,15 +344,6 @@ def test_malformed_actions(action: Any, action_mode: Any) -> None:
     one_line(error, "action")
     # A refused action changes nothing.
     assert env.step(env.action_space.low)[4]["budget_left"] == env.budget
-
-
-def test_sales_function_that_fails_later() -> None:
-    env = AdSpendEnv(sales_function=lambda x: np.nan if x[0] > 50 else 1.0, act_range=(0, 100), action_mode="currency")
-    env.reset()
-    env.step(np.array([10.0, 10.0]))
-    with pytest.raises(ValueError) as error:
-        env.step(np.array([60.0, 10.0]))
-    one_line(error, "sales_function", "nan", "[60.0, 10.0]")
 
 
 def test_render_without_a_mode_draws_nothing() -> None:

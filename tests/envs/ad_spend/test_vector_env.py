@@ -7,30 +7,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from ad_spend_strategies import one_line
-from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers.vector import (
-    ClipReward,
-    DictInfoToList,
-    FlattenObservation,
-    NormalizeObservation,
-    RecordEpisodeStatistics,
+from ad_spend_strategies import (
+    EVERYTHING,
+    actions_of,
+    one_line,
 )
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from gymnasium.vector import AutoresetMode
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Randomness
-from sb3_ext.envs.ad_spend.market.presets import PRESETS
-from sb3_ext.vec_env import GymnasiumVecEnv
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel
 
 IDS = sorted(env_id for env_id in gym.registry if env_id.startswith("AdSpend"))
-RANDOM = [name for name, preset in PRESETS.items() if preset().randomness.any]
-EVERYTHING = replace(
-    PRESETS["seasonal"](),
-    spend_cost=0.5,
-    randomness=Randomness(0.3, 0.7, 0.5, 0.5, drift_sigma=0.1, delivery_sigma=0.3, sales_sigma=0.05),
-)
+
+
 MODES = [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP]
 
 
@@ -119,10 +108,6 @@ def test_a_sales_function_goes_as_in_single_environments() -> None:
         mine = AdSpendVectorEnv(2, autoreset_mode=mode, **arguments)
         upstream = gym.vector.SyncVectorEnv([lambda: AdSpendEnv(**arguments)] * 2, autoreset_mode=mode)
         assert_same_trajectories(mine, upstream, 1, 15 + (2 if mode is AutoresetMode.NEXT_STEP else 0))
-
-
-def actions_of(envs: gym.vector.VectorEnv, value: float = 0.0) -> np.ndarray:
-    return np.full(envs.action_space.shape, value, dtype=np.float32)
 
 
 def prices(envs: AdSpendVectorEnv) -> np.ndarray:
@@ -273,152 +258,6 @@ def test_copies_in_the_middle_continue_the_same_path(copied: Any) -> None:
             np.testing.assert_array_equal(mine, other)
 
 
-# Observations
-
-
-@pytest.mark.parametrize("market", [*RANDOM, "everything"])
-def test_observations_are_in_their_space(market: str) -> None:
-    envs = AdSpendVectorEnv(1000, EVERYTHING if market == "everything" else market, lags=2)
-    rng = np.random.default_rng(0)
-    observation, _ = envs.reset(seed=0)
-    for _ in range(2 * 28 + 1):
-        assert np.all(observation >= envs.observation_space.low)
-        assert np.all(observation <= envs.observation_space.high)
-        assert np.all(np.isfinite(observation))
-        # Big bets, small ones, and none.
-        actions = rng.uniform(-1, 1, envs.action_space.shape) * rng.choice([0, 1, 5], size=(1000, 1)) - 0.2
-        observation, rewards, *_ = envs.step(actions.astype(np.float32))
-        assert np.all(np.isfinite(rewards))
-
-
-@pytest.mark.parametrize("mode", ["full", "partial", "spend", "money"])
-def test_observations_are_in_their_space_where_everything_is_as_random_as_allowed(mode: Any) -> None:
-    wild = Randomness(2.0, 0.99, 2.0, 2.0, drift_sigma=2.0, delivery_sigma=2.0, sales_sigma=10.0)
-    observed: dict[str, Any] = {"obs_range": (0.0, 100.0)} if mode == "money" else {"obs_mode": mode}
-    if mode in ("full", "partial"):
-        observed["lags"] = 1
-    envs = AdSpendVectorEnv(300, replace(EVERYTHING, randomness=wild), **observed)
-    observation, _ = envs.reset(seed=3)
-    for step in range(29):
-        assert np.all((envs.observation_space.low <= observation) & (observation <= envs.observation_space.high))
-        observation, rewards, *_ = envs.step(actions_of(envs, -0.5 if step % 2 else 1.0))
-        assert np.all(np.isfinite(rewards))
-
-
-def test_entries_are_what_their_names_say() -> None:
-    market = replace(EVERYTHING, randomness=replace(EVERYTHING.randomness, drift_sigma=0.0))
-    envs = AdSpendVectorEnv(5, market, 1e5, periods=8, lags=3)
-    assert envs.observation_names == (
-        *("spend_facebook", "spend_instagram", "sales", "budget_left", "adstock_facebook", "adstock_instagram"),
-        *("pace", "time_left", "demand_index", "season_sin", "season_cos"),
-        *("price_shock_facebook", "price_shock_instagram"),
-        *("spend_facebook_lag1", "spend_instagram_lag1", "sales_lag1"),
-        *("spend_facebook_lag2", "spend_instagram_lag2", "sales_lag2"),
-        *("spend_facebook_lag3", "spend_instagram_lag3", "sales_lag3"),
-    )
-    cap, season = envs.spend_bounds[1], market.season_factors(8)
-    observation, info = envs.reset(seed=4)
-    scenario = envs.scenario
-    spends, sales = [np.zeros((5, 2))] * 4, [np.zeros(5)] * 4
-    for t in range(9):
-        seen = dict(zip(envs.observation_names, observation.T, strict=True))
-        for lag in range(4):
-            suffix = f"_lag{lag}" if lag else ""
-            for channel, name in enumerate(market.names):
-                np.testing.assert_allclose(seen[f"spend_{name}{suffix}"], spends[-1 - lag][:, channel], rtol=1e-6)
-            np.testing.assert_allclose(seen[f"sales{suffix}"], sales[-1 - lag], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(seen["budget_left"], info["budget_left"] / 1e5, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(seen["time_left"], 1 - t / 8, rtol=1e-6)
-        pace = info["budget_left"] / (max(8 - t, 1) * cap.sum())
-        np.testing.assert_allclose(seen["pace"], np.minimum(pace, 1), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(seen["demand_index"], season[t] if t < 8 else 1.0, rtol=1e-6)
-        for channel, name in enumerate(market.names):
-            shocks = scenario.price_shock[t, :, channel] / 0.3 if t < 8 else np.zeros(5)
-            np.testing.assert_allclose(seen[f"price_shock_{name}"], shocks, rtol=1e-6)
-        if t < 8:
-            actions = np.random.default_rng(t).uniform(-1, 0, (5, 2)).astype(np.float32)
-            observation, *_, info = envs.step(actions)
-            spends.append(info["spend"] / cap)
-            sales.append((info["sales"].sum(axis=1) + scenario.sales_noise[t]) / (1e5 / 8))
-
-
-def test_lags_begin_empty_in_every_campaign() -> None:
-    envs = AdSpendVectorEnv(2, "uncertain", periods=3, lags=2, autoreset_mode="SameStep")
-    envs.reset(seed=1)
-    for _ in range(2):
-        for _ in range(3):
-            observation = envs.step(actions_of(envs))[0]
-        lagged = ["lag" in name or name.startswith(("spend", "sales")) for name in envs.observation_names]
-        np.testing.assert_array_equal(observation[:, lagged], 0.0)
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_what_is_seen_depends_on_what_varies(preset: str) -> None:
-    market = PRESETS[preset]()
-    for mode in ("full", "partial"):
-        names = AdSpendVectorEnv(1, market, 1e5, obs_mode=mode).observation_names
-        assert any("price_shock" in name for name in names) is (market.randomness.price_sigma > 0)
-        assert ("demand_index" in names) is (preset == "seasonal")
-        assert any("adstock" in name for name in names) is (mode == "full")
-    assert AdSpendVectorEnv(1, market, 1e5, obs_mode="spend").observation_names == ("spend_facebook", "spend_instagram")
-
-
-# Gymnasium's own
-
-
-def test_make_vec() -> None:
-    envs = gym.make_vec("AdSpendShock-v0", num_envs=3)
-    assert isinstance(envs.unwrapped, AdSpendVectorEnv)
-    assert envs.spec.id == "AdSpendShock-v0"
-    assert gym.make_vec(envs.spec).num_envs == 3
-    assert gym.make_vec("sb3_ext:AdSpend-v0", num_envs=2, periods=5).periods == 5
-    assert envs.reset(seed=1)[0].shape == (3, *envs.single_observation_space.shape)
-    assert envs.observation_space.contains(envs.reset(seed=1)[0])
-    assert envs.step(envs.action_space.sample())[1].shape == (3,)
-    envs.close()
-
-
-@pytest.mark.parametrize("mode", [*MODES, AutoresetMode.DISABLED])
-def test_record_episode_statistics(mode: AutoresetMode) -> None:
-    envs = RecordEpisodeStatistics(gym.make_vec("AdSpendShock-v0", num_envs=3, periods=4, autoreset_mode=mode))
-    envs.reset(seed=1)
-    episodes = 0
-    returns = np.zeros(3)
-    while episodes < 3:
-        _, rewards, terminated, _, info = envs.step(actions_of(envs, -0.5))
-        returns += rewards
-        if terminated.all():
-            np.testing.assert_allclose(info["episode"]["r"], returns)
-            np.testing.assert_array_equal(info["episode"]["l"], 4)
-            returns[:] = 0.0
-            episodes += 1
-            if mode is AutoresetMode.DISABLED:
-                envs.reset(options={"reset_mask": np.ones(3, dtype=np.bool_)})
-    assert envs.episode_count == 9
-
-
-def test_wrappers_of_vector_environments() -> None:
-    def wrapped() -> gym.vector.VectorEnv:
-        envs = gym.make_vec("AdSpendUncertain-v0", num_envs=3, periods=3)
-        return ClipReward(NormalizeObservation(FlattenObservation(envs)), -1.0, 1.0)
-
-    envs = wrapped()
-    envs.reset(seed=1)
-    for _ in range(7):
-        observation, rewards, *_ = envs.step(actions_of(envs))
-        assert observation.shape == envs.observation_space.shape
-        assert np.all(np.abs(rewards) <= 1.0)
-    listed = DictInfoToList(gym.make_vec("AdSpendUncertain-v0", num_envs=3, periods=3, autoreset_mode="SameStep"))
-    _, infos = listed.reset(seed=1)
-    assert [set(info) for info in infos] == [{"budget_left", "adstock"}] * 3
-    for _ in range(3):
-        *_, infos = listed.step(actions_of(listed))
-    assert all(math.isfinite(info["final_info"]["campaign_value"]) for info in infos)
-
-
-# Errors
-
-
 @pytest.mark.parametrize("num_envs", [0, -1, True, 2.0, "3", None, math.nan])
 def test_numbers_of_environments_out_of_range(num_envs: Any) -> None:
     with pytest.raises(ValueError) as error:
@@ -431,11 +270,6 @@ def test_numbers_of_environments_out_of_range(num_envs: Any) -> None:
     [
         ({"render_mode": "rgb_array"}, ["rgb_array", "AdSpendEnv"]),
         ({"autoreset_mode": "sometimes"}, ["autoreset_mode", "SameStep", "NextStep", "Disabled", "'sometimes'"]),
-        ({"lags": -1}, ["lags", "-1"]),
-        ({"lags": 1.0}, ["lags", "1.0"]),
-        ({"lags": True}, ["lags", "True"]),
-        ({"lags": 2, "obs_mode": "spend"}, ["lags", "spend", "2"]),
-        ({"market": "statik"}, ["statik", "shock", "uncertain"]),
         ({"budget": -1.0}, ["budget", "-1.0"]),
     ],
 )
@@ -479,24 +313,3 @@ def test_markets_of_one_channel(num_envs: int) -> None:
         [lambda: AdSpendEnv(market, 1e4, periods=3, lags=1, references=False)] * num_envs, autoreset_mode="SameStep"
     )
     assert_same_trajectories(envs, singles, 0, 9)
-
-
-@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
-@pytest.mark.parametrize("env_id", ["AdSpend-v0", "AdSpendShock-v0", "AdSpendUncertain-v0"])
-def test_adapted_for_sb3_it_goes_as_single_environments_do(env_id: str, mode: AutoresetMode) -> None:
-    adapted = GymnasiumVecEnv(gym.make_vec(env_id, num_envs=3, autoreset_mode=mode))
-    single = DummyVecEnv([lambda: Monitor(gym.make(env_id))] * 3)
-    rng = np.random.default_rng(0)
-    for env in (adapted, single):
-        env.seed(7)
-    np.testing.assert_array_equal(adapted.reset(), single.reset())
-    for _ in range(3 * 28):
-        actions = rng.uniform(-1.0, 0.0, (3, 2)).astype(np.float32)
-        one, other = adapted.step(actions), single.step(actions)
-        for batch, expected in zip(one[:3], other[:3], strict=True):
-            np.testing.assert_array_equal(batch, expected)
-        if one[2].all():
-            for info, expected in zip(one[3], other[3], strict=True):
-                np.testing.assert_array_equal(info["terminal_observation"], expected["terminal_observation"])
-                assert info["episode"]["r"] == pytest.approx(expected["episode"]["r"], abs=1e-6)
-                assert info["campaign_value"] == pytest.approx(expected["campaign_value"], rel=1e-12)

@@ -1,12 +1,17 @@
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
-from ad_spend_strategies import markets, one_line
+from ad_spend_strategies import EVERYTHING, RANDOM, SMALL, actions_of, columns, markets, one_line, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sb3_ext.envs.ad_spend import Channel, Market, Randomness
+import sb3_ext  # noqa: F401
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Market, Randomness
 from sb3_ext.envs.ad_spend.campaign.observations import ObservationMap
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
 
 @given(markets(), st.sampled_from(["full", "partial", "spend"]), st.integers(0, 2**20))
@@ -134,3 +139,137 @@ def test_unknown_modes(mode) -> None:
     with pytest.raises(ValueError) as error:
         ObservationMap(mode, campaign, np.ones(1), 1.0)
     one_line(error, "obs_mode", "full", repr(mode))
+
+
+def test_partial_observations_leave_out_the_adstock_alone() -> None:
+    full, partial = (AdSpendEnv(SMALL, budget=20.0, periods=3, obs_mode=mode) for mode in ("full", "partial"))
+    assert [n for n in full.observation_names if not n.startswith("adstock_")] == list(partial.observation_names)
+    keep = [full.observation_names.index(name) for name in partial.observation_names]
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, 2)).astype(np.float32)
+    np.testing.assert_array_equal(np.array(run(full, actions)[0])[:, keep], run(partial, actions)[0])
+
+
+def test_lagged_observations_by_hand() -> None:
+    env = AdSpendEnv(SMALL, budget=40.0, periods=4, action_mode="currency", obs_mode="partial", lags=2)
+    assert env.observation_names[-6:] == (
+        *("spend_a_lag1", "spend_b_lag1", "sales_lag1"),
+        *("spend_a_lag2", "spend_b_lag2", "sales_lag2"),
+    )
+    plain = AdSpendEnv(SMALL, budget=40.0, periods=4, action_mode="currency", obs_mode="partial")
+    actions = columns((6, 0, 3, 1), (2, 4.5, 0, 7))
+    for _ in range(2):
+        observations, expected = np.array(run(env, actions)[0]), np.array(run(plain, actions)[0])
+        np.testing.assert_array_equal(observations[:, :-6], expected)
+        recent = np.vstack([np.zeros((2, 3)), expected[:, :3]])
+        np.testing.assert_array_equal(observations[:, -6:-3], recent[1:-1])
+        np.testing.assert_array_equal(observations[:, -3:], recent[:-2])
+    np.testing.assert_allclose(observations[3, -6:], [0, 4.5 / 7, 12.8, 6 / 20, 2 / 7, 6.0], rtol=1e-6)
+
+
+def test_spend_observations() -> None:
+    shares = AdSpendEnv(SMALL, budget=20.0, periods=2, obs_mode="spend", action_mode="currency")
+    np.testing.assert_allclose(
+        run(shares, columns((6, 1), (2, 3)))[0], [[0, 0], [6 / 20, 2 / 7], [1 / 20, 3 / 7]], rtol=1e-6
+    )
+    money = AdSpendEnv(SMALL, budget=20.0, periods=2, obs_range=([0, 0], [5, 7]), action_mode="currency")
+    assert money.observation_names == ("spend_a", "spend_b")
+    np.testing.assert_array_equal([money.observation_space.low, money.observation_space.high], [[0, 0], [5, 7]])
+    np.testing.assert_allclose(run(money, columns((6, 1), (2, 3)))[0], [[0, 0], [5, 2], [1, 3]])
+
+
+def test_calendar_is_observed_only_where_demand_varies() -> None:
+    assert AdSpendEnv("adstock").observation_names[-2:] == ("pace", "time_left")
+    assert AdSpendEnv("seasonal").observation_names[-4:] == ("time_left", "demand_index", "season_sin", "season_cos")
+
+
+def test_season_phase_is_of_the_year_for_weekly_periods() -> None:
+    env = AdSpendEnv(replace(SMALL, period_days=7.0), budget=20.0, periods=2)
+    observation = dict(zip(env.observation_names, run(env, np.zeros((2, 2)))[0][1], strict=True))
+    assert observation["season_sin"] == pytest.approx(np.sin(2 * np.pi * 7 / 365.25))
+
+
+@pytest.mark.parametrize("market", [*RANDOM, "everything"])
+def test_observations_are_in_their_space(market: str) -> None:
+    envs = AdSpendVectorEnv(1000, EVERYTHING if market == "everything" else market, lags=2)
+    rng = np.random.default_rng(0)
+    observation, _ = envs.reset(seed=0)
+    for _ in range(2 * 28 + 1):
+        assert np.all(observation >= envs.observation_space.low)
+        assert np.all(observation <= envs.observation_space.high)
+        assert np.all(np.isfinite(observation))
+        # Big bets, small ones, and none.
+        actions = rng.uniform(-1, 1, envs.action_space.shape) * rng.choice([0, 1, 5], size=(1000, 1)) - 0.2
+        observation, rewards, *_ = envs.step(actions.astype(np.float32))
+        assert np.all(np.isfinite(rewards))
+
+
+@pytest.mark.parametrize("mode", ["full", "partial", "spend", "money"])
+def test_observations_are_in_their_space_where_everything_is_as_random_as_allowed(mode: Any) -> None:
+    wild = Randomness(2.0, 0.99, 2.0, 2.0, drift_sigma=2.0, delivery_sigma=2.0, sales_sigma=10.0)
+    observed: dict[str, Any] = {"obs_range": (0.0, 100.0)} if mode == "money" else {"obs_mode": mode}
+    if mode in ("full", "partial"):
+        observed["lags"] = 1
+    envs = AdSpendVectorEnv(300, replace(EVERYTHING, randomness=wild), **observed)
+    observation, _ = envs.reset(seed=3)
+    for step in range(29):
+        assert np.all((envs.observation_space.low <= observation) & (observation <= envs.observation_space.high))
+        observation, rewards, *_ = envs.step(actions_of(envs, -0.5 if step % 2 else 1.0))
+        assert np.all(np.isfinite(rewards))
+
+
+def test_entries_are_what_their_names_say() -> None:
+    market = replace(EVERYTHING, randomness=replace(EVERYTHING.randomness, drift_sigma=0.0))
+    envs = AdSpendVectorEnv(5, market, 1e5, periods=8, lags=3)
+    assert envs.observation_names == (
+        *("spend_facebook", "spend_instagram", "sales", "budget_left", "adstock_facebook", "adstock_instagram"),
+        *("pace", "time_left", "demand_index", "season_sin", "season_cos"),
+        *("price_shock_facebook", "price_shock_instagram"),
+        *("spend_facebook_lag1", "spend_instagram_lag1", "sales_lag1"),
+        *("spend_facebook_lag2", "spend_instagram_lag2", "sales_lag2"),
+        *("spend_facebook_lag3", "spend_instagram_lag3", "sales_lag3"),
+    )
+    cap, season = envs.spend_bounds[1], market.season_factors(8)
+    observation, info = envs.reset(seed=4)
+    scenario = envs.scenario
+    spends, sales = [np.zeros((5, 2))] * 4, [np.zeros(5)] * 4
+    for t in range(9):
+        seen = dict(zip(envs.observation_names, observation.T, strict=True))
+        for lag in range(4):
+            suffix = f"_lag{lag}" if lag else ""
+            for channel, name in enumerate(market.names):
+                np.testing.assert_allclose(seen[f"spend_{name}{suffix}"], spends[-1 - lag][:, channel], rtol=1e-6)
+            np.testing.assert_allclose(seen[f"sales{suffix}"], sales[-1 - lag], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(seen["budget_left"], info["budget_left"] / 1e5, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(seen["time_left"], 1 - t / 8, rtol=1e-6)
+        pace = info["budget_left"] / (max(8 - t, 1) * cap.sum())
+        np.testing.assert_allclose(seen["pace"], np.minimum(pace, 1), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(seen["demand_index"], season[t] if t < 8 else 1.0, rtol=1e-6)
+        for channel, name in enumerate(market.names):
+            shocks = scenario.price_shock[t, :, channel] / 0.3 if t < 8 else np.zeros(5)
+            np.testing.assert_allclose(seen[f"price_shock_{name}"], shocks, rtol=1e-6)
+        if t < 8:
+            actions = np.random.default_rng(t).uniform(-1, 0, (5, 2)).astype(np.float32)
+            observation, *_, info = envs.step(actions)
+            spends.append(info["spend"] / cap)
+            sales.append((info["sales"].sum(axis=1) + scenario.sales_noise[t]) / (1e5 / 8))
+
+
+def test_lags_begin_empty_in_every_campaign() -> None:
+    envs = AdSpendVectorEnv(2, "uncertain", periods=3, lags=2, autoreset_mode="SameStep")
+    envs.reset(seed=1)
+    for _ in range(2):
+        for _ in range(3):
+            observation = envs.step(actions_of(envs))[0]
+        lagged = ["lag" in name or name.startswith(("spend", "sales")) for name in envs.observation_names]
+        np.testing.assert_array_equal(observation[:, lagged], 0.0)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_seen_depends_on_what_varies(preset: str) -> None:
+    market = PRESETS[preset]()
+    for mode in ("full", "partial"):
+        names = AdSpendVectorEnv(1, market, 1e5, obs_mode=mode).observation_names
+        assert any("price_shock" in name for name in names) is (market.randomness.price_sigma > 0)
+        assert ("demand_index" in names) is (preset == "seasonal")
+        assert any("adstock" in name for name in names) is (mode == "full")
+    assert AdSpendVectorEnv(1, market, 1e5, obs_mode="spend").observation_names == ("spend_facebook", "spend_instagram")

@@ -1,14 +1,18 @@
 import math
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ad_spend_strategies import one_line
+from ad_spend_strategies import one_line, random_markets
+from hypothesis import HealthCheck, given, settings
 
 from sb3_ext.envs.ad_spend import Channel, Market, Randomness
 
 SIGMAS = ["price_sigma", "beta_sigma", "kappa_sigma", "drift_sigma", "delivery_sigma", "sales_sigma"]
+
+
 A = Channel("a", beta=10.0, kappa=5.0)
 
 
@@ -110,3 +114,12 @@ def test_markets_convert_their_randomness() -> None:
 
 def test_white_noise_stays_white() -> None:
     assert Randomness(price_persistence=0.0).with_period(1 / 7).price_persistence == 0.0
+
+
+@given(random_markets())
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_saving_and_loading_keeps_the_randomness(tmp_path: Path, market: Market) -> None:
+    market.save(tmp_path / "market.json")
+    loaded = Market.load(tmp_path / "market.json")
+    assert loaded == market
+    assert hash(loaded) == hash(market)
