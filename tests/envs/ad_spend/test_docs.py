@@ -1,5 +1,6 @@
 """What docs/adspend.md shows must work as shown."""
 
+import inspect
 import json
 import re
 from itertools import takewhile
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_optimal
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Market, Randomness, plan_optimal
 from sb3_ext.envs.ad_spend.market.document import SCHEMA
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "adspend.md").read_text(encoding="utf-8")
@@ -87,3 +88,13 @@ def test_table_of_observations_is_the_layout() -> None:
         if re.fullmatch(r"-?\d+", end)
     ]
     assert len(numbers) > 20 and all(end == bound for _, end, bound in numbers), numbers
+
+
+@pytest.mark.parametrize("env", [AdSpendEnv, AdSpendVectorEnv])
+def test_every_argument_is_listed_and_documented(env: type[gym.Env] | type[gym.vector.VectorEnv]) -> None:
+    parameters = inspect.signature(env).parameters
+    documented = re.findall(r":param (\w+):", f"{AdSpendEnv.__doc__}{env.__doc__}")
+    assert set(parameters) <= set(documented)
+    assert parameters["lags"].default == 0 and parameters["market"].default == "static"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'lag'"):
+        env(lag=3)

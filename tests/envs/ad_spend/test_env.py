@@ -1,9 +1,6 @@
-import inspect
-import re
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from ad_spend_strategies import (
@@ -23,7 +20,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import sb3_ext  # noqa: F401
-from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Channel, Market, Randomness, baselines
+from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, baselines
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
@@ -312,16 +309,6 @@ def test_errors_at_the_door(arguments: dict[str, Any], said: list[str]) -> None:
     with pytest.raises(ValueError) as error:
         AdSpendEnv(**arguments)
     one_line(error, *said)
-
-
-@pytest.mark.parametrize("env", [AdSpendEnv, AdSpendVectorEnv])
-def test_every_argument_is_listed_and_documented(env: type[gym.Env] | type[gym.vector.VectorEnv]) -> None:
-    parameters = inspect.signature(env).parameters
-    documented = re.findall(r":param (\w+):", f"{AdSpendEnv.__doc__}{env.__doc__}")
-    assert set(parameters) <= set(documented)
-    assert parameters["lags"].default == 0 and parameters["market"].default == "static"
-    with pytest.raises(TypeError, match="unexpected keyword argument 'lag'"):
-        env(lag=3)
 
 
 def test_malformed_market_file(tmp_path: Path) -> None:

@@ -158,13 +158,12 @@ class CampaignProblem:
         requested = self._actions.to_spend(asked)
         wanted = self._actions.limit(requested)
         changed = wanted != requested
-        limited: BoolArray | bool = False
-        if np.count_nonzero(changed):
-            if not np.all(np.isfinite(requested)):
-                raise ValueError(f"an action must hold finite numbers, got {asked[~np.isfinite(asked)].tolist()}")
-            limited = changed.any(axis=-1)
+        limits = np.count_nonzero(changed) > 0
+        if limits and not np.all(np.isfinite(requested)):
+            raise ValueError(f"an action must hold finite numbers, got {asked[~np.isfinite(asked)].tolist()}")
         period = self._campaign.step(wanted)
-        return self.observation_map.observe(self._campaign, period), requested, limited | period.overspent, period
+        clipped = changed.any(axis=-1) | period.overspent if limits else period.overspent
+        return self.observation_map.observe(self._campaign, period), requested, clipped, period
 
 
 def shows_options(init: Constructor) -> Constructor:
