@@ -20,8 +20,8 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from sb3_ext.checkpoint import recipes, storage
 from sb3_ext.checkpoint.capture import Capture
 from sb3_ext.checkpoint.restoration import Restoration
-from sb3_ext.checkpoint.specials import specials
 from sb3_ext.checkpoint.state import class_name
+from sb3_ext.checkpoint.workers import specials
 
 _MODEL = "model.zip"
 

@@ -12,10 +12,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import ResultsWriter
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from sb3_ext.checkpoint.state import Special, attributes_of
-from sb3_ext.checkpoint.workers import get_states, put_states
 
 _OF_THIS_RUN = {
     # what `learn` takes from its own arguments
@@ -29,16 +28,15 @@ _OF_THIS_RUN = {
 }
 
 
-def specials() -> tuple[Special, ...]:
+def local_specials() -> tuple[Special, ...]:
     """
-    List what needs its own way.
+    List what needs its own way, but for environments in other processes.
 
     :return: For :class:`~sb3_ext.checkpoint.state.Capture` and ``Restoration``.
     """
     found = [
         *(Special(kind, _without(names)) for kind, names in _OF_THIS_RUN.items()),
         Special(ResultsWriter, _written_episodes, _write_episodes),
-        Special(SubprocVecEnv, get_states, put_states),
     ]
     if "ale_py" in sys.modules:
         from ale_py import ALEInterface

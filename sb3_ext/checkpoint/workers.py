@@ -9,6 +9,8 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from sb3_ext.checkpoint.capture import Capture
 from sb3_ext.checkpoint.restoration import Restoration
+from sb3_ext.checkpoint.specials import local_specials
+from sb3_ext.checkpoint.state import Special
 
 _NAME = "sb3_ext_state"
 
@@ -30,14 +32,21 @@ class _State:
         self.env: Any = frame.f_locals["env"]
 
     def __call__(self, node: Any = None, arrays: Any = None) -> Any:
-        from sb3_ext.checkpoint.specials import specials
-
         del self.env.__dict__[_NAME]  # no part of the state
         if node is not None:
             Restoration(arrays, specials()).value(node, self.env, "env")
             return None
         capture = Capture(specials())
         return capture.node(self.env, "env"), capture.arrays, capture.opaque
+
+
+def specials() -> tuple[Special, ...]:
+    """
+    List what needs its own way.
+
+    :return: For :class:`~sb3_ext.checkpoint.capture.Capture` and ``Restoration``.
+    """
+    return *local_specials(), Special(SubprocVecEnv, get_states, put_states)
 
 
 def get_states(vec_env: SubprocVecEnv, opaque: list[str]) -> list[Any]:

@@ -25,7 +25,7 @@ import sb3_ext
 from sb3_ext import checkpoint
 from sb3_ext.checkpoint import CheckpointEvery
 from sb3_ext.checkpoint.capture import Capture
-from sb3_ext.checkpoint.specials import specials
+from sb3_ext.checkpoint.workers import specials
 
 
 class Killed(Exception):
