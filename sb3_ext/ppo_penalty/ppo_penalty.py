@@ -195,6 +195,8 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         self.logger.record("train/kl", kl)
         self.logger.record("train/beta", self.beta)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        if callable(self.clip_range_vf):
+            self.logger.record("train/clip_range_vf", self.clip_range_vf(self._current_progress_remaining))
         buffer = self.rollout_buffer
         explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         self.logger.record("train/explained_variance", explained)

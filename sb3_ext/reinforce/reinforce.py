@@ -159,7 +159,7 @@ class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
             "vf_coef": number(0),
             "max_grad_norm": optional(positive()),
             "use_sde": (box or not self.use_sde, "False for these actions"),
-            "sde_sample_freq": (lambda value: value == -1 or is_integer(value, 1), "-1 or an integer >= 1"),
+            "sde_sample_freq": (lambda value: is_integer(value, -1) and value != 0, "-1 or an integer >= 1"),
         }
 
     def _setup_model(self) -> None:

@@ -81,7 +81,7 @@ CASE = Case(
     continued={"defaults": {"env": cart_pole}},
     not_finite=r"loss (nan|inf) after 0 epochs",
     unsupported=spaces.Tuple([spaces.Discrete(2)]),
-    log_options={"env": identity_box},
+    log_options={"env": identity_box, "clip_range_vf": 0.2},
     logged={
         **dict.fromkeys(("train/kl", "train/beta", "train/policy_loss")),
         # those of SB3's PPO
@@ -90,6 +90,7 @@ CASE = Case(
         "train/learning_rate": 3e-4,
         # the last row is written at step 40, before its update
         "train/n_updates": 8,
+        "train/clip_range_vf": 0.2,
     },
     state=("num_timesteps", "_n_updates", "beta"),
     check=check,
