@@ -105,6 +105,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--season", nargs="+", type=_amount, metavar="F", help="demand factors by period, repeated; 1 is average")
     add("--margin", type=_amount, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
     add("--spend-cost", type=_amount, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
+    add("--afterwards", choices=["nothing", "past"], help="what is spent after it: nothing, or the past's mean")
     add("--period-days", type=_amount, metavar="D", help="CSV only: days of a period (default: 7)")
     add("--carry-over", nargs="+", default=[], metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
     add(
@@ -197,7 +198,8 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
         else:
             raise UserError(f"--market: {args.market!r} is neither a file nor a preset ({', '.join(PRESETS)})")
     given = {"margin": args.margin, "spend_cost": args.spend_cost, "season": args.season and tuple(args.season)}
-    with mistakes_explained("--season, --margin or --spend-cost"):
+    given["afterwards"] = args.afterwards
+    with mistakes_explained("--season, --margin, --spend-cost or --afterwards"):
         return replace(market, **{name: value for name, value in given.items() if value is not None}), fits
 
 

@@ -209,10 +209,12 @@ class Wording:
         ]
         if carried:
             yield f"Carried over from {unit} to {unit}: {', '.join(carried)}; other channels: nothing."
+            afterwards = "nothing more is spent" if market.afterwards == "nothing" else "the past's mean is spent again"
+            given = [channel.initial_adstock is not None for channel in market.channels]
+            start = "as the last of its spends left it" if all(given) else "as if its mean spend had gone on until then"
             yield (
                 f"What is carried over after the last {unit} is credited for {count(market.tail_periods, unit)} at "
-                "average demand. The campaign starts with the advertising of the past, as if its mean spend had gone "
-                "on until then."
+                f"average demand, in which {afterwards}. The campaign starts with the advertising of the past, {start}."
             )
         else:
             yield f"Nothing is carried over: advertising sells in the {unit} it is paid for."

@@ -124,6 +124,10 @@ def test_limits_season_and_costs_are_kept_to(planner: Planner) -> None:
     rows = read(planner("--caps", "facebook=700", "--min", "instagram=300") / "plan.csv")
     assert max(float(row["spend_facebook"]) for row in rows) <= 700.0
     assert min(float(row["spend_instagram"]) for row in rows) >= 300.0
+    # Where the adstock that is left sells on top of what is spent afterwards, less of it is left.
+    going_on = read(planner("--afterwards", "past", "--market", "adstock") / "plan.csv")
+    ending = read(planner("--afterwards", "nothing", "--market", "adstock") / "plan.csv")
+    assert float(going_on[-1]["spend"]) < float(ending[-1]["spend"])
     sales = [float(row["expected_sales"]) for row in read(planner("--season", "1", "3") / "plan.csv")]
     assert min(sales[1::2]) > max(sales[::2])
     profitable = read(planner("--market", "static", "--spend-cost", "4", "--budget", "100000") / "plan.csv")

@@ -45,12 +45,14 @@ def markets(
         )
         for name, family in zip(NAMES, families, strict=False)
     )
+    past = any(channel.historical_mean for channel in channels)
     return Market(
         channels,
         season=tuple(draw(st.lists(st.floats(0.2, 3.0), min_size=1, max_size=4))),
         margin=draw(st.floats(0.2, 3.0)),
         spend_cost=draw(st.sampled_from([0.0]) | st.floats(0.0, max_spend_cost)),
         tail_periods=draw(st.integers(0, 6)),
+        afterwards=draw(st.sampled_from(["nothing", "past"])) if past else "nothing",
     )
 
 

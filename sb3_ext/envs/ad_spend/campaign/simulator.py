@@ -167,6 +167,7 @@ class _Conditions:
         self.gain = 1.0 - self.theta
         self._ones = np.ones(len(market.names))
         self._initial = self._full(market.initial_adstock)
+        self._spend_afterwards = market.spend_afterwards if isinstance(market, Market) else 0.0
         # Demand factors of all periods: numbers, or arrays of shape (..., N) where they drift.
         self.demand: Sequence[FloatArray] = list(campaigns.season)
         self._after: FloatArray | float = 1.0
@@ -218,11 +219,17 @@ class _Conditions:
         powers: FloatArray = np.multiply.accumulate(np.broadcast_to(self.theta, (self._tail_periods, *self._shape)))
         return powers
 
+    @cached_property
+    def _tail_added(self) -> FloatArray:
+        """What the spend after the campaign adds to the adstock in every period of the tail, likewise."""
+        return np.asarray(self._spend_afterwards * (1.0 - self._tail_powers))
+
     def _tail_sales(self, adstock: FloatArray) -> FloatArray:
-        return np.asarray(self.add_up(self.response(adstock * self._tail_powers) * self._after).sum(axis=0))
+        levels = adstock * self._tail_powers + self._tail_added
+        return np.asarray(self.add_up(self.response(levels) * self._after).sum(axis=0))
 
     def tail_value(self, adstock: FloatArray) -> FloatArray:
-        """Money from the adstock left at the end, with no further spend, at the demand of ordinary periods."""
+        """Money from the adstock left at the end, on top of what is spent then, at the demand of ordinary periods."""
         if not self._tail_periods:
             return np.zeros(self._shape[:-1])[()]
         return np.asarray(self._margin * (self._tail_sales(adstock) - self._idle_tail))[()]

@@ -77,3 +77,15 @@ def periods_to_forget(thetas: Iterable[float]) -> int:
     """
     longest = max(thetas)
     return min(math.ceil(math.log(1e-3) / math.log(longest)), 1000) if longest > 0.0 else 0
+
+
+def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:
+    """
+    Largest spend per channel and period where nothing else is known: four times the even split of the budget.
+
+    :param budget: Budget of the campaign, money.
+    :param periods: Length of the campaign.
+    :param n_channels: Number of channels.
+    :return: Money per period.
+    """
+    return 4.0 * budget / (periods * n_channels)

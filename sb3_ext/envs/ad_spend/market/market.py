@@ -9,31 +9,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
-from sb3_ext.envs.ad_spend.market.channel import Channel
-from sb3_ext.envs.ad_spend.market.checks import check_number
+from sb3_ext.envs.ad_spend.market.channel import Channel, default_spend_cap
+from sb3_ext.envs.ad_spend.market.checks import check_choice, check_number
 from sb3_ext.envs.ad_spend.market.curves import Curves, make_curves
 from sb3_ext.envs.ad_spend.market.document import SCHEMA, check_fields, read_channels, read_json
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.market.robyn import is_robyn_export, robyn_document
 
-
-def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:
-    """
-    Largest spend per channel and period where nothing else is known: four times the even split of the budget.
-
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
-    :param n_channels: Number of channels.
-    :return: Money per period.
-    """
-    return 4.0 * budget / (periods * n_channels)
+Afterwards = Literal["nothing", "past"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +42,8 @@ class Market:
     :param spend_cost: Money lost per unit of spend, >= 0. 0: the budget is sunk; above 0 leaving budget unspent can
         pay.
     :param tail_periods: Periods after the campaign whose sales are credited, >= 0.
+    :param afterwards: What is spent in these periods, whatever was in the campaign: ``"nothing"``, or the historical
+        means (``"past"``), on top of which the adstock left sells less where curves saturate.
     :param draws: Alternative parameters of the same channels, e.g. draws of a posterior.
     :param randomness: What is random in a campaign; by default nothing.
     :raises ValueError: If a parameter is out of its range.
@@ -63,6 +55,7 @@ class Market:
     margin: float = 1.0
     spend_cost: float = 0.0
     tail_periods: int = 28
+    afterwards: Afterwards = "nothing"
     draws: tuple[tuple[Channel, ...], ...] = ()
     randomness: Randomness = field(default_factory=Randomness)
 
@@ -87,6 +80,9 @@ class Market:
         object.__setattr__(self, "spend_cost", check_number(self.spend_cost, "spend_cost", 0.0))
         if isinstance(self.tail_periods, bool) or not isinstance(self.tail_periods, int) or self.tail_periods < 0:
             raise ValueError(f"tail_periods must be a whole number >= 0, got {self.tail_periods!r}")
+        check_choice(self.afterwards, Afterwards, "afterwards")
+        if self.afterwards == "past" and not any(channel.historical_mean for channel in self.channels):
+            raise ValueError("afterwards='past' needs historical mean spends, all are 0")
         for draw in self.draws:
             if tuple(channel.name for channel in draw) != names:
                 raise ValueError(
@@ -152,6 +148,11 @@ class Market:
     def historical_mean(self) -> FloatArray:
         """Mean spend per period before the campaign, shape (N,), money."""
         return self._column("historical_mean")
+
+    @property
+    def spend_afterwards(self) -> FloatArray:
+        """Spend per period after the campaign, shape (N,), money."""
+        return self.historical_mean if self.afterwards == "past" else np.zeros(len(self.channels))
 
     @cached_property
     def initial_adstock(self) -> FloatArray:
@@ -256,6 +257,8 @@ class Market:
         :return: A dictionary in the format ``adspend-params/1``.
         """
         values = asdict(self)
+        if self.afterwards == "nothing":
+            del values["afterwards"]
         for channel in (*values["channels"], *(channel for draw in values["draws"] for channel in draw)):
             # As before these fields were there: files stay readable by earlier versions.
             for name, default in (("saturation", "hill"), ("initial_adstock", None)):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.market.market import default_spend_cap
+from sb3_ext.envs.ad_spend.market.channel import default_spend_cap
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 
 SalesFunction = Callable[[FloatArray], float | FloatArray]

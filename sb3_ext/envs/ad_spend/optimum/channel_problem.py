@@ -32,6 +32,8 @@ class ChannelProblem:
     """Largest spends, shape (T,), money."""
     spend_cost: float
     """Money lost per unit of spend."""
+    spend_afterwards: float
+    """Spend per period of the tail, money."""
 
     @property
     def periods(self) -> int:
@@ -50,7 +52,8 @@ class ChannelProblem:
     def tail(self, adstock: FloatArray) -> FloatArray:
         """Money that the adstocks left at the end still earn, shape (n,)."""
         powers = self.theta ** np.arange(1, len(self.demand) - self.periods + 1)
-        return np.asarray(self.curve.response(adstock[:, None] * powers) @ self.demand[self.periods :])
+        levels = adstock[:, None] * powers + self.spend_afterwards * (1.0 - powers)
+        return np.asarray(self.curve.response(levels) @ self.demand[self.periods :])
 
 
 def channel_problems(market: Market, outlook: Outlook, low: FloatArray, cap: FloatArray) -> list[ChannelProblem]:
@@ -73,6 +76,7 @@ def channel_problems(market: Market, outlook: Outlook, low: FloatArray, cap: Flo
             low[i],
             cap[i],
             market.spend_cost,
+            float(market.spend_afterwards[i]),
         )
         for i in range(len(market.names))
     ]

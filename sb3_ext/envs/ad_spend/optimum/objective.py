@@ -17,7 +17,7 @@ class Objective:
     """
     Money that spends of the shape (..., N, T) earn, tail included, with its gradient and curvature.
 
-    :param market: The market, for its margin and cost of spending.
+    :param market: The market, for its margin, cost of spending and the spend afterwards.
     :param outlook: What to assume of the T periods, of one campaign or of n.
     :param highest: No adstock of a channel gets higher, shape (N,), money: the curves' concave envelopes up to there
         take the place of the curves.
@@ -35,6 +35,7 @@ class Objective:
         self._demand, self._tail_demand = demand[:, :periods], demand[:, periods:]
         # What is left of the last period's adstock in the tail, shape (..., N, K).
         self._decay = theta ** np.arange(1, self._tail_demand.shape[-1] + 1)
+        self._added = market.spend_afterwards[:, None] * (1.0 - self._decay)
         curves = outlook.curves.map(lambda parameter: parameter[..., None])
         self._least = _LEAST_ADSTOCK * curves.kappa
         self.curves: Curves | Envelope = curves if highest is None else Envelope(curves, highest[:, None])
@@ -57,7 +58,7 @@ class Objective:
         if isinstance(self.curves, Curves) and self.curves.beta.ndim == 3:
             chosen.curves, chosen._least = self.curves.map(lambda parameter: parameter[rows]), self._least[rows]
         if self._carry.ndim == 4:
-            chosen._carry, chosen._decay = self._carry[rows], self._decay[rows]
+            chosen._carry, chosen._decay, chosen._added = self._carry[rows], self._decay[rows], self._added[rows]
         return chosen
 
     def adstock(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -69,7 +70,7 @@ class Objective:
         """
         bought = (self._carry @ (self._media * spend)[..., None])[..., 0]
         adstock = np.maximum(self._start + bought, self._least)
-        return adstock, np.maximum(adstock[..., -1:] * self._decay, self._least)
+        return adstock, np.maximum(adstock[..., -1:] * self._decay + self._added, self._least)
 
     def value(self, spend: FloatArray) -> FloatArray:
         """

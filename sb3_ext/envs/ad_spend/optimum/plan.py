@@ -105,7 +105,7 @@ def plan_optimal(
         return Plan(lows.T.copy(), value, value)
     # A barrier needs some room, where a spend is fixed too; what is found there is cut off again.
     polytope = Polytope(lows, np.maximum(caps, lows * (1.0 + _LEAST_ROOM)), budget)
-    highest = np.maximum((caps * outlook.media).max(axis=1), outlook.adstock)
+    highest = np.maximum.reduce([(caps * outlook.media).max(axis=1), outlook.adstock, market.spend_afterwards])
     is_concave = outlook.curves.is_concave
     relaxation = objective if is_concave else Objective(market, outlook, highest)
     if polytope.gap(lows, relaxation.gradient(lows)) <= 0.0:

@@ -127,8 +127,9 @@ def test_value_is_sales_beyond_idle_minus_costs(market: Market, periods: int, se
     media = spend if scenario.media is None else spend * scenario.media
     drift = np.ones(shape) if scenario.drift is None else scenario.drift
     demand = np.vstack([market.season_factors(periods)[:, None] * drift, np.tile(drift[-1], (market.tail_periods, 1))])
-    longer = np.vstack([media, np.zeros((market.tail_periods, shape[1]))])
-    gained = demand * (real.response(real.adstock(longer)) - real.response(real.adstock(0.0 * longer)))
+    after = np.tile(market.spend_afterwards, (market.tail_periods, 1))
+    longer, idle = np.vstack([media, after]), np.vstack([0.0 * media, after])
+    gained = demand * (real.response(real.adstock(longer)) - real.response(real.adstock(idle)))
     noise = 0.0 if scenario.sales_noise is None else scenario.sales_noise.sum()
     value = market.margin * (gained.sum() + noise) - market.spend_cost * spend.sum()
     found = sum(play(CampaignSimulator(market, spend.sum() * 1.01, periods), orders, scenario))

@@ -71,6 +71,23 @@ def test_zero_spend_earns_exactly_nothing(market: Market, periods: int) -> None:
     assert campaign.budget_left == 100.0
 
 
+def test_advertising_that_goes_on_afterwards_by_hand() -> None:
+    """
+    beta 100, kappa 10, theta 0.5 and a past of 8 a period: adstock 8, spend 12, so 10 and without spend 4. Afterwards
+    8 a period again: 9 and 8.5, without spend 6 and 7. In the one tail counted 100 * (9 / 19 - 6 / 16).
+    """
+    channel = Channel("a", beta=100.0, kappa=10.0, theta=0.5, historical_mean=8.0)
+    market = Market((channel,), tail_periods=1, afterwards="past")
+    gained = 100 * (10 / 20 - 4 / 14)
+    value = CampaignSimulator(market, 12.0, 1).plan_value(np.array([[12.0]]))
+    assert value == pytest.approx(gained + 100 * (9 / 19 - 6 / 16))
+    alone = CampaignSimulator(replace(market, afterwards="nothing"), 12.0, 1).plan_value(np.array([[12.0]]))
+    assert alone == pytest.approx(gained + 100 * (5 / 15 - 2 / 12))
+    long = replace(market, tail_periods=2)
+    two = CampaignSimulator(long, 12.0, 1).plan_value(np.array([[12.0]]))
+    assert two == pytest.approx(value + 100 * (8.5 / 18.5 - 7 / 17))
+
+
 @given(markets(), st.data())
 @settings(max_examples=100, deadline=None)
 def test_value_is_sales_beyond_idle_minus_costs(market: Market, data: st.DataObject) -> None:
@@ -78,9 +95,10 @@ def test_value_is_sales_beyond_idle_minus_costs(market: Market, data: st.DataObj
     periods = data.draw(st.integers(1, 8))
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     plan = rng.uniform(0.0, 50.0, (periods, len(market.names)))
-    longer = np.concatenate([plan, np.zeros((market.tail_periods, len(market.names)))])
+    after = np.tile(market.spend_afterwards, (market.tail_periods, 1))
+    longer, idle = np.concatenate([plan, after]), np.concatenate([0.0 * plan, after])
     demand = np.append(market.season_factors(periods), np.ones(market.tail_periods))
-    gained = market.response(market.adstock(longer)) - market.response(market.adstock(0.0 * longer))
+    gained = market.response(market.adstock(longer)) - market.response(market.adstock(idle))
     value = market.margin * demand @ gained.sum(axis=1) - market.spend_cost * plan.sum()
     campaign = CampaignSimulator(market, budget=plan.sum() * 1.01, periods=periods)
     scale = market.margin * demand.sum() * market.beta.sum() + market.spend_cost * plan.sum() + 1.0

@@ -340,6 +340,8 @@ def test_channel_parameters_out_of_range(field: str, values: list[object]) -> No
         ({"margin": 0.0}, ["margin", "0.0"]),
         ({"spend_cost": -1.0}, ["spend_cost", "-1.0"]),
         ({"tail_periods": -1}, ["tail_periods", "-1"]),
+        ({"afterwards": "same"}, ["afterwards", "nothing", "past", "'same'"]),
+        ({"afterwards": "past", "channels": (B,)}, ["afterwards", "historical"]),
         ({"tail_periods": 2.0}, ["tail_periods", "2.0"]),
     ],
 )

@@ -19,7 +19,7 @@ from sb3_ext.envs.ad_spend.optimum.pulses import _MONEY_CELLS, _choose, _Options
 def value_of(market: Market, outlook: Outlook, plan: np.ndarray) -> float:
     """Margin of the sales less the costs of spending, tail included, step by step; of a plan (N, T)."""
     adstock, value = outlook.adstock, -market.spend_cost * plan.sum()
-    tail = np.zeros((len(plan), outlook.demand.shape[1] - plan.shape[1]))
+    tail = np.tile(market.spend_afterwards[:, None], outlook.demand.shape[1] - plan.shape[1])
     media = np.concatenate([plan * outlook.media, tail], axis=1)
     for bought, demand in zip(media.T, outlook.demand.T, strict=True):
         adstock = market.theta * adstock + (1 - market.theta) * bought

@@ -48,7 +48,8 @@ def outlook_value(market: Market, outlook: Outlook, spend: np.ndarray) -> float:
     def value(spends: np.ndarray) -> float:
         level, total = outlook.adstock, -market.spend_cost * spends.sum()
         for day, demand in enumerate(outlook.demand.T):
-            bought = spends[:, day] * outlook.media[:, day] if day < spends.shape[1] else 0.0
+            after = day >= spends.shape[1]
+            bought = market.spend_afterwards if after else spends[:, day] * outlook.media[:, day]
             level = market.theta * level + (1.0 - market.theta) * bought
             total += market.margin * float((demand * market.curves.response(level)).sum())
         return total
