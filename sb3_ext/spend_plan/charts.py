@@ -63,29 +63,14 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
 
     edges = np.arange(periods + 1) - 0.5
     bottom = np.zeros(periods)
+    width_of_bar = 0.86 if periods <= 70 else 1.0
+    hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": "white", "hatch": "///", "linewidth": 0}
     for index in range(len(names)):
-        top_edge = bottom + spend[:, index]
-        upper.bar(
-            np.arange(periods),
-            spend[:, index],
-            0.86 if periods <= 70 else 1.0,
-            bottom,
-            color=color_of(index),
-            linewidth=0,
-        )
+        upper.bar(np.arange(periods), spend[:, index], width_of_bar, bottom, color=color_of(index), linewidth=0)
         if np.any(beyond[:, index]):
             rows = np.flatnonzero(beyond[:, index])
-            upper.bar(
-                rows,
-                spend[rows, index],
-                0.86,
-                bottom[rows],
-                facecolor="none",
-                edgecolor="white",
-                hatch="///",
-                linewidth=0,
-            )
-        bottom = top_edge
+            upper.bar(rows, spend[rows, index], 0.86, bottom[rows], **hatched)
+        bottom = bottom + spend[:, index]
     style_axes(upper, "Spend")
     _legend(figure, handles, columns, left)
 
@@ -130,14 +115,8 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
     n_rows = -(-n_channels // n_columns)
     height = 0.5 + 2.55 * n_rows
     figure = new_figure(width, height)
-    figure.subplots_adjust(
-        left=0.62 / width,
-        right=1.0 - 0.12 / width,
-        top=1.0 - 0.62 / height,
-        bottom=0.52 / height,
-        hspace=0.62,
-        wspace=0.24,
-    )
+    ends = {"left": 0.62 / width, "right": 1.0 - 0.12 / width, "top": 1.0 - 0.62 / height, "bottom": 0.52 / height}
+    figure.subplots_adjust(**ends, hspace=0.62, wspace=0.24)
     points = {fit.channel.name: fit for fit in campaign.fits}
     picked = np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS_SHOWN).astype(int))
     seen_beyond = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,15 +93,3 @@ def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int
     venv = GymnasiumVecEnv(envs, all_infos=True) if isinstance(envs, AdSpendVectorEnv) else envs
     measure(policy, venv, range(seed, seed + envs.num_envs), watch=watch)
     return Rollout(np.array(spends), values)
-
-
-def simulate_draws(market: Market, budget: float, plans: FloatArray) -> list[Outcome]:
-    """
-    Carry out plans under every draw of the market's parameters.
-
-    :param market: The market with its draws.
-    :param budget: Budget of each campaign, money.
-    :param plans: Spends, shape (P, T, N), money.
-    :return: One outcome per draw.
-    """
-    return [simulate(replace(market, channels=draw, draws=()), budget, plans) for draw in market.draws]

@@ -14,7 +14,7 @@ from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import Cents, round_plan
 from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, Gain, Score, compare, interval_over_draws
-from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate, simulate_draws
+from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 from sb3_ext.spend_plan.random_campaigns import default_paths, play
 
 _RANDOM_PLANS = 20
@@ -166,7 +166,8 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
     rows = [owners.index(name), owners.index(EVEN)]
     interval = None
     if market.draws:
-        draws = simulate_draws(market, budget, stacked)
+        markets = (replace(market, channels=draw, draws=()) for draw in market.draws)
+        draws = [simulate(each, budget, stacked) for each in markets]
         scores = compare(by_policy(np.stack([draw.value for draw in draws], axis=-1)), EVEN, values)
         interval = interval_over_draws(np.stack([draw.sales[rows[0]] for draw in draws], axis=-1))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -86,24 +86,8 @@ class Candidate:
         return float(iqm(pair[0]) - iqm(pair[1])), float(low), float(high)
 
 
-def comparison_of(spec: TuningSpec) -> TuningSpec:
-    """
-    The comparison as something that workers can run.
-
-    :param spec: The search.
-    :return: The same for the study of the comparison.
-    """
-    return replace(spec, stage="compare", deadline=None)
-
-
-def best_trials(study: Study, top_k: int) -> list[FrozenTrial]:
-    """
-    The best trials that finished, the best first.
-
-    :param study: The search.
-    :param top_k: How many at most.
-    :return: The trials.
-    """
+def _best_trials(study: Study, top_k: int) -> list[FrozenTrial]:
+    """Those that finished, the best first."""
     return sorted(states(study)["complete"], key=lambda trial: (-trial.values[0], trial.number))[:top_k]
 
 
@@ -116,7 +100,7 @@ def queue_comparison(spec: TuningSpec, study: Study, comparison: Study, top_k: i
     :param comparison: The study of the comparison.
     :param top_k: How many trials to compare with the block of the beginning.
     """
-    settings = {CURRENT: {}, **{trial.number: trial.user_attrs["settings"] for trial in best_trials(study, top_k)}}
+    settings = {CURRENT: {}, **{trial.number: trial.user_attrs["settings"] for trial in _best_trials(study, top_k)}}
     by_state = states(comparison)
     known = {
         pair_of(trial) for name in ("complete", "waiting", "running") for trial in by_state[name] if is_of(trial, study)
@@ -140,7 +124,7 @@ def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) ->
     """
     trained = {pair_of(trial): trial for trial in states(comparison)["complete"] if is_of(trial, study)}
     compared: dict[int, tuple[dict[str, Any], float]] = {CURRENT: ({}, np.nan)}
-    compared |= {trial.number: (trial.user_attrs["settings"], trial.values[0]) for trial in best_trials(study, top_k)}
+    compared |= {trial.number: (trial.user_attrs["settings"], trial.values[0]) for trial in _best_trials(study, top_k)}
     found = []
     for number, (settings, search_score) in compared.items():
         runs = [trained.get((number, seed)) for seed in spec.fresh_training_seeds]

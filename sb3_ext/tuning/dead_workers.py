@@ -53,7 +53,7 @@ def fail_dead_workers_trials(study: Study, max_retries: int) -> int:
         worker = str(trial.user_attrs.get("worker", ""))
         process = _process(worker)
         if process is not None and not _is_alive(process, worker):
-            found += fail_trial(study, trial, "its worker was killed", max_retries)
+            found += _fail(study, trial, "its worker was killed", max_retries)
     return found
 
 
@@ -68,7 +68,7 @@ def fail_trials_of(study: Study, worker: str, reason: str, max_retries: int) -> 
     :return: How many there were.
     """
     running = [trial for trial in states(study)["running"] if trial.user_attrs.get("worker") == worker]
-    return sum(fail_trial(study, trial, reason, max_retries) for trial in running)
+    return sum(_fail(study, trial, reason, max_retries) for trial in running)
 
 
 def fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) -> None:
@@ -85,19 +85,11 @@ def fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) 
             del first_seen[number]
     for number, trial in found.items():
         if time.monotonic() - first_seen.setdefault(number, time.monotonic()) > _NAMELESS_SECONDS:
-            fail_trial(study, trial, "its worker was killed", spec.max_retries)
+            _fail(study, trial, "its worker was killed", spec.max_retries)
 
 
-def fail_trial(study: Study, trial: FrozenTrial, reason: str, max_retries: int) -> int:
-    """
-    Fail a running trial whose worker is no more, and queue it again.
-
-    :param study: Its study.
-    :param trial: The trial.
-    :param reason: What happened.
-    :param max_retries: How often the same parameters are started again.
-    :return: 1, or 0 if it had finished in the meantime.
-    """
+def _fail(study: Study, trial: FrozenTrial, reason: str, max_retries: int) -> int:
+    """Fail a running trial, and queue it again: 1, or 0 if it had finished in the meantime."""
     storage = study._storage
     try:
         storage.set_trial_user_attr(trial._trial_id, "failure", reason)

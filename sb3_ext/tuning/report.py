@@ -29,7 +29,7 @@ def write_results(result: SearchResult, folder: Path) -> list[Path]:
     )
     with atomic_path(block) as path:
         path.write_text(result.best_block, encoding="utf-8")
-    write_records(trial_records(result.study), trials)
+    write_records(_trial_records(result.study), trials)
     written = [block, trials]
     if result.spec.fresh_seeds:
         write_records(_fresh_records(result), fresh)
@@ -40,13 +40,8 @@ def write_results(result: SearchResult, folder: Path) -> list[Path]:
     return [*written, report, *pictures.values()]
 
 
-def trial_records(study: Study) -> list[dict[str, Any]]:
-    """
-    All trials as records of a table, unrounded.
-
-    :param study: The study.
-    :return: One record per trial, all with the same names.
-    """
+def _trial_records(study: Study) -> list[dict[str, Any]]:
+    """One record per trial, all with the same names, unrounded."""
     trials = study.get_trials(deepcopy=False)
     params = sorted({name for trial in trials for name in trial.params})
     settings = sorted({name for trial in trials for name in trial.user_attrs.get("settings", {})})

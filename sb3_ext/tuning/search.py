@@ -22,7 +22,7 @@ from sb3_ext.app.ray import ray_connection, ray_options, room
 from sb3_ext.app.table import Row, Table
 from sb3_ext.common.files import atomic_path
 from sb3_ext.tuning.blocks import put_block
-from sb3_ext.tuning.comparison import candidates, comparison_of, queue_comparison
+from sb3_ext.tuning.comparison import candidates, queue_comparison
 from sb3_ext.tuning.dead_workers import fail_dead_workers_trials
 from sb3_ext.tuning.distributed import run_tasks
 from sb3_ext.tuning.processes import run_processes
@@ -62,14 +62,13 @@ def search(args: argparse.Namespace, typed: str) -> None:
         if not states(study)["complete"]:
             raise UserError(_no_result(study), exit_code=1)
 
-        comparison_spec = comparison_of(spec)
-        comparison = open_study(comparison_spec)
+        comparison = open_study(spec.comparison)
         if spec.fresh_seeds:
             fail_dead_workers_trials(comparison, spec.max_retries)
             begin(comparison)
             queue_comparison(spec, study, comparison, args.top_k)
-            with Progress(comparison_spec, comparison, out, args.progress).running() as progress:
-                run(comparison_spec, comparison, progress)
+            with Progress(spec.comparison, comparison, out, args.progress).running() as progress:
+                run(spec.comparison, comparison, progress)
             _say_failures(out, comparison)
     found = candidates(spec, study, comparison, args.top_k)
     if spec.fresh_seeds and not any(len(candidate.finished) for candidate in found):

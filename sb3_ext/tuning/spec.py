@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 EVALUATION_SEED_OFFSET = 10_000
@@ -98,6 +98,11 @@ class TuningSpec:
     def comparison_episodes(self) -> range:
         """Seeds of the episodes of an evaluation in the comparison, which no trial was chosen by."""
         return range(self.seed + COMPARISON_SEED_OFFSET, self.seed + COMPARISON_SEED_OFFSET + COMPARISON_EPISODES)
+
+    @property
+    def comparison(self) -> TuningSpec:
+        """The trainings on fresh seeds as something that workers can run."""
+        return replace(self, stage="compare", deadline=None)
 
     @property
     def comparison_study_name(self) -> str:

@@ -18,7 +18,7 @@ from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.trials import EXHAUSTED, SEARCH_ID, states
 from sb3_ext.zoo.storage import FIRST_TRIAL, open_storage, shown
 
-N_STARTUP_TRIALS = 10
+_N_STARTUP_TRIALS = 10
 """Trials that are drawn at random before a sampler learns from them."""
 
 
@@ -118,9 +118,9 @@ def make_sampler(spec: TuningSpec, worker_index: int, n_trials_so_far: int, expl
     if spec.sampler == "random" or explore:
         return optuna.samplers.RandomSampler(seed=seed)
     if spec.sampler == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=N_STARTUP_TRIALS)
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=_N_STARTUP_TRIALS)
     return optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=N_STARTUP_TRIALS, multivariate=True, constant_liar=True
+        seed=seed, n_startup_trials=_N_STARTUP_TRIALS, multivariate=True, constant_liar=True
     )
 
 

@@ -39,7 +39,7 @@ def open_slots(spec: TuningSpec, study: Study) -> int:
     :param study: Its study.
     :return: The number, 0 if there is nothing to do.
     """
-    if spec.overdue or study.user_attrs.get(EXHAUSTED) or always_fails(spec, study):
+    if spec.overdue or study.user_attrs.get(EXHAUSTED) or _always_fails(spec, study):
         return 0
     by_state = states(study)
     if spec.stage == "compare":
@@ -72,7 +72,7 @@ def shortfall(spec: TuningSpec, study: Study) -> str | None:
         return None
     if study.user_attrs.get(EXHAUSTED):
         reason = "the sampler proposes only parameters that were tried."
-    elif always_fails(spec, study):
+    elif _always_fails(spec, study):
         reason = "too many failed. The same command resumes the search."
     elif spec.overdue:
         reason = "the time of --timeout is over. The same command resumes the search."
@@ -97,14 +97,8 @@ def failures(study: Study) -> list[FrozenTrial]:
     return [trial for trial in failed if trial.number not in retried and "skipped" not in trial.user_attrs]
 
 
-def always_fails(spec: TuningSpec, study: Study) -> bool:
-    """
-    Tell whether a study should be given up: since the command was started nothing but failures, or far too many.
-
-    :param spec: The search.
-    :param study: Its study.
-    :return: Whether to start no more trials.
-    """
+def _always_fails(spec: TuningSpec, study: Study) -> bool:
+    """Since the command was started there were nothing but failures, or far too many."""
     first = int(study.user_attrs.get(FIRST_TRIAL, 0))
     failed = [trial for trial in failures(study) if trial.number >= first]
     # A worker may be killed for reasons that are not its trial's.

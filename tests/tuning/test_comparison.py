@@ -10,7 +10,7 @@ import optuna
 import pytest
 from studies import MakeSpec, began
 
-from sb3_ext.tuning.comparison import Candidate, candidates, comparison_of, queue_comparison
+from sb3_ext.tuning.comparison import Candidate, candidates, queue_comparison
 from sb3_ext.tuning.report import markdown
 from sb3_ext.tuning.result import SearchResult
 from sb3_ext.tuning.spec import TuningSpec
@@ -27,13 +27,13 @@ class TestComparison:
     def searched(self, make_spec: MakeSpec) -> tuple[TuningSpec, optuna.Study, optuna.Study]:
         spec, study = began(make_spec(fresh_seeds=2))
         run_worker(spec, 0)
-        return spec, study, open_study(comparison_of(spec))
+        return spec, study, open_study(spec.comparison)
 
     def test_trains_what_is_missing_once(self, searched: tuple[TuningSpec, optuna.Study, optuna.Study]) -> None:
         spec, study, comparison = searched
         queue_comparison(spec, study, comparison, 2)
         queue_comparison(spec, study, comparison, 2)
-        run_worker(comparison_of(spec), 0)
+        run_worker(spec.comparison, 0)
         assert len(states(comparison)["complete"]) == 6
         assert all(np.isfinite(candidate.scores).all() for candidate in candidates(spec, study, comparison, 2))
 
@@ -44,7 +44,7 @@ class TestComparison:
         queue_comparison(spec, study, comparison, 1)
         for trial in states(comparison)["waiting"]:
             comparison.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=trial.user_attrs)
-        run_worker(comparison_of(spec), 0)
+        run_worker(spec.comparison, 0)
         assert len(states(comparison)["complete"]) == 4
         assert not failures(comparison) and not states(comparison)["waiting"]
 
@@ -60,7 +60,7 @@ class TestComparison:
 
         monkeypatch.setattr("sb3_ext.tuning.objective.train", fail)
         queue_comparison(spec, study, comparison, 1)
-        run_worker(comparison_of(spec), 0)
+        run_worker(spec.comparison, 0)
         found = candidates(spec, study, comparison, 1)
         report = markdown(SearchResult(spec, study, comparison, found, "sb3-ext tune"), {})
         assert "| current block, fresh seed 1001 | RuntimeError: diverged |" in report
@@ -68,7 +68,7 @@ class TestComparison:
 
         monkeypatch.setattr("sb3_ext.tuning.objective.train", train)
         queue_comparison(spec, study, comparison, 1)
-        run_worker(comparison_of(spec), 0)
+        run_worker(spec.comparison, 0)
         found = candidates(spec, study, comparison, 1)
         assert "What failed" not in markdown(SearchResult(spec, study, comparison, found, "sb3-ext tune"), {})
 
@@ -77,7 +77,7 @@ class TestComparison:
     ) -> None:
         spec, study, comparison = searched
         queue_comparison(spec, study, comparison, 1)
-        run_worker(comparison_of(spec), 0)
+        run_worker(spec.comparison, 0)
         optuna.delete_study(study_name=spec.study_name, storage=study._storage)
         spec, study = began(dataclasses.replace(spec, seed=7))
         run_worker(spec, 0)
