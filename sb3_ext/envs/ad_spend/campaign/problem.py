@@ -18,7 +18,7 @@ from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, Period
 from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
 from sb3_ext.envs.ad_spend.market.market import Market
-from sb3_ext.envs.ad_spend.market.presets import PRESETS
+from sb3_ext.envs.ad_spend.market.presets import resolve_market
 from sb3_ext.envs.ad_spend.market.sales_function import SalesFunction, SalesFunctionMarket
 
 Constructor = TypeVar("Constructor", bound=Callable[..., None])
@@ -37,26 +37,6 @@ class CampaignOptions(TypedDict, total=False):
     act_range: Range | None
     channel_names: tuple[str, ...]
     reward_scale: float | None
-
-
-def resolve_market(market: Market | str | os.PathLike[str]) -> Market:
-    """
-    Find a market by what a user passes for it.
-
-    :param market: A market, the name of a preset, or the path of a market file (ours or a Robyn export).
-    :return: The market.
-    :raises ValueError: If there is neither such a preset nor such a file, or the file is malformed.
-    """
-    if isinstance(market, Market):
-        return market
-    if not isinstance(market, (str, os.PathLike)):
-        raise ValueError(f"market must be a Market, a preset's name or a file's path, got {type(market).__name__}")
-    name = os.fspath(market)
-    if name in PRESETS:
-        return PRESETS[name]()
-    if not os.path.isfile(name):
-        raise ValueError(f"market {name!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
-    return Market.load(name)
 
 
 class CampaignProblem:

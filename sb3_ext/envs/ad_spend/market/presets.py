@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 
 from sb3_ext.envs.ad_spend.market.channel import Channel
@@ -128,3 +129,23 @@ PRESETS = {
     "delivery": delivery,
     "noisy": noisy,
 }
+
+
+def resolve_market(market: Market | str | os.PathLike[str]) -> Market:
+    """
+    Find a market by what a user passes for it.
+
+    :param market: A market, the name of a preset, or the path of a market file (ours or a Robyn export).
+    :return: The market.
+    :raises ValueError: If there is neither such a preset nor such a file, or the file is malformed.
+    """
+    if isinstance(market, Market):
+        return market
+    if not isinstance(market, (str, os.PathLike)):
+        raise ValueError(f"market must be a Market, a preset's name or a file's path, got {type(market).__name__}")
+    name = os.fspath(market)
+    if name in PRESETS:
+        return PRESETS[name]()
+    if not os.path.isfile(name):
+        raise ValueError(f"market {name!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
+    return Market.load(name)
