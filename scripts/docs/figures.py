@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from docs.effects import main_effect
-from docs.formats import Span
+from docs.formats import Span, fixed
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.report import markdown
 from sb3_ext.evaluation.scores import Comparison, read_comparison
@@ -80,8 +80,7 @@ class Figures:
     def steps(self) -> str:
         """Steps of the trainings, to thousands: ``20 000``, or ``57 000 to 106 000``."""
         steps = [run.training_steps for run in self._runs if run.training_steps is not None]
-        shown = [f"{round(number, -3):,}".replace(",", " ") for number in (min(steps), max(steps))]
-        return " to ".join(dict.fromkeys(shown))
+        return " to ".join(dict.fromkeys(fixed(round(number, -3), 0) for number in (min(steps), max(steps))))
 
     @property
     def iqm(self) -> float:

@@ -15,7 +15,7 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from docs.tutorials.mountain_car import PlannedPolicy, returns_from_even_starts
-from sb3_ext.app.versions import versions
+from sb3_ext.app.versions import version_columns, versions
 from sb3_ext.evaluation.measure import Rule, measure, random_actions
 
 FIRST_SEED = 10_000
@@ -111,6 +111,6 @@ def _record(env_id: str, name: str, returns: list[float], first_seed: int | str,
         "worst_return": min(returns),
         "episodes": len(returns),
         "first_evaluation_seed": first_seed,
-        **{f"version_{package.replace('-', '_')}": number for package, number in versions().items()},
+        **version_columns(versions()),
         "command": command,
     }

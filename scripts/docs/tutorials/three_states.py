@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import yaml
 
-from sb3_ext.app.versions import versions
+from sb3_ext.app.versions import version_columns, versions
 from sb3_ext.common.arrays import FloatArray, IntArray
 from sb3_ext.envs.toy_mdp import AVAILABLE, REWARDS, TRANSITIONS
 from sb3_ext.mdp.value_iteration import q_value_iteration
@@ -81,6 +81,6 @@ def records(trainings: Sequence[Learned], command: str) -> Iterator[dict[str, An
                 "state": state,
                 "action": action,
                 "q_value": float(table[state, action]),
-                **{f"version_{name.replace('-', '_')}": number for name, number in versions().items()},
+                **version_columns(versions()),
                 "command": command,
             }
