@@ -7,36 +7,31 @@ files you trust.
 """
 
 import argparse
-import contextlib
 import os
 import pkgutil
 import runpy
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from sb3_ext import __version__
 from sb3_ext.app.errors import UserError, did_you_mean
 from sb3_ext.zoo import ALGORITHMS, checks, patches
 
-DEBUG_VARIABLE = "SB3_EXT_DEBUG"
-
 
 class Command(NamedTuple):
-    """
-    One command of ``sb3-ext``.
-
-    :param summary: one line for ``--help``
-    :param target: ``"module:function"``, or ``"module"`` for a zoo script that runs when executed
-    :param examples: argument lists for ``--help``
-    :param check: called with the zoo's parsed arguments before the zoo acts on them; None for a command of our own,
-        whose function takes the argument list and returns the exit code
-    """
+    """One command of ``sb3-ext``."""
 
     summary: str
     target: str
+    """``"module:function"``, or ``"module"`` for a zoo script that runs when executed."""
     examples: tuple[str, ...]
     check: Callable[[argparse.Namespace], None] | None = None
+    """
+    Called with the zoo's parsed arguments before the zoo acts on them; None for a command of our own, whose function
+    takes the argument list and returns the exit code.
+    """
 
 
 COMMANDS: dict[str, Command] = {
@@ -64,7 +59,7 @@ COMMANDS: dict[str, Command] = {
         "record a video of a trained agent",
         "rl_zoo3.record_video",
         ("--algo ddpg_ext --env AdSpend-v0 -f logs -n 28 -o videos",),
-        checks.check_record_video,
+        checks.check_agent,
     ),
     "record_training": Command(
         "record one video of every checkpoint of a run (needs ffmpeg)",
@@ -129,13 +124,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run one command.
-
-    :param argv: the arguments after the program's name, those of the process by default
-    :return: the exit code: 0, 1 for a run that failed, 2 for wrong usage, 130 and 143 for one that Ctrl-C or SIGTERM
-        ended
-    """
+    """Run one command: 0, 1 for a run that failed, 2 for wrong usage, 130 and 143 if Ctrl-C or SIGTERM ended it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
@@ -147,11 +136,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"unknown command {name!r}.{did_you_mean(name, COMMANDS)} Commands: {', '.join(COMMANDS)}")
-        if (name, *rest[:1]) == ("benchmark", "speed"):
+        if arguments[:2] == ["benchmark", "speed"]:
             raise UserError("`benchmark speed` is `python scripts/benchmark.py` now, in a checkout of the project")
         return _run(name, COMMANDS[name], rest)
     except UserError as error:
-        if os.environ.get(DEBUG_VARIABLE, "0") != "0":
+        if os.environ.get("SB3_EXT_DEBUG", "0") != "0":
             raise
         print(f"sb3-ext {name}: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -165,16 +154,14 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
     if command.check is None:
         code: int = pkgutil.resolve_name(command.target)(argv)
         return code
-    with contextlib.ExitStack() as stack:
-        enter = stack.enter_context
-        enter(patches.command_line(f"sb3-ext {name}", argv, command.summary, _examples(name, command), command.check))
-        if name == "train":
-            from sb3_ext.zoo.experiment import CheckedExperimentManager
+    examples = "\n".join(["examples:", *(f"  sb3-ext {name} {example}" for example in command.examples)])
+    acting: AbstractContextManager[None] = patches.playing()
+    if name == "train":
+        from sb3_ext.zoo.experiment import CheckedExperimentManager
 
-            # Only UserError is the user's here: what training itself raises keeps its traceback.
-            enter(patches.training(CheckedExperimentManager))
-        else:
-            enter(patches.playing())
+        # Only UserError is the user's here: what training itself raises keeps its traceback.
+        acting = patches.training(CheckedExperimentManager)
+    with patches.command_line(f"sb3-ext {name}", argv, command.summary, examples, command.check), acting:
         if ":" in command.target:
             pkgutil.resolve_name(command.target)()
         else:
@@ -182,26 +169,20 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
     return 0
 
 
-def _examples(name: str, command: Command) -> str:
-    return "\n".join(["examples:", *(f"  sb3-ext {name} {example}" for example in command.examples)])
-
-
 def _help() -> str:
-    width = max(map(len, COMMANDS))
-    return "\n".join(
-        [
-            "usage: sb3-ext COMMAND [FLAGS]     (the same as: python -m sb3_ext COMMAND [FLAGS])",
-            "",
-            "RL Zoo3 with the algorithms, environments and hyperparameters of sb3_ext.",
-            "",
-            "commands:",
-            *(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()),
-            "",
-            "examples:",
-            *(f"  sb3-ext {name} {COMMANDS[name].examples[0]}" for name in ("train", "evaluate", "plan")),
-            "",
-            f"algorithms: {', '.join(ALGORITHMS)}, and all of the zoo's",
-            "`sb3-ext COMMAND --help` lists the flags of a command; `sb3-ext --version` prints the version.",
-            f"Wrong input is reported in one line; {DEBUG_VARIABLE}=1 shows the traceback.",
-        ]
-    )
+    commands = "\n".join(f"  {name:<15}  {command.summary}" for name, command in COMMANDS.items())
+    examples = "\n".join(f"  sb3-ext {name} {COMMANDS[name].examples[0]}" for name in ("train", "evaluate", "plan"))
+    return f"""\
+usage: sb3-ext COMMAND [FLAGS]     (the same as: python -m sb3_ext COMMAND [FLAGS])
+
+RL Zoo3 with the algorithms, environments and hyperparameters of sb3_ext.
+
+commands:
+{commands}
+
+examples:
+{examples}
+
+algorithms: {", ".join(ALGORITHMS)}, and all of the zoo's
+`sb3-ext COMMAND --help` lists the flags of a command; `sb3-ext --version` prints the version.
+Wrong input is reported in one line; SB3_EXT_DEBUG=1 shows the traceback."""

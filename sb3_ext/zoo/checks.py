@@ -25,12 +25,7 @@ _LOGS_ADVICE = "training writes to 'logs' unless told otherwise"
 
 
 def check_train(args: argparse.Namespace) -> None:
-    """
-    Check ``train`` and choose its hyperparameter file.
-
-    :param args: parsed by the zoo, changed in place
-    :raises UserError: for anything that would stop the run before its first step
-    """
+    """Refuse what would stop ``train`` before its first step, and choose its hyperparameter file."""
     check_environment(args)
     _check_positive(args, "eval_episodes", "n_eval_envs", "n_trials", "n_evaluations")
     if args.n_timesteps < 1 and args.n_timesteps != -1:
@@ -61,34 +56,30 @@ def check_train(args: argparse.Namespace) -> None:
 
 
 def check_enjoy(args: argparse.Namespace) -> None:
-    """
-    Check ``enjoy``: the environment is known and the trained agent exists, or may be downloaded by the zoo.
-
-    :param args: parsed by the zoo, changed in place
-    :raises UserError: if either is not so
-    """
+    """Check ``enjoy``, which may download agents of upstream's algorithms."""
     _check_device(args.device)
     _check_positive(args, "n_timesteps")
-    _check_agent(args, downloads=_HUB_FOLDER in args.folder and args.algo not in ALGORITHMS)
+    check_agent(args, downloads=_HUB_FOLDER in args.folder and args.algo not in ALGORITHMS)
 
 
-def check_record_video(args: argparse.Namespace) -> None:
-    """
-    Check ``record_video``: the environment is known and the trained agent exists.
+def check_agent(args: argparse.Namespace, downloads: bool = False) -> None:
+    """Check that the environment is known and the trained agent exists or, if one may, is downloaded."""
+    from rl_zoo3.utils import get_model_path
 
-    :param args: parsed by the zoo, changed in place
-    :raises UserError: if either is not so
-    """
-    _check_agent(args, downloads=False)
+    check_environment(args)
+    _check_positive(args, "n_envs")
+    _choose_run(args)
+    which = (args.load_best, args.load_checkpoint, args.load_last_checkpoint)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            get_model_path(args.exp_id, args.folder, args.algo, args.env, *which)
+    except (AssertionError, ValueError) as error:
+        if not downloads:
+            raise UserError(_no_agent(args, str(error))) from error
 
 
 def check_record_training(args: argparse.Namespace) -> None:
-    """
-    Check ``record_training``: it needs a folder of trained agents and the ffmpeg program.
-
-    :param args: parsed by the zoo, changed in place
-    :raises UserError: if either is missing
-    """
+    """Check that ``record_training`` has a folder of trained agents and the ffmpeg program."""
     check_environment(args)
     _choose_run(args)
     if not list(Path(args.folder, args.algo).glob(f"{args.env}*")):
@@ -98,12 +89,7 @@ def check_record_training(args: argparse.Namespace) -> None:
 
 
 def check_benchmark(args: argparse.Namespace) -> None:
-    """
-    Check ``benchmark``: there is something to measure.
-
-    :param args: parsed by the zoo, changed in place
-    :raises UserError: if there is not
-    """
+    """Check that there is something to measure."""
     from rl_zoo3.utils import get_trained_models
 
     _check_positive(args, "n_timesteps", "n_envs")
@@ -115,33 +101,21 @@ def check_benchmark(args: argparse.Namespace) -> None:
 
 
 def check_plot(args: argparse.Namespace) -> None:
-    """
-    Check ``plot_train``, ``all_plots`` and ``plot_from_file``: the data to plot exist.
-
-    :param args: parsed by the zoo
-    :raises UserError: if a required argument is missing or a file or folder does not exist
-    """
+    """Check that there are the data which ``plot_train``, ``all_plots`` or ``plot_from_file`` is to plot."""
     for name in ("algos", "env", "exp_folders", "input"):
         if getattr(args, name, ()) is None:
             raise UserError(f"--{name.replace('_', '-')} is required")
-    if hasattr(args, "input") and not (args.input.endswith(".pkl") and os.path.isfile(args.input)):
-        raise UserError(f"-i: there is no .pkl file {args.input!r}; `all_plots -o NAME` writes NAME.pkl")
-    for folder in [*getattr(args, "exp_folders", []), *([args.exp_folder] if hasattr(args, "exp_folder") else [])]:
-        if not os.path.isdir(folder):
-            raise UserError(f"-f: there is no folder {folder!r}; {_LOGS_ADVICE}")
-    if hasattr(args, "exp_folder"):
+    if hasattr(args, "input"):
+        if not (args.input.endswith(".pkl") and os.path.isfile(args.input)):
+            raise UserError(f"-i: there is no .pkl file {args.input!r}; `all_plots -o NAME` writes NAME.pkl")
+    elif hasattr(args, "exp_folder"):
         _check_runs([args.exp_folder], [args.algo], args.env)
-    elif hasattr(args, "exp_folders"):
+    else:
         _check_runs(args.exp_folders, args.algos, args.env)
 
 
 def check_algorithm(key: str) -> None:
-    """
-    Make the plugin's algorithms known and check a key.
-
-    :param key: of ``--algo``
-    :raises UserError: if there is no such algorithm
-    """
+    """Make the plugin's algorithms known and check a key of ``--algo``."""
     from rl_zoo3.utils import ALGOS
 
     register()
@@ -153,16 +127,13 @@ def check_environment(args: argparse.Namespace) -> None:
     """
     Make the plugin's and the user's environments known and check the id.
 
-    ``module:id`` imports the module, as in Gymnasium.
-
-    :param args: with ``env`` and, where the command has it, ``gym_packages``, changed in place
-    :raises UserError: if a package cannot be imported or the id is unknown
+    ``module:id`` imports the module, as in Gymnasium; it joins ``gym_packages``, where the command has them.
     """
     import gymnasium
 
     module, _, env_id = getattr(args.env, "gym_id", args.env).rpartition(":")
-    packages = [*getattr(args, "gym_packages", []), "sb3_ext", *([module] if module else [])]
-    for package in dict.fromkeys(packages):
+    packages = list(dict.fromkeys([*getattr(args, "gym_packages", []), "sb3_ext", *([module] if module else [])]))
+    for package in packages:
         try:
             importlib.import_module(package)
         except ImportError as error:
@@ -177,34 +148,22 @@ def check_environment(args: argparse.Namespace) -> None:
         )
     args.env = type(args.env)(env_id)
     if hasattr(args, "gym_packages"):
-        args.gym_packages = list(dict.fromkeys(packages))
+        args.gym_packages = packages
 
 
-def _check_runs(folders: list[str], algos: list[str], env_ids: str | list[str]) -> None:
+def _check_runs(folders: list[str], algos: list[str], env_ids: list[str]) -> None:
     """Refuse to plot runs that do not exist; the zoo would draw an empty figure."""
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise UserError(f"-f: there is no folder {folder!r}; {_LOGS_ADVICE}")
     for algo in algos:
-        if not any(os.path.isdir(os.path.join(folder, algo.lower())) for folder in folders):
+        if not any(Path(folder, algo.lower()).is_dir() for folder in folders):
             known = _listing(Path(folders[0]))
             raise UserError(f"-a: {', '.join(folders)} holds no runs of {algo!r}, only of {known}")
-        for env_id in [env_ids] if isinstance(env_ids, str) else env_ids:
+        for env_id in env_ids:
             if not any(Path(folder, algo.lower()).glob(f"*{env_id}*") for folder in folders):
                 known = _listing(Path(folders[0], algo.lower()))
                 raise UserError(f"-e: no runs of {algo!r} on {env_id!r} in {', '.join(folders)}, only {known}")
-
-
-def _check_agent(args: argparse.Namespace, downloads: bool) -> None:
-    from rl_zoo3.utils import get_model_path
-
-    check_environment(args)
-    _check_positive(args, "n_envs")
-    _choose_run(args)
-    which = (args.load_best, args.load_checkpoint, args.load_last_checkpoint)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            get_model_path(args.exp_id, args.folder, args.algo, args.env, *which)
-    except (AssertionError, ValueError) as error:
-        if not downloads:
-            raise UserError(_no_agent(args, str(error))) from error
 
 
 def _choose_run(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import functools
 import inspect
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import torch as th
@@ -31,9 +31,9 @@ class CheckedExperimentManager(SearchingManager):
     - ``env_kwargs`` of a YAML file hold for the evaluation environments too, unless the command line says otherwise;
     - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``;
     - without ``--num-threads`` a training of small networks uses one thread, which is the fastest.
-
-    The other arguments are upstream's.
     """
+
+    frame_stack: int | None  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._native = kwargs.get("vec_env_type") == "native"
@@ -42,12 +42,7 @@ class CheckedExperimentManager(SearchingManager):
         super().__init__(*args, **kwargs)
 
     def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
-        """
-        Read the hyperparameters, create the environment and the model.
-
-        :return: model and hyperparameters, None for a hyperparameter search
-        :raises UserError: if the settings are wrong
-        """
+        """Read the hyperparameters, create environment and model; no model, and None, for a hyperparameter search."""
         folder = Path(self.params_path)
         self._created = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
@@ -64,11 +59,7 @@ class CheckedExperimentManager(SearchingManager):
         return experiment
 
     def learn(self, model: BaseAlgorithm) -> None:
-        """
-        Train, until the end or an interruption.
-
-        :param model: what to train
-        """
+        """Train, until the end or an interruption."""
         try:
             with patches.log_folder(self.save_path):
                 super().learn(model)
@@ -78,11 +69,7 @@ class CheckedExperimentManager(SearchingManager):
                 raise
 
     def hyperparameters_optimization(self) -> None:
-        """
-        Run the search.
-
-        :raises UserError: if the settings are wrong or no trial was completed
-        """
+        """Run the search."""
         try:
             with patches.log_folder(self.save_path):
                 super().hyperparameters_optimization()
@@ -95,10 +82,10 @@ class CheckedExperimentManager(SearchingManager):
         if self._eval_env_kwargs_args is None:
             self.eval_env_kwargs = self.env_kwargs
         if self._native:
-            env_id = self.env_name.gym_id
-            if gym.spec(env_id).vector_entry_point is None:
+            spec = gym.spec(self.env_name.gym_id)
+            if spec.vector_entry_point is None:
                 raise UserError(
-                    f"--vec-env native: {env_id} has no vectorised form (it registers no vector_entry_point):"
+                    f"--vec-env native: {spec.id} has no vectorised form (it registers no vector_entry_point):"
                     " choose dummy or subproc"
                 )
             if processed[1] is not None:
@@ -120,30 +107,23 @@ class CheckedExperimentManager(SearchingManager):
             )
 
     def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
-        """
-        Create the environments of a training or an evaluation, with the wrappers of the hyperparameters.
-
-        :param n_envs: how many
-        :param eval_env: whether they are to evaluate: no Monitor file, no reward normalization
-        :param no_log: write no Monitor file
-        :return: the environments
-        """
+        """Create environments, with the wrappers of the hyperparameters; those to evaluate write no Monitor file."""
         manager = self
         if self._native:
             # A copy, because the trials of a search may create environments at the same time.
             manager = copy.copy(self)
-            log = not (eval_env or no_log)
-            stacking: dict[str, int] = {}
-            frame_stack = cast("int | None", self.frame_stack)
-            if frame_stack is not None and self._frames_stacked() is not None:
+            env_kwargs = {**(self.eval_env_kwargs if eval_env else self.env_kwargs)}
+            if self.frame_stack is not None and self._frames_stacked() is not None:
                 for kwargs in (self.env_kwargs, self.eval_env_kwargs):
-                    if kwargs.get("stack_num", frame_stack) != frame_stack:
+                    if kwargs.get("stack_num", self.frame_stack) != self.frame_stack:
                         raise UserError(
-                            f"--vec-env native: frame_stack={frame_stack} of the hyperparameters contradicts stack_num="
-                            f"{kwargs['stack_num']} of the environment: set the former with -params frame_stack:..."
+                            f"--vec-env native: frame_stack={self.frame_stack} of the hyperparameters contradicts "
+                            f"stack_num={kwargs['stack_num']} of the environment: set the former with -params"
+                            " frame_stack:..."
                         )
-                stacking, manager.frame_stack = {"stack_num": frame_stack}, None
-            native = functools.partial(manager._native_envs, eval_env=eval_env, log=log, stacking=stacking)
+                env_kwargs["stack_num"], manager.frame_stack = self.frame_stack, None
+            monitor_file = None if eval_env or no_log else os.path.join(self.save_path, "0")
+            native = functools.partial(manager._native_envs, env_kwargs, monitor_file)
             manager.vec_env_class = native  # type: ignore[assignment]
         env: VecEnv = super(CheckedExperimentManager, manager).create_envs(n_envs, eval_env, no_log)
         return env
@@ -156,19 +136,13 @@ class CheckedExperimentManager(SearchingManager):
         parameter = inspect.signature(creator).parameters.get("stack_num")
         if parameter is None:
             return None
-        frame_stack = cast("int | None", self.frame_stack)
-        return self.env_kwargs.get("stack_num", parameter.default) if frame_stack is None else frame_stack
+        return self.env_kwargs.get("stack_num", parameter.default) if self.frame_stack is None else self.frame_stack
 
-    def _native_envs(self, env_fns: list[Any], eval_env: bool, log: bool, stacking: dict[str, int]) -> GymnasiumVecEnv:
+    def _native_envs(self, env_kwargs: dict[str, Any], monitor_file: str | None, env_fns: list[Any]) -> GymnasiumVecEnv:
         """Stand in for the class of vectorised environments, with one function to make each."""
-        env = gym.make_vec(
-            self.env_name.gym_id,
-            num_envs=len(env_fns),
-            vectorization_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
-            **{**(self.eval_env_kwargs if eval_env else self.env_kwargs), **stacking},
-        )
-        filename = os.path.join(self.save_path, "0") if log else None
-        return GymnasiumVecEnv(env, tuple(self.monitor_kwargs.get("info_keywords", ())), filename)
+        mode = gym.VectorizeMode.VECTOR_ENTRY_POINT
+        env = gym.make_vec(self.env_name.gym_id, len(env_fns), vectorization_mode=mode, **env_kwargs)
+        return GymnasiumVecEnv(env, tuple(self.monitor_kwargs.get("info_keywords", ())), monitor_file)
 
 
 def _remove_unstarted(created: list[Path]) -> None:

@@ -2,7 +2,6 @@
 
 import math
 import pkgutil
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,47 +14,27 @@ _NOISE_TYPES = ("normal", "ornstein-uhlenbeck")
 
 
 def hyperparams_file(algo: str) -> Path | None:
-    """
-    Find the hyperparameters this plugin ships for an algorithm.
-
-    :param algo: zoo key, ours or upstream's
-    :return: the YAML file of the installed package or of the checkout, None if the plugin ships none
-    """
+    """Find the hyperparameters that this plugin, installed or a checkout, ships for an algorithm of any origin."""
     package = Path(__file__).resolve().parents[1]
-    for folder in (package / "hyperparams", package.parent / "hyperparams"):
-        path = folder / f"{algo}.yml"
-        if path.is_file():
-            return path
-    return None
+    paths = (folder / "hyperparams" / f"{algo}.yml" for folder in (package, package.parent))
+    return next(filter(Path.is_file, paths), None)
 
 
 def upstream_hyperparams_file(algo: str) -> Path:
-    """
-    Where the zoo keeps its own hyperparameters of an algorithm.
-
-    :param algo: zoo key
-    :return: the path, whether or not there is such a file
-    """
+    """Where the zoo keeps its own hyperparameters of an algorithm, whether or not there are some."""
     import rl_zoo3
 
     return Path(rl_zoo3.__file__).parent / "hyperparams" / f"{algo}.yml"
 
 
 def find_block(hyperparams: Mapping[str, Any], env_id: str) -> str | None:
-    """
-    Which block of a hyperparameter file the zoo uses for an environment.
-
-    :param hyperparams: the file's content, blocks by name
-    :param env_id: a registered Gymnasium id
-    :return: ``env_id``, ``"atari"`` or ``"default"``; None if the file has nothing for it
-    """
+    """Name the block that the zoo uses for a registered environment: its id, "atari" or "default"; None without one."""
     from rl_zoo3.exp_manager import ExperimentManager
 
     if env_id in hyperparams:
         return env_id
-    if ExperimentManager.is_atari(env_id):
-        return "atari" if "atari" in hyperparams else None
-    return "default" if "default" in hyperparams else None
+    name = "atari" if ExperimentManager.is_atari(env_id) else "default"
+    return name if name in hyperparams else None
 
 
 def default_hyperparams_file(algo: str, env_id: str) -> Path:
@@ -63,10 +42,6 @@ def default_hyperparams_file(algo: str, env_id: str) -> Path:
     Choose the hyperparameter file of a run for which the user named none.
 
     Ours first; for an upstream algorithm the zoo's own file wins where only that one knows the environment.
-
-    :param algo: zoo key
-    :param env_id: a registered Gymnasium id
-    :return: path of a YAML file
     """
     upstream = upstream_hyperparams_file(algo)
     ours = hyperparams_file(algo)
@@ -76,21 +51,11 @@ def default_hyperparams_file(algo: str, env_id: str) -> Path:
     if our_block == env_id or not upstream.is_file():
         return ours
     upstream_block = find_block(yaml.safe_load(upstream.read_text(encoding="utf-8")), env_id)
-    if our_block is None or upstream_block not in (None, "default"):
-        return upstream
-    return ours
+    return upstream if our_block is None or upstream_block not in (None, "default") else ours
 
 
 def read_block(path: str, algo: str, env_id: str) -> dict[str, Any]:
-    """
-    Read what a hyperparameter file has for an environment.
-
-    :param path: a YAML file
-    :param algo: zoo key
-    :param env_id: a registered Gymnasium id
-    :return: the block
-    :raises UserError: if there is none, or the file cannot be read
-    """
+    """Read what a YAML file has for an environment; a file without it is the user's mistake."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -112,13 +77,7 @@ def read_block(path: str, algo: str, env_id: str) -> dict[str, Any]:
 
 
 def check_block(block: dict[str, Any], path: str) -> None:
-    """
-    Check what the zoo or an algorithm would find wrong only after it has begun.
-
-    :param block: hyperparameters
-    :param path: the file that they come from
-    :raises UserError: if a value is wrong or missing
-    """
+    """Check what the zoo or an algorithm would find wrong in the hyperparameters of a file only after it has begun."""
     for key, value in block.items():
         if isinstance(value, float) and math.isnan(value):
             raise UserError(f"hyperparameter {key} is NaN: give a number")
@@ -130,8 +89,12 @@ def check_block(block: dict[str, Any], path: str) -> None:
         value = block.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1 or value != int(value):
             raise UserError(f"hyperparameter {key} is {value!r}: give a positive whole number")
-    if block.get("noise_type") is not None:
-        _check_noise(block)
+    noise_type, noise_std = block.get("noise_type"), block.get("noise_std")
+    if noise_type is not None:
+        if not isinstance(noise_type, str) or not any(known in noise_type for known in _NOISE_TYPES):
+            raise UserError(f"hyperparameter noise_type is {noise_type!r}: give one of {', '.join(_NOISE_TYPES)}")
+        if not (isinstance(noise_std, (int, float)) and math.isfinite(noise_std) and noise_std >= 0):
+            raise UserError(f"hyperparameter noise_std is {noise_std!r}: noise_type needs a finite number >= 0")
     for key in ("env_wrapper", "vec_env_wrapper", "callback"):
         for name in _class_names(block.get(key)):
             _check_importable(key, name)
@@ -143,23 +106,14 @@ def check_block(block: dict[str, Any], path: str) -> None:
 def _check_learning_rate(key: str, value: Any) -> None:
     number = value
     if isinstance(value, str):
-        schedule = re.fullmatch(r"lin_(.+)", value)
         try:
-            number = float(schedule[1]) if schedule else math.nan
+            number = float(value.removeprefix("lin_")) if value.startswith("lin_") else math.nan
         except ValueError:
             number = math.nan
-    if isinstance(number, (int, float)) and not (math.isfinite(number) and number >= 0):
+    if isinstance(number, (int, float)) and not 0 <= number < math.inf:
         raise UserError(
             f"hyperparameter {key} is {value!r}: give a number >= 0 such as 0.001, or 'lin_0.001' to fall to zero"
         )
-
-
-def _check_noise(block: dict[str, Any]) -> None:
-    noise_type, noise_std = block["noise_type"], block.get("noise_std")
-    if not isinstance(noise_type, str) or not any(known in noise_type for known in _NOISE_TYPES):
-        raise UserError(f"hyperparameter noise_type is {noise_type!r}: give one of {', '.join(_NOISE_TYPES)}")
-    if not isinstance(noise_std, (int, float)) or not (math.isfinite(noise_std) and noise_std >= 0):
-        raise UserError(f"hyperparameter noise_std is {noise_std!r}: noise_type needs a finite number >= 0")
 
 
 def _class_names(value: Any) -> Iterator[str]:

@@ -19,7 +19,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 from sb3_ext.app.errors import UserError, mistakes_explained
-from sb3_ext.app.parser import reading_values, usage_error
+from sb3_ext.app.parser import Parser
 from sb3_ext.zoo.registry import ALGORITHMS, register
 
 interruptions: list[int] = []
@@ -34,31 +34,24 @@ def command_line(
     Hand our arguments to a command of the zoo.
 
     - ``sys.argv``, which it reads;
-    - ``ArgumentParser.parse_args`` of its parser: help shows our examples, wrong usage is told in one line,
+    - its parser, when it parses, becomes one of ours: help shows our examples, wrong usage is told in one line,
       ``--vec-env`` knows ``native``, and what was read is checked before the zoo acts on it;
     - its tables of algorithms, which get ours;
     - ``subprocess.call``: ``benchmark`` and ``record_training`` start scripts of the zoo, which don't know our
       algorithms.
-
-    :param program: the command as it is typed
-    :param argv: its arguments
-    :param summary: what it does, for its help
-    :param examples: the last lines of its help
-    :param check: called with the parsed arguments, which it may change
     """
     original = argparse.ArgumentParser.parse_args
 
     def parse_args(parser: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> argparse.Namespace:
         argparse.ArgumentParser.parse_args = original  # type: ignore[method-assign]
+        parser.__class__ = Parser
         parser.prog, parser.description, parser.epilog = program, summary, examples
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.error = functools.partial(usage_error, program)  # type: ignore[method-assign]
         for action in parser._actions:
             if action.dest == "vec_env" and action.choices is not None:
                 action.choices = [*action.choices, "native"]
                 action.help = "how environments run together; native: as the environment's own vectorised form"
-        with reading_values():
-            parsed: argparse.Namespace = original(parser, args, namespace)
+        parsed: argparse.Namespace = parser.parse_args(args, namespace)
         check(parsed)
         return parsed
 
@@ -87,9 +80,6 @@ def training(manager: type) -> Iterator[None]:
 
     On Ctrl-C the zoo saves the model and ends as if the training had; SIGTERM, which batch systems and containers send,
     would lose the model. Both save it, and end with the exit code that shells give them.
-
-    :param manager: in place of the zoo's ``ExperimentManager``
-    :raises SystemExit: if the training was interrupted
     """
     interruptions.clear()
 
@@ -99,14 +89,13 @@ def training(manager: type) -> Iterator[None]:
             interruptions.append(number)
             raise KeyboardInterrupt
 
-    handlers: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers: dict[signal.Signals, Any] = {}
     try:
-        for number, handler in handlers.items():
-            # Whoever started this process may have asked it to ignore one.
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, interrupt)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # Whoever started this process may have asked it to ignore one.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    handlers[number] = signal.signal(number, interrupt)
         with _replaced(importlib.import_module("rl_zoo3.train"), "ExperimentManager", manager):
             yield
     except KeyboardInterrupt:
@@ -132,10 +121,10 @@ def playing() -> Iterator[None]:
     from rl_zoo3.utils import ALGOS
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-    ours = {key: ALGOS[key] for key in ALGORITHMS if issubclass(ALGOS[key], OffPolicyAlgorithm)}
     small = {
-        key: SimpleNamespace(load=functools.partial(algorithm.load, buffer_size=1, optimize_memory_usage=False))
-        for key, algorithm in ours.items()
+        key: SimpleNamespace(load=functools.partial(ALGOS[key].load, buffer_size=1, optimize_memory_usage=False))
+        for key in ALGORITHMS
+        if issubclass(ALGOS[key], OffPolicyAlgorithm)
     }
     with mistakes_explained("stopped"), _replaced_items(ALGOS, small):
         yield
@@ -143,12 +132,7 @@ def playing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def search(algo: str, sample: Callable[..., dict[str, Any]]) -> Iterator[None]:
-    """
-    Let the zoo's search ask another search space, and go on after a trial that fails.
-
-    :param algo: zoo key
-    :param sample: in place of the zoo's ``HYPERPARAMS_SAMPLER[algo]``, of the same signature
-    """
+    """Let the zoo's search ask another search space for an algorithm, and go on after a trial that fails."""
     import optuna
     from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
 
@@ -159,11 +143,7 @@ def search(algo: str, sample: Callable[..., dict[str, Any]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def log_folder(folder: str) -> Iterator[None]:
-    """
-    Make SB3 use a folder that exists where it logs to no file, for it leaves an empty one with every training.
-
-    :param folder: where a user's callback may log to
-    """
+    """Make SB3 use a folder that exists where it logs to no file, for it leaves an empty one with every training."""
     with _replaced_items(os.environ, {} if "SB3_LOGDIR" in os.environ else {"SB3_LOGDIR": folder}):
         yield
 

@@ -23,11 +23,7 @@ _SEARCH_SPACES = "sb3_ext.tuning.search_spaces:SEARCH_SPACES"
 
 
 def register() -> None:
-    """
-    Make the zoo know the plugin's algorithms and search spaces. Calling it again changes nothing.
-
-    :raises RuntimeError: if one of our keys already stands for something else in the zoo
-    """
+    """Make the zoo know the plugin's algorithms and search spaces. Calling it again changes nothing."""
     from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
     from rl_zoo3.utils import ALGOS
 

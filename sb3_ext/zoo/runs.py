@@ -5,25 +5,13 @@ from pathlib import Path
 
 
 def run_numbers(folder: Path, name: str) -> list[int]:
-    """
-    Numbers of the runs of an environment.
-
-    :param folder: an algorithm's folder in a log folder
-    :param name: the environment's, as the zoo writes it in paths
-    :return: of the folders ``<name>_<number>``, ascending
-    """
+    """Numbers of the folders ``<name>_<number>``, ascending, in an algorithm's folder of a log folder."""
     found = (path.name.removeprefix(f"{name}_") for path in folder.glob(f"{name}_*") if path.is_dir())
     return sorted(int(number) for number in found if number.isdigit())
 
 
 def latest_run(folder: Path, name: str) -> int:
-    """
-    Number of the latest run that has a model, so that one which failed at its start or still runs is left out.
-
-    :param folder: an algorithm's folder in a log folder
-    :param name: the environment's, as the zoo writes it in paths
-    :return: the number, 0 if there is none
-    """
+    """Number of the latest run that has a model, which one that failed at its start has not; 0 if there is none."""
     numbers = run_numbers(folder, name)
     latest = max((number for number in numbers if any(Path(folder, f"{name}_{number}").glob("*.zip"))), default=0)
     if 0 < latest < numbers[-1]:

@@ -34,14 +34,10 @@ class SearchingManager(ExperimentManager):
     """
 
     def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """
-        Read the block of the environment and what overwrites it.
-
-        :return: the hyperparameters, and a sorted copy to save
-        """
-        trial_id, given = self.trial_id, self.custom_hyperparams or {}
-        if self.storage and self.study_name and (trial_id is not None or not self.optimize_hyperparameters):
-            trial = self.load_trial(self.storage, self.study_name, trial_id)
+        """Read the block of the environment and what overwrites it: the hyperparameters, and a sorted copy to save."""
+        given = self.custom_hyperparams or {}
+        if self.storage and self.study_name and (self.trial_id is not None or not self.optimize_hyperparameters):
+            trial = self._settings_of_trial(self.storage, self.study_name)
             self.trial_id = None  # it is loaded
             with contextlib.redirect_stdout(io.StringIO()):
                 block = super().read_hyperparameters()[0]
@@ -52,42 +48,24 @@ class SearchingManager(ExperimentManager):
         hyperparams, saved_hyperparams = super().read_hyperparameters()
         return hyperparams, saved_hyperparams
 
-    def load_trial(
-        self, storage: str, study_name: str, trial_id: int | None = None, convert: bool = True
-    ) -> dict[str, Any]:
-        """
-        Read the parameters of one trial of a search.
-
-        :param storage: Optuna storage URL, or a ``.log`` journal file
-        :param study_name: name of the study
-        :param trial_id: number of the trial, None for the best
-        :param convert: turn raw trial values into hyperparameters
-        :return: hyperparameters
-        :raises UserError: if there is no such study or trial
-        """
+    def _settings_of_trial(self, storage: str, study_name: str) -> dict[str, Any]:
+        """Hyperparameters of the trial to load, the study's best one without ``--trial-id``."""
         where = f"study {study_name!r} in {shown(storage)!r}"
         try:
             study = optuna.load_study(study_name=study_name, storage=open_storage(storage))
-            trial = study.best_trial if trial_id is None else study.trials[trial_id]
+            trial = study.best_trial if self.trial_id is None else study.trials[self.trial_id]
         except ValueError as error:
             raise UserError(f"there is no complete trial of {where}", 1) from error
         except (IndexError, KeyError) as error:
-            which = "" if trial_id is None else f" {trial_id}"
+            which = "" if self.trial_id is None else f" {self.trial_id}"
             raise UserError(f"there is no trial{which} of {where}", 1) from error
         if self.verbose > 0:
-            print(f"Hyperparameters of trial {trial.number} of {where}{', the best' if trial_id is None else ''}")
-        if convert and "settings" in trial.user_attrs:
-            settings: dict[str, Any] = trial.user_attrs["settings"]
-            return settings
-        params: dict[str, Any] = HYPERPARAMS_CONVERTER[self.algo](trial.params) if convert else trial.params
-        return params
+            print(f"Hyperparameters of trial {trial.number} of {where}{', the best' if self.trial_id is None else ''}")
+        settings: dict[str, Any] | None = trial.user_attrs.get("settings")
+        return HYPERPARAMS_CONVERTER[self.algo](trial.params) if settings is None else settings
 
     def hyperparameters_optimization(self) -> None:
-        """
-        Run the search, and tell in the end which trials failed and why.
-
-        :raises UserError: if the settings are wrong, the study is one of ``sb3-ext tune``, or all trials failed
-        """
+        """Run the search, and tell in the end which trials failed and why; one whose trials all failed has failed."""
         self._failures: dict[str, list[int]] = {}
         self._failures_in_a_row = 0
         self._went_well = False
@@ -109,16 +87,16 @@ class SearchingManager(ExperimentManager):
         """Trials that the study has. One of ``tune`` is refused: it trains and scores otherwise, and must resume it."""
         if not self.storage or not self.study_name or ":memory:" in self.storage:
             return 0
-        storage = open_storage(self.storage)
-        for study in storage.get_all_studies():
-            if study.study_name == self.study_name:
-                if FIRST_TRIAL in study.user_attrs:
-                    raise UserError(
-                        f"the study {self.study_name!r} in {shown(self.storage)!r} is one of `sb3-ext tune`:"
-                        " give another --study-name"
-                    )
-                return storage.get_n_trials(study._study_id)
-        return 0
+        try:
+            study = optuna.load_study(study_name=self.study_name, storage=open_storage(self.storage))
+        except KeyError:
+            return 0
+        if FIRST_TRIAL in study.user_attrs:
+            raise UserError(
+                f"the study {self.study_name!r} in {shown(self.storage)!r} is one of `sb3-ext tune`:"
+                " give another --study-name"
+            )
+        return len(study.trials)
 
     def _create_sampler(self, sampler_method: str) -> optuna.samplers.BaseSampler:
         manager = copy.copy(self)
@@ -127,12 +105,7 @@ class SearchingManager(ExperimentManager):
         return super(SearchingManager, manager)._create_sampler(sampler_method)
 
     def objective(self, trial: optuna.Trial) -> float:
-        """
-        Train with what a trial draws, and write into the trial why it failed.
-
-        :param trial: the trial
-        :return: its mean return
-        """
+        """Train with what a trial draws, for its mean return; a trial that fails says why."""
         try:
             value = super().objective(trial)
             if math.isnan(value):
@@ -164,13 +137,7 @@ class SearchingManager(ExperimentManager):
         return ": ".join(filter(None, [f"{sum(map(len, self._failures.values()))} failed", "; ".join(told)]))
 
     def sample_beside_the_block(self, sample: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
-        """
-        Ask a search space, and keep what it leaves open of the policy, such as the convolutions for images.
-
-        :param sample: the search space
-        :param args: what it takes
-        :return: what it returns, with the block's other arguments of the policy
-        """
+        """Ask a search space, and keep what it leaves open of the policy, such as the convolutions for images."""
         sampled = sample(*args)
         if _is_plain(sampled.get("policy_kwargs")):
             sampled["policy_kwargs"] = {**self._hyperparams.get("policy_kwargs", {}), **sampled["policy_kwargs"]}

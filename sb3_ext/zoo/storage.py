@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
+import optuna
+from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileSymlinkLock
 
 from sb3_ext.app.errors import UserError
@@ -19,13 +22,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
-
-HEARTBEAT_SECONDS = 30
-GRACE_SECONDS = 150
 FIRST_TRIAL = "first_trial_of_command"
 """Attribute of every study of ``sb3-ext tune``: its number of trials when the command was started."""
 _CONNECT_SECONDS = 10
@@ -39,22 +35,16 @@ class JournalLock(JournalFileSymlinkLock):
     other's. Here they first queue for a lock that the system releases when its owner dies, so that a link of ours which
     is found then is nobody's. Programs that only know Optuna's lock are still waited for. Besides, a line that a writer
     left unfinished is cut off: the next record would join it, and nobody could read the journal any more.
-
-    :param filepath: The journal.
     """
 
     def __init__(self, filepath: str) -> None:
+        self._journal: BinaryIO
         # The same file by another name, by which our links are known
         super().__init__(os.path.join(os.path.dirname(filepath), ".", os.path.basename(filepath)))
         self._lock_file = f"{filepath}.lock"
-        self._journal: BinaryIO | None = None
 
     def acquire(self) -> bool:
-        """
-        Wait for the lock.
-
-        :return: True.
-        """
+        """Wait for the lock."""
         self._journal = open(self._lock_target_file, "rb+")
         if fcntl is not None:
             fcntl.flock(self._journal, fcntl.LOCK_EX)
@@ -67,7 +57,6 @@ class JournalLock(JournalFileSymlinkLock):
 
     def release(self) -> None:
         """Give the lock back."""
-        assert self._journal is not None
         try:
             super().release()
         finally:
@@ -86,20 +75,14 @@ def open_storage(storage: str, max_retries: int = 3) -> BaseStorage:
     """
     Connect to a storage; files and their folders are created.
 
-    A database is given heartbeats: a trial whose worker has shown none for a while fails and is queued again.
-
-    :param storage: A path that ends with ``.log`` (journal), an SQLAlchemy URL such as ``sqlite:///study.db`` or
-        ``postgresql://user:password@host/database``, or ``grpc://host:port``.
-    :param max_retries: How often a trial is queued again whose worker died.
-    :return: The storage.
-    :raises UserError: If it cannot be reached or opened.
+    It is a path that ends with ``.log`` (journal), an SQLAlchemy URL such as ``sqlite:///study.db`` or
+    ``postgresql://user:password@host/database``, or ``grpc://host:port``. A database is given heartbeats: a trial whose
+    worker has shown none for a while fails and is queued again, at most ``max_retries`` times.
     """
-    import optuna
-
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    with _unreachable(storage):
+    try:
         if storage.startswith("grpc://"):
-            return _grpc(storage)
+            return _proxy(storage)
         if "://" in storage:
             return _database(storage, max_retries)
         if not storage.endswith(".log"):
@@ -110,33 +93,28 @@ def open_storage(storage: str, max_retries: int = 3) -> BaseStorage:
         Path(storage).absolute().parent.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.journal.JournalFileBackend(storage, JournalLock(storage))
         return optuna.storages.JournalStorage(backend)
+    except UserError:
+        raise
+    except ModuleNotFoundError as error:
+        raise UserError(f"--storage: {shown(storage)!r} needs the package {error.name!r}: pip install it", 1) from error
+    except Exception as error:
+        raise UserError(f"--storage: cannot open {shown(storage)!r}: {_reason(error)}", exit_code=1) from error
 
 
 def shown(storage: str) -> str:
-    """
-    A storage, or a command that names it, as it may be printed.
-
-    :param storage: Path, URL or command.
-    :return: The same without a password.
-    """
+    """Hide the password of a storage, or of a command that names it, as it may be printed."""
     return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", storage)
 
 
 @contextlib.contextmanager
 def loss_explained(storage: str) -> Iterator[None]:
-    """
-    Report in one line that a storage was lost while it was used.
-
-    :param storage: Path or URL.
-    :raises UserError: In place of what a client of a database raises.
-    """
-    from optuna.exceptions import StorageInternalError
-
+    """Report in one line that a storage was lost while it was used, in place of what its client raises."""
     try:
         yield
     except Exception as error:
         # Optuna's own message is about the data, whatever happened.
-        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        internal = isinstance(error, optuna.exceptions.StorageInternalError)
+        cause = error.__cause__ if internal and error.__cause__ else error
         if type(cause).__module__.partition(".")[0] not in ("sqlalchemy", "grpc", "optuna"):
             raise
         raise UserError(
@@ -144,25 +122,15 @@ def loss_explained(storage: str) -> Iterator[None]:
         ) from error
 
 
-def retry_trial(study: Study, trial: FrozenTrial, max_retries: int) -> None:
-    """
-    Queue a trial again whose worker died, unless that happened too often.
-
-    :param study: Its study.
-    :param trial: The failed trial.
-    :param max_retries: How often the same parameters are started again.
-    """
-    from optuna.storages import RetryHeartbeatStaleTrialCallback
-
+def retry_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial, max_retries: int) -> None:
+    """Queue a failed trial again whose worker died, unless that happened ``max_retries`` times."""
     # Whoever takes it from the queue is its worker, and may succeed.
     for name in ("worker", "failure"):
         trial.user_attrs.pop(name, None)
-    RetryHeartbeatStaleTrialCallback(max_retry=max_retries)(study, trial)
+    optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=max_retries)(study, trial)
 
 
-def _grpc(storage: str) -> BaseStorage:
-    import optuna
-
+def _proxy(storage: str) -> BaseStorage:
     address = re.fullmatch(r"grpc://([^:/]+):(\d+)/?", storage)
     if address is None:
         raise UserError(f"--storage: cannot read {storage!r}: give grpc://host:port")
@@ -172,10 +140,6 @@ def _grpc(storage: str) -> BaseStorage:
 
 
 def _database(url: str, max_retries: int) -> BaseStorage:
-    import functools
-
-    import optuna
-
     # SQLite makes writers wait for each other, servers don't answer: both within limits.
     limits = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": _CONNECT_SECONDS}}
     dialect = url.partition(":")[0].partition("+")[0]
@@ -183,26 +147,13 @@ def _database(url: str, max_retries: int) -> BaseStorage:
         if not url.partition(":///")[2] or ":memory:" in url:
             raise UserError(f"--storage: {url!r} keeps nothing and cannot be shared: name a file, sqlite:///study.db")
         Path(url.partition(":///")[2]).absolute().parent.mkdir(parents=True, exist_ok=True)
-    engine_kwargs: dict[str, Any] = {"connect_args": limits[dialect]} if dialect in limits else {}
     return optuna.storages.RDBStorage(
         url,
-        engine_kwargs=engine_kwargs,
-        heartbeat_interval=HEARTBEAT_SECONDS,
-        grace_period=GRACE_SECONDS,
+        engine_kwargs={"connect_args": limits.get(dialect, {})},
+        heartbeat_interval=30,
+        grace_period=150,
         heartbeat_stale_trial_callback=functools.partial(retry_trial, max_retries=max_retries),
     )
-
-
-@contextlib.contextmanager
-def _unreachable(storage: str) -> Iterator[None]:
-    try:
-        yield
-    except UserError:
-        raise
-    except ModuleNotFoundError as error:
-        raise UserError(f"--storage: {shown(storage)!r} needs the package {error.name!r}: pip install it", 1) from error
-    except Exception as error:
-        raise UserError(f"--storage: cannot open {shown(storage)!r}: {_reason(error)}", exit_code=1) from error
 
 
 def _reason(error: BaseException) -> str:
