@@ -8,10 +8,6 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """
-    Standard output.
-
-    :return: A console that prints text as it is; where it is no terminal, tables are up to 160 wide, sentences a line.
-    """
+    """Standard output, for text as it is; where it is no terminal, tables are up to 160 wide, sentences a line."""
     in_terminal = sys.stdout.isatty()
     return Console(width=None if in_terminal else 160, soft_wrap=not in_terminal, markup=False, highlight=False)

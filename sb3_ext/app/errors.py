@@ -15,10 +15,9 @@ _WRONG_CALL = ("unexpected keyword argument", "required positional argument", "m
 
 class UserError(Exception):
     """
-    A mistake of the user: the command line prints the message as one line and no traceback.
+    A mistake of the user: the command line prints one line, what was given, what is allowed and what to do.
 
-    :param message: what was given, what is allowed, what to do
-    :param exit_code: 2 for wrong usage found before anything started, 1 otherwise
+    The exit code is 2 for wrong usage found before anything started, 1 otherwise.
     """
 
     def __init__(self, message: str, exit_code: int = 2) -> None:
@@ -30,8 +29,7 @@ def user_mistake(error: Exception) -> str | None:
     """
     Tell a mistake of the user from a programming error, for errors raised while something is read or constructed.
 
-    :param error: what was raised
-    :return: the message as one line, None for a programming error, whose traceback is needed
+    The message comes as one line; a programming error, whose traceback is needed, gives None.
     """
     import gymnasium
     import yaml
@@ -55,11 +53,10 @@ def user_mistake(error: Exception) -> str | None:
 @contextlib.contextmanager
 def mistakes_explained(doing: str, everything: bool = False) -> Iterator[None]:
     """
-    Turn mistakes of the user into :class:`UserError`; programming errors pass unchanged.
+    Turn mistakes of the user into :class:`UserError`, whose message begins with what could not be done.
 
-    :param doing: what could not be done, the beginning of the message
-    :param everything: whether any error counts as the user's, for code that only turns the user's settings into objects
-    :raises UserError: for a mistake of the user
+    Programming errors pass unchanged, unless the code only turns settings of the user into objects: then pass
+    ``everything``.
     """
     try:
         yield
@@ -67,21 +64,15 @@ def mistakes_explained(doing: str, everything: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         reason = user_mistake(error)
-        if reason is None and everything:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())} (SB3_EXT_DEBUG=1 shows the traceback)"
         if reason is None:
-            raise
+            if not everything:
+                raise
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())} (SB3_EXT_DEBUG=1 shows the traceback)"
         raise UserError(f"{doing}: {reason}", exit_code=1) from error
 
 
 def need(what: str, *packages: str) -> None:
-    """
-    Make sure that packages of an extra are there.
-
-    :param what: what needs them, the beginning of the message
-    :param packages: names of modules
-    :raises UserError: if one cannot be imported
-    """
+    """Make sure that modules of an extra can be imported, for what needs them."""
     for package in packages:
         try:
             importlib.import_module(package)
@@ -91,13 +82,7 @@ def need(what: str, *packages: str) -> None:
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
-    """
-    Suggest the closest allowed word.
-
-    :param given: what the user wrote
-    :param allowed: what would have been understood
-    :return: ``" Did you mean 'x'?"``, or nothing if no word is close
-    """
+    """Suggest the closest allowed word: ``" Did you mean 'x'?"``, or nothing if none is close."""
     by_lower = {word.lower(): word for word in allowed}
     close = difflib.get_close_matches(given.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -7,13 +7,7 @@ from sb3_ext.app.errors import UserError
 
 
 def check_writable(folder: str, flag: str) -> None:
-    """
-    Check that a folder exists or can be made, and can be written to.
-
-    :param folder: the folder
-    :param flag: the argument that names it
-    :raises UserError: if it cannot
-    """
+    """Check that a folder exists or can be made, and can be written to."""
     path = Path(folder).absolute()
     existing = next(ancestor for ancestor in (path, *path.parents) if ancestor.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK)):

@@ -21,26 +21,20 @@ LOCAL = "local"
 
 
 class RayOptions(NamedTuple):
-    """
-    Where tasks run and what each of them needs.
-
-    :param address: ``host:port`` of a cluster's head, ``ray://host:port``, ``"auto"`` for the cluster that this machine
-        is part of, or ``"local"`` for a Ray of its own on this machine.
-    :param cpus: CPUs of a task.
-    :param gpus: GPUs of a task; parts of one are allowed.
-    """
+    """Where tasks run and what each of them needs."""
 
     address: str
+    """
+    ``host:port`` of a cluster's head, ``ray://host:port``, ``"auto"`` for the cluster that this machine is part of, or
+    ``"local"`` for a Ray of its own on this machine.
+    """
     cpus: float = 1
     gpus: float = 0
+    """Parts of one are allowed."""
 
 
 def add_ray_arguments(add: Callable[..., Any]) -> None:
-    """
-    Offer the flags that :func:`ray_options` reads.
-
-    :param add: ``add_argument`` of a parser or of a group.
-    """
+    """Offer the flags that :func:`ray_options` reads by ``add_argument`` of a parser or of a group."""
     where = "HOST:PORT of its head, ray://HOST:PORT, auto (the one this machine is part of) or local (this machine)"
     add("--ray-address", metavar="ADDRESS", help=f"run on a Ray cluster: {where}")
     add("--cpus-per-worker", type=_amount, default=1, metavar="N", help="CPUs of a task on Ray (default: 1)")
@@ -48,13 +42,7 @@ def add_ray_arguments(add: Callable[..., Any]) -> None:
 
 
 def ray_options(arguments: argparse.Namespace) -> RayOptions | None:
-    """
-    Read the flags.
-
-    :param arguments: What the parser returned.
-    :return: The options, None without ``--ray-address``.
-    :raises UserError: For requirements without a cluster.
-    """
+    """Read the flags; None without ``--ray-address``."""
     if arguments.ray_address is not None:
         if not arguments.cpus_per_worker and not arguments.gpus_per_worker:
             raise UserError("a worker needs something: give --cpus-per-worker or --gpus-per-worker a positive number")
@@ -73,12 +61,7 @@ def _amount(text: str) -> float:
 
 @contextlib.contextmanager
 def ray_connection(options: RayOptions) -> Iterator[None]:
-    """
-    Connect to a cluster for as long as the block lasts; tasks that still run then are stopped.
-
-    :param options: Its address, and what every task will need.
-    :raises UserError: If Ray is not installed or cannot be reached, or no machine is large enough for a task.
-    """
+    """Connect to a cluster with a machine large enough for a task; tasks that run when the block ends are stopped."""
     address = options.address
     settings: dict[str, Any] = {}
     if address == LOCAL:
@@ -95,35 +78,29 @@ def ray_connection(options: RayOptions) -> Iterator[None]:
     except Exception as error:
         raise UserError(f"cannot connect to Ray at {address}: {_one_line(error)}", exit_code=1) from error
     try:
-        _check_resources(options)
+        if not room(options):
+            # Ray would wait for such a machine to join.
+            resources = [node["Resources"] for node in _nodes()]
+            there = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in resources)
+            needed = f"{options.cpus:g} CPUs and {options.gpus:g} GPUs"
+            raise UserError(f"no machine of the cluster has {needed} for a worker: {there}", exit_code=1)
         yield
     finally:
         ray.shutdown()
 
 
 def spans_machines() -> bool:
-    """
-    Tell whether tasks may run where the files of this machine are not.
-
-    :return: Whether the connected cluster has other machines than this one.
-    """
+    """Whether the connected cluster has other machines, where the files of this one are not."""
     import ray
 
     return any(node["NodeManagerAddress"] != ray.util.get_node_ip_address() for node in _nodes())
 
 
 def room(options: RayOptions) -> int:
-    """
-    Count the tasks that can run at once on the connected cluster.
-
-    :param options: What a task needs.
-    :return: Their number, at least 1.
-    """
+    """How many tasks can run at once on the connected cluster."""
     needs = {"CPU": options.cpus, "GPU": options.gpus}
-    limits = [
-        min(int(node["Resources"].get(name, 0) / need) for name, need in needs.items() if need) for node in _nodes()
-    ]
-    return max(sum(limits), 1)
+    resources = [node["Resources"] for node in _nodes()]
+    return sum(min(int(node.get(name, 0) / amount) for name, amount in needs.items() if amount) for node in resources)
 
 
 def ray_map(
@@ -135,19 +112,12 @@ def ray_map(
     waiting: Callable[[], None] | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """
-    Call a function with every item, each call a task somewhere on the connected cluster.
+    Call a function that every machine can import with every item, each call a task somewhere on the connected cluster.
 
-    A task whose machine or process dies is started again, on another machine if there is one. If it dies too often, the
-    others still come to their end.
-
-    :param function: A function that every machine can import.
-    :param items: Its arguments; they can be pickled.
-    :param options: What a task needs.
-    :param max_restarts: How often a task is started again.
-    :param died: Called with the index and the reason whenever a task died, before it starts again.
-    :param waiting: Called about every second.
-    :return: Index of the item and result, as they come.
-    :raises UserError: For a task that died too often. What the function itself raises comes as it was.
+    Results come with the item's index, in the order in which they are there; what the function raises comes as it was.
+    A task whose machine or process dies is started again, on another machine if there is one: ``died`` is told the
+    item's index and the reason. After one that died too often the others still come to their end, then it is the user's
+    error. ``waiting`` is called about every second.
     """
     import ray
 
@@ -199,17 +169,6 @@ def _check_listening(address: str) -> None:
             pass
     except (OSError, ValueError, OverflowError) as error:
         raise UserError(f"cannot connect to Ray at {address}: {_one_line(error)}", exit_code=1) from error
-
-
-def _check_resources(options: RayOptions) -> None:
-    """Ray would wait for such a machine to join."""
-    nodes = [node["Resources"] for node in _nodes()]
-    if not any(node.get("CPU", 0) >= options.cpus and node.get("GPU", 0) >= options.gpus for node in nodes):
-        there = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
-        raise UserError(
-            f"no machine of the cluster has {options.cpus:g} CPUs and {options.gpus:g} GPUs for a worker: {there}",
-            exit_code=1,
-        )
 
 
 def _nodes() -> list[dict[str, Any]]:

@@ -12,13 +12,7 @@ from sb3_ext.common.files import atomic_path
 
 
 def write_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """
-    Write records with the same keys as a CSV file; NaN and None become empty cells.
-
-    :param records: At least one.
-    :param path: The file, written whole or not at all.
-    :raises OSError: If it cannot be written.
-    """
+    """Write at least one record as a CSV file, whole or not at all; NaN and None become empty cells."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(records[0]))
         writer.writeheader()
@@ -27,10 +21,5 @@ def write_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def is_unknown(value: object) -> bool:
-    """
-    Whether a value stands for what is not known.
-
-    :param value: Any value.
-    :return: True for None and NaN.
-    """
+    """Whether a value is None or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))

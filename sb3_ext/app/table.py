@@ -49,11 +49,7 @@ class Table(NamedTuple):
         return Group(Text(self.title, "bold"), table, *([Text(self.notes)] if self.notes else []))
 
     def markdown(self) -> str:
-        """
-        Write columns and rows, without title and notes.
-
-        :return: Lines of Markdown, without the last line's end.
-        """
+        """Columns and rows, without title, notes and the last line's end."""
         alignments = ["---" if index in self.words else "---:" for index in range(len(self.columns))]
         lines = [self.columns, alignments, *(row.cells for row in self.rows)]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
