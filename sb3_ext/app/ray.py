@@ -17,8 +17,6 @@ from sb3_ext.app.errors import UserError, need
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LOCAL = "local"
-
 
 class RayOptions(NamedTuple):
     """Where tasks run and what each of them needs."""
@@ -64,7 +62,7 @@ def ray_connection(options: RayOptions) -> Iterator[None]:
     """Connect to a cluster with a machine large enough for a task; tasks that run when the block ends are stopped."""
     address = options.address
     settings: dict[str, Any] = {}
-    if address == LOCAL:
+    if address == "local":
         # Ray listens on all interfaces unless it may use loopback, which it allows where it expects no other machine.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         settings = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
@@ -163,7 +161,7 @@ def _check_listening(address: str) -> None:
     if not colon:
         if address == "auto":
             return
-        raise UserError(f"--ray-address {address}: expected HOST:PORT, ray://HOST:PORT, auto or {LOCAL}")
+        raise UserError(f"--ray-address {address}: expected HOST:PORT, ray://HOST:PORT, auto or local")
     try:
         with socket.create_connection((host, int(port)), timeout=10):
             pass
