@@ -167,7 +167,7 @@ class _Conditions:
         self.gain = 1.0 - self.theta
         self._ones = np.ones(len(market.names))
         self._initial = self._full(market.initial_adstock)
-        self._spend_afterwards = market.spend_afterwards if isinstance(market, Market) else 0.0
+        self._spend_afterwards = market.spend_afterwards if isinstance(market, Market) else np.zeros(1)
         # Demand factors of all periods: numbers, or arrays of shape (..., N) where they drift.
         self.demand: Sequence[FloatArray] = list(campaigns.season)
         self._after: FloatArray | float = 1.0
@@ -225,7 +225,9 @@ class _Conditions:
         return np.asarray(self._spend_afterwards * (1.0 - self._tail_powers))
 
     def _tail_sales(self, adstock: FloatArray) -> FloatArray:
-        levels = adstock * self._tail_powers + self._tail_added
+        levels = adstock * self._tail_powers
+        if self._spend_afterwards.any():
+            levels += self._tail_added
         return np.asarray(self.add_up(self.response(levels) * self._after).sum(axis=0))
 
     def tail_value(self, adstock: FloatArray) -> FloatArray:
