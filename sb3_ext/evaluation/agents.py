@@ -40,16 +40,7 @@ class Agent:
 
 
 def evaluate_run(run: Run, seeds: range, deterministic: bool = True, packages: Sequence[str] = ()) -> Agent:
-    """
-    Load a run's agent and play one episode per seed. Needs nothing but its arguments, so any process can do it.
-
-    :param run: The run.
-    :param seeds: Seed of every episode.
-    :param deterministic: Whether the agent acts without exploration.
-    :param packages: Packages that register the environment.
-    :return: What it achieved.
-    :raises UserError: If the agent or its environment cannot be loaded.
-    """
+    """Load an agent and play one episode per seed. Needs nothing but its arguments, so any process can do it."""
     _prepare(packages)
     began = time.perf_counter()
     env = run.make_env(seeds[0], min(len(seeds), PARALLEL_EPISODES))
@@ -70,19 +61,7 @@ def evaluate_runs(
     done: Callable[[], Any] = lambda: None,
     ray: RayOptions | None = None,
 ) -> list[Agent]:
-    """
-    Evaluate several runs.
-
-    :param runs: The runs.
-    :param seeds: Seed of every episode, the same for all.
-    :param deterministic: Whether agents act without exploration.
-    :param packages: Packages that register the environments.
-    :param n_jobs: Number of processes.
-    :param done: Called after each run.
-    :param ray: The cluster to evaluate on, one task per run; None for processes of this machine.
-    :return: What each achieved, in the order of the runs.
-    :raises UserError: If an agent or its environment cannot be loaded.
-    """
+    """Evaluate runs in ``n_jobs`` processes, or one task each on a Ray cluster; ``done`` is called after each."""
     agents: dict[int, Agent] = {}
     for index, agent in _as_they_finish([(run, seeds, deterministic, packages) for run in runs], n_jobs, ray):
         agents[index] = replace(agent, run=runs[index])
@@ -91,13 +70,7 @@ def evaluate_runs(
 
 
 def play_at_random(run: Run, seeds: range) -> Measurement:
-    """
-    Play random actions in the episodes of a run's evaluation.
-
-    :param run: The run, for its environment.
-    :param seeds: Seed of every episode.
-    :return: What they achieved.
-    """
+    """Play random actions in the episodes of a run's evaluation."""
     env = run.make_env(seeds[0], min(len(seeds), PARALLEL_EPISODES))
     try:
         return measure(random_actions(env.action_space, seeds[0]), env, seeds)

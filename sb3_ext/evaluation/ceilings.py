@@ -31,13 +31,7 @@ _STEPS = "max_episode_steps"
 
 
 def known_ceiling(env_id: str, env_kwargs: Mapping[str, Any]) -> float:
-    """
-    Look up the best that is possible.
-
-    :param env_id: Gymnasium id.
-    :param env_kwargs: Arguments of the environment.
-    :return: The return of the best policy; NaN if it is not known, or not with these arguments.
-    """
+    """The return of the best policy; NaN if it is not known, or not with these arguments."""
     if env_id not in CEILINGS:
         return math.nan
     ceiling, changed = CEILINGS[env_id], changed_arguments(env_id, env_kwargs)
@@ -47,27 +41,13 @@ def known_ceiling(env_id: str, env_kwargs: Mapping[str, Any]) -> float:
 
 
 def known_threshold(env_id: str, env_kwargs: Mapping[str, Any]) -> float:
-    """
-    Look up Gymnasium's reward threshold.
-
-    :param env_id: Gymnasium id.
-    :param env_kwargs: Arguments of the environment.
-    :return: The mean return of a successful run; NaN if there is none, or not with these arguments.
-    """
+    """Gymnasium's mean return of a successful run; NaN if there is none, or not with these arguments."""
     threshold, changed = gym.spec(env_id).reward_threshold, changed_arguments(env_id, env_kwargs)
     return math.nan if threshold is None or (changed and not _only_longer(env_id, changed)) else float(threshold)
 
 
 def unknown_with(env_id: str, env_kwargs: Mapping[str, Any], threshold: float, ceiling: float) -> str:
-    """
-    Tell what is known of an environment as it is registered, but not with these arguments.
-
-    :param env_id: Gymnasium id.
-    :param env_kwargs: Arguments of the environment.
-    :param threshold: The threshold in use; NaN if there is none.
-    :param ceiling: The ceiling in use; NaN if there is none.
-    :return: A sentence; empty if nothing is missing.
-    """
+    """Tell what is known of an environment as it is registered, but not with these arguments; empty if nothing is."""
     if env_id not in gym.registry:
         return ""
     usual = {"reward threshold": (threshold, known_threshold), "ceiling": (ceiling, known_ceiling)}
@@ -76,13 +56,7 @@ def unknown_with(env_id: str, env_kwargs: Mapping[str, Any], threshold: float, c
 
 
 def changed_arguments(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Find the arguments that make another problem of a registered environment.
-
-    :param env_id: Gymnasium id.
-    :param env_kwargs: Arguments of the environment.
-    :return: Those that the registration does not have with the same value; how it is rendered does not count.
-    """
+    """The arguments that make another problem of a registered environment; how it is rendered does not count."""
     spec = gym.spec(env_id)
     usual = {**spec.kwargs, _STEPS: spec.max_episode_steps}
     return {
@@ -96,12 +70,7 @@ def changed_arguments(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, A
 
 
 def as_json(value: Any) -> str:
-    """
-    Write arguments down, so that equal ones look equal.
-
-    :param value: What JSON does not know becomes a list if it is an array, else the text that Python shows.
-    :return: JSON on one line.
-    """
+    """Arguments on one line, so that equal ones look equal; what JSON does not know is shown as Python does."""
     return json.dumps(value, sort_keys=True, default=lambda x: x.tolist() if hasattr(x, "tolist") else repr(x))
 
 

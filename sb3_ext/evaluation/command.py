@@ -54,13 +54,7 @@ learning curves over steps and seconds, and performance profiles
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Evaluate agents as the command line says.
-
-    :param argv: Arguments; those of the process by default.
-    :return: Exit code 0.
-    :raises UserError: If an argument is wrong, or an agent or its environment cannot be loaded.
-    """
+    """Evaluate agents as the command line says."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
     settings = chosen_settings(args)

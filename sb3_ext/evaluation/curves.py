@@ -46,12 +46,8 @@ class CurveSet(NamedTuple):
 
 def learning_curves(folders: Sequence[Path], seconds: bool = False) -> CurveSet | None:
     """
-    Curves of runs, from their evaluations during training if all have them, else from their training episodes.
-
-    :param folders: Folders of the runs.
-    :param seconds: Draw the returns over the wall time of the training in place of its steps.
-    :return: The curves over what all runs cover; None if a run has too few points for a curve.
-    :raises ValueError: If a log is damaged.
+    Curves over the steps or seconds that all runs cover, of evaluations if all have them, else of training episodes;
+    None if a run has too few points, ValueError if a log is damaged.
     """
     for read, source in (
         (read_evaluations, "evaluations during training"),
@@ -74,13 +70,7 @@ def learning_curves(folders: Sequence[Path], seconds: bool = False) -> CurveSet 
 
 
 def read_evaluations(folder: Path) -> Curve | None:
-    """
-    Read what SB3's ``EvalCallback`` logged.
-
-    :param folder: Folder of the run, with ``evaluations.npz``.
-    :return: Mean return of every evaluation; None without the file.
-    :raises ValueError: If the file is damaged.
-    """
+    """What SB3's ``EvalCallback`` logged in ``evaluations.npz``; None without the file."""
     path = folder / "evaluations.npz"
     if not path.is_file():
         return None
@@ -92,13 +82,7 @@ def read_evaluations(folder: Path) -> Curve | None:
 
 
 def read_training_episodes(folder: Path) -> Curve | None:
-    """
-    Read what SB3's ``Monitor`` logged, of all parallel environments together.
-
-    :param folder: Folder of the run, with ``*.monitor.csv``.
-    :return: Moving mean of the returns at the end of every episode; None without episodes.
-    :raises ValueError: If a file is damaged.
-    """
+    """Moving mean of the returns at the end of every episode that SB3's ``Monitor`` logged; None without episodes."""
     episodes, _ = _read_monitors(folder)
     if not episodes:
         return None
@@ -109,13 +93,7 @@ def read_training_episodes(folder: Path) -> Curve | None:
 
 
 def read_clock(folder: Path) -> Clock | None:
-    """
-    Read from the logs of SB3's ``Monitor`` when which step was made.
-
-    :param folder: Folder of the run, with ``*.monitor.csv``.
-    :return: Steps and seconds; None without episodes.
-    :raises ValueError: If a file is damaged.
-    """
+    """When which step was made, from the logs of SB3's ``Monitor``; None without episodes."""
     episodes, began = _read_monitors(folder)
     if not episodes:
         return None

@@ -40,17 +40,7 @@ class Played(NamedTuple):
 def evaluate(
     args: argparse.Namespace, planned: Sequence[Planned], seeds: range, command: str, compares: bool
 ) -> tuple[Comparison, list[Played]]:
-    """
-    Evaluate runs, and on AdSpend the baselines, in the same episodes.
-
-    :param args: The command line, parsed.
-    :param planned: The runs.
-    :param seeds: Seeds of the episodes.
-    :param command: What was typed.
-    :param compares: Whether to find thresholds and ceilings too.
-    :return: The scores, environment by environment with the baselines first, and every policy with its returns.
-    :raises UserError: If runs do not belong together, or an agent or its environment cannot be loaded.
-    """
+    """Evaluate runs, and on AdSpend the baselines, in the same episodes, the baselines of an environment first."""
     from rich.progress import Progress
 
     plans = {env_id: [plan for plan in planned if plan.run.env_id == env_id] for env_id in args.env}

@@ -34,15 +34,7 @@ _LINE_STYLES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
 def figures(comparison: Comparison, played: Sequence[Played]) -> Iterator[tuple[str, Figure]]:
-    """
-    Draw a single setting's learning curve and, on AdSpend, spends; else scores, performance profiles and all curves.
-
-    What cannot be drawn is warned about.
-
-    :param comparison: The scores.
-    :param played: The same policies, with what they did; the folders of their runs hold the logs of the training.
-    :return: Names of files and figures.
-    """
+    """A single setting's learning curve and, on AdSpend, spends; else scores, performance profiles and all curves."""
     if comparison.is_single:
         yield from _single(comparison, played)
         return
@@ -61,12 +53,7 @@ def figures(comparison: Comparison, played: Sequence[Played]) -> Iterator[tuple[
 
 
 def scores_figure(comparison: Comparison) -> Figure:
-    """
-    Draw the interquartile mean of every setting with its interval and its seeds, one panel per environment.
-
-    :param comparison: The runs.
-    :return: The figure.
-    """
+    """The interquartile mean of every setting with its interval and its seeds, one panel per environment."""
     lines = list(summaries(comparison))
     settings = comparison.settings
     figure, panels = _panels(comparison.environments, 1.1 + 0.32 * len(settings))
@@ -88,12 +75,7 @@ def scores_figure(comparison: Comparison) -> Figure:
 
 
 def profile_figure(comparison: Comparison) -> Figure:
-    """
-    Draw the share of seeds above every score: normalised and over all environments if possible, else for each.
-
-    :param comparison: The runs.
-    :return: The figure.
-    """
+    """The share of seeds above every score: normalised and over all environments if possible, else for each."""
     if comparison.normalized:
         panels = {"all environments": {name: comparison.normalized_scores(name) for name in comparison.settings}}
         x_label = "normalised score: 0 random actions, 1 the ceiling"
@@ -128,14 +110,7 @@ def profile_figure(comparison: Comparison) -> Figure:
 def curves_figure(
     curves: Mapping[str, Mapping[str, CurveSet]], settings: Sequence[str], seconds: bool = False
 ) -> Figure:
-    """
-    Draw interquartile means of learning curves with their 95 % bands, one panel per environment.
-
-    :param curves: Curves by environment and setting.
-    :param settings: All settings, which have the same colours in all figures.
-    :param seconds: Whether the curves are over seconds.
-    :return: The figure.
-    """
+    """Interquartile means of learning curves with their 95 % bands, one panel per environment."""
     figure, panels = _panels(list(curves), _PANEL_HEIGHT)
     for environment, axes in panels.items():
         for name, curve in curves[environment].items():

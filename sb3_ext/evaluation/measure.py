@@ -49,14 +49,8 @@ def measure(
     watch: Callable[[int, dict[str, Any]], None] = lambda episode, info: None,
 ) -> Measurement:
     """
-    Run a policy for one episode per seed, so that all policies face the same episodes.
-
-    :param policy: Anything with SB3's ``predict``.
-    :param env: Environments wrapped in a ``Monitor``; several of them play several episodes at once.
-    :param seeds: Seed of every episode.
-    :param deterministic: Whether an agent acts without exploration.
-    :param watch: Called after every step with the number of the episode, from 0, and the info of the step.
-    :return: What it achieved.
+    Run a policy for one episode per seed, so that all policies face the same episodes. ``watch`` is called after every
+    step with the number of the episode, from 0, and the step's info.
     """
     result = Measurement()
     episodes: dict[int, dict[str, Any]] = {}
@@ -87,32 +81,17 @@ def measure(
 
 
 class Rule:
-    """
-    A rule with SB3's ``predict``.
-
-    :param choose: from observations, shape (n, ...), to n actions
-    """
+    """A rule from observations, shape (n, ...), to n actions, with SB3's ``predict``."""
 
     def __init__(self, choose: Callable[[AnyArray], ArrayLike]) -> None:
         self._choose = choose
 
     def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[AnyArray, None]:
-        """
-        Choose actions.
-
-        :param observation: shape (n, ...)
-        :return: n actions, and no state
-        """
+        """Choose actions; there is no state."""
         return np.asarray(self._choose(np.asarray(observation))), None
 
 
 def random_actions(space: spaces.Space[Any], seed: int) -> Rule:
-    """
-    Act at random, whatever is observed.
-
-    :param space: the actions; its generator is seeded
-    :param seed: seed of the actions
-    :return: the policy
-    """
+    """Act at random, whatever is observed; the generator of ``space`` is seeded."""
     space.seed(seed)
     return Rule(lambda observations: [space.sample() for _ in observations])

@@ -55,18 +55,7 @@ def spend_plan(
     title: str = "",
     period: str = "day",
 ) -> Figure:
-    """
-    Draw what an agent spent, channel by channel, the cumulative spend and the sales, against up to three other plans.
-
-    :param agent: The agent's campaign.
-    :param references: Other campaigns of the same length, by name.
-    :param channels: Names of the N channels.
-    :param budget: Budget of a campaign, money.
-    :param agent_name: The agent's name in the legend.
-    :param title: Title of the figure.
-    :param period: What a period is called.
-    :return: The figure.
-    """
+    """What an agent spent, channel by channel, the cumulative spend and the sales, against up to three other plans."""
     n_panels = len(channels) + 2
     n_rows = (n_panels + 1) // 2
     height = 1.3 + 2.25 * n_rows
@@ -126,18 +115,8 @@ def learning_curve(
     label: str = "agent",
 ) -> Figure:
     """
-    Draw learning curves: a single run as a line, several as their interquartile mean with a 95 % bootstrap band.
-
-    Where the references lie close together compared with the curves, a second panel shows their neighbourhood.
-
-    :param steps: Environment steps, shape (k,).
-    :param returns: One row per run, shape (runs, k).
-    :param references: Values for up to three horizontal lines, by name.
-    :param title: Title of the figure.
-    :param source: What was measured, shown above the curves.
-    :param y_label: Label of the vertical axis.
-    :param label: Name of the curve in the legend.
-    :return: The figure.
+    A single run, shape (1, k), as a line; several as their interquartile mean with a 95 % bootstrap band. Where the up
+    to three references lie close together compared with the curves, a second panel shows their neighbourhood.
     """
     references = references or {}
     zoom = _zoom(returns, list(references.values()))

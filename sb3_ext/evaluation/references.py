@@ -62,52 +62,26 @@ class References:
         )
 
     def value(self, mean_return: float) -> float:
-        """
-        A return in money.
-
-        :param mean_return: Return.
-        :return: Money earned over a zero-spend campaign; NaN outside AdSpend.
-        """
+        """Money earned over a zero-spend campaign; NaN outside AdSpend."""
         return mean_return * self.reward_scale
 
     def percent(self, mean_return: float) -> float:
-        """
-        A return in percent of the best plan's value.
-
-        :param mean_return: Return.
-        :return: Percent; NaN where the best plan is unknown or earns nothing.
-        """
+        """A return in percent of the best plan's value; NaN where that is unknown or earns nothing."""
         return 100.0 * self.value(mean_return) / self.optimal_value if self.optimal_value > 0.0 else math.nan
 
     def score(self, mean_return: float) -> float:
-        """
-        ``(J - J_even) / (J_optimum - J_even)``.
-
-        :param mean_return: Return.
-        :return: 0 for even pacing, 1 for the best plan; NaN where even pacing is the best plan or either is unknown.
-        """
+        """0 for even pacing, 1 for the best plan; NaN where even pacing is the best plan or either is unknown."""
         gain = self.optimal_value - self.even_value
         return (self.value(mean_return) - self.even_value) / gain if gain > 1e-9 * abs(self.optimal_value) else math.nan
 
     def normalized(self, mean_return: float) -> float:
-        """
-        ``(J - J_random) / (J_ceiling - J_random)``.
-
-        :param mean_return: Return.
-        :return: 0 for random actions, 1 for the ceiling; NaN where either is unknown.
-        """
+        """0 for random actions, 1 for the ceiling; NaN where either is unknown."""
         reach = self.ceiling - self.random_return
         return (mean_return - self.random_return) / reach if reach > 0.0 else math.nan
 
 
 def ad_spend_env(env_id: str, env_kwargs: dict[str, Any]) -> AdSpendEnv | None:
-    """
-    Make an environment without the wrappers of any training.
-
-    :param env_id: Gymnasium id.
-    :param env_kwargs: Arguments of the environment.
-    :return: The environment; None if it is no AdSpend environment.
-    """
+    """Make an AdSpend environment without the wrappers of any training; None if it is another one."""
     env = gym.make(env_id, **env_kwargs).unwrapped
     if isinstance(env, AdSpendEnv):
         return env
@@ -116,13 +90,7 @@ def ad_spend_env(env_id: str, env_kwargs: dict[str, Any]) -> AdSpendEnv | None:
 
 
 def ad_spend_references(campaign: AdSpendEnv, seeds: range) -> References:
-    """
-    Value of even pacing and of the best plan; in a random market their means over the evaluated campaigns.
-
-    :param campaign: The environment; reset where it is random.
-    :param seeds: Seed of every evaluated campaign.
-    :return: The references; only the scale of rewards where only a ``sales_function`` is known.
-    """
+    """Value of even pacing and of the best plan; in a random market means over the seeds, and it is reset."""
     scale = float(campaign.reward_scale)
     if not isinstance(campaign.market, Market):
         return References(reward_scale=scale, clairvoyant=False)

@@ -26,13 +26,7 @@ _STYLES = {"baseline": "", "agent": "cyan", "summary": "bold cyan", "optimum": "
 
 
 def tables(comparison: Comparison) -> Iterator[Table]:
-    """
-    Make all tables.
-
-    :param comparison: The scores.
-    :return: For every environment the settings and their seeds, and where there are baselines all policies; of a single
-        setting the policies alone. Then the scores over all environments.
-    """
+    """Settings and their seeds on every environment, all policies beside baselines, then scores over environments."""
     found, pairs = list(summaries(comparison)), list(improvements(comparison))
     for environment in comparison.environments:
         lines = [line for line in found if line.environment == environment]
@@ -47,12 +41,7 @@ def tables(comparison: Comparison) -> Iterator[Table]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """
-    Write all tables with everything needed to repeat them.
-
-    :param comparison: The scores.
-    :return: A page.
-    """
+    """A page of all tables with everything needed to repeat them."""
     lines = [
         f"# {', '.join(comparison.settings)} on {', '.join(comparison.environments)}",
         "",
@@ -68,15 +57,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def write_results(comparison: Comparison, played: Sequence[Played], folder: Path) -> list[Path]:
-    """
-    Write the page, raw numbers and pictures; of a single setting without statistics of comparisons.
-
-    :param comparison: The scores.
-    :param played: The same policies, with what they did.
-    :param folder: Where to.
-    :return: The files.
-    :raises OSError: If they cannot be written.
-    """
+    """Write the page, raw numbers and pictures; of a single setting without statistics of comparisons."""
     from sb3_ext.evaluation.figures import figures
 
     with atomic_path(folder / "results.md") as path:
@@ -255,12 +236,7 @@ def _suite_table(comparison: Comparison, pairs: Sequence[Improvement]) -> Table:
 
 
 def number_format(numbers: Sequence[float]) -> str:
-    """
-    Choose how many digits to show.
-
-    :param numbers: What a table holds.
-    :return: A format with one decimal for hundreds, two for tens and three below.
-    """
+    """A format with one decimal for hundreds, two for tens and three below."""
     largest = max((abs(number) for number in numbers), default=0.0)
     return "{:,.1f}" if largest >= 100.0 else "{:,.2f}" if largest >= 10.0 else "{:,.3f}"
 

@@ -66,14 +66,7 @@ class Run:
         return self.folder / self.env_id
 
     def make_env(self, seed: int, n_envs: int = 1) -> VecEnv:
-        """
-        The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training.
-
-        :param seed: Seed of the first episode; environment i starts with ``seed + i``.
-        :param n_envs: Number of environments.
-        :return: The environments in this process, unnormalized rewards.
-        :raises UserError: If it cannot be built.
-        """
+        """The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training."""
         from rl_zoo3.utils import create_test_env
 
         with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly():
@@ -90,14 +83,7 @@ class Run:
         return env
 
     def load(self, env: VecEnv, seed: int) -> BaseAlgorithm:
-        """
-        Load the agent, with a replay buffer of a single transition.
-
-        :param env: What :meth:`make_env` returned, to check that the agent fits.
-        :param seed: Seed of stochastic actions.
-        :return: The agent.
-        :raises UserError: If the file is no model of the algorithm, or does not fit the environment.
-        """
+        """Load the agent, with a replay buffer of a single transition, and check that it fits the environment."""
         from rl_zoo3.utils import ALGOS
 
         algorithm: type[BaseAlgorithm] = ALGOS[self.algo]
@@ -134,17 +120,7 @@ class Run:
 def find_runs(
     algo: str, env_id: str, folder: str, exp_ids: Sequence[int] | None, load_best: bool = False
 ) -> tuple[list[Run], list[str]]:
-    """
-    Find trained runs in a log folder.
-
-    :param algo: Zoo key.
-    :param env_id: Gymnasium id.
-    :param folder: The log folder.
-    :param exp_ids: Numbers of the runs, 0 for the latest; None for all that have a model.
-    :param load_best: Take the best model of each run's evaluations, not the last.
-    :return: The runs, by number, and names of run folders without a model, if all were asked for.
-    :raises UserError: If one is missing, or there are none.
-    """
+    """The runs 0 (the latest), 1, ..., or all for None, by number, and names of run folders without a model."""
     from huggingface_sb3 import EnvironmentName
     from rl_zoo3.utils import get_model_path
 
@@ -180,30 +156,14 @@ def find_runs(
 
 
 def has_runs(algo: str, env_id: str, folder: str) -> bool:
-    """
-    Look whether a log folder holds runs, with or without a model.
-
-    :param algo: Zoo key.
-    :param env_id: Gymnasium id.
-    :param folder: The log folder.
-    :return: True if there are any.
-    """
+    """Whether a log folder holds runs, with or without a model."""
     from huggingface_sb3 import EnvironmentName
 
     return bool(run_numbers(Path(folder, algo), EnvironmentName(env_id)))
 
 
 def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str]) -> Run:
-    """
-    Read the settings that belong to a model.
-
-    :param name: What tables shall call it.
-    :param algo: Zoo key.
-    :param env_id: Gymnasium id.
-    :param model_path: The saved model; the zoo's settings are looked for beside it, in ``<env id>/``.
-    :return: The run.
-    :raises UserError: If there is no such file or the settings cannot be read.
-    """
+    """Read the settings that belong to a saved model; the zoo's are looked for beside it, in ``<env id>/``."""
     from huggingface_sb3 import EnvironmentName
     from rl_zoo3.utils import get_saved_hyperparams
 

@@ -143,50 +143,23 @@ class Comparison:
         return f"{run.episodes} episodes with the seeds {run.first_evaluation_seed} to {last}, {how} actions"
 
     def of(self, setting: str, environment: str) -> list[Score]:
-        """
-        Runs of a setting on an environment.
-
-        :param setting: Name of the setting.
-        :param environment: Id of the environment.
-        :return: The runs, in the order given; empty if there are none.
-        """
+        """Runs of a setting on an environment; empty if there are none."""
         return [run for run in self.runs if (run.setting, run.environment) == (setting, environment)]
 
     def baselines(self, environment: str) -> list[Score]:
-        """
-        Policies that were not trained.
-
-        :param environment: Id of the environment.
-        :return: The policies; empty outside AdSpend.
-        """
+        """Policies that were not trained; empty outside AdSpend."""
         return [score for score in self.scores if (score.kind, score.environment) == ("baseline", environment)]
 
     def references(self, environment: str) -> References:
-        """
-        What returns on an environment are compared with.
-
-        :param environment: Id of the environment.
-        :return: The references.
-        """
+        """What returns on an environment are compared with."""
         return next(run.references for run in self.runs if run.environment == environment)
 
     def mean_returns(self, setting: str, environment: str) -> FloatArray:
-        """
-        Mean return of every run of a setting on an environment.
-
-        :param setting: Name of the setting.
-        :param environment: Id of the environment.
-        :return: Shape (runs,).
-        """
+        """Mean return of every run of a setting on an environment."""
         return np.array([run.mean_return for run in self.of(setting, environment)])
 
     def normalized_scores(self, setting: str) -> list[FloatArray]:
-        """
-        Scores of a setting's runs between random actions and the ceiling.
-
-        :param setting: Name of the setting.
-        :return: One array of shape (runs,) per environment.
-        """
+        """Scores of a setting's runs between random actions and the ceiling, one array per environment."""
         return [
             np.array([run.references.normalized(run.mean_return) for run in self.of(setting, environment)])
             for environment in self.environments
@@ -194,14 +167,7 @@ class Comparison:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """
-    Write one line per policy to ``results.csv``, unrounded, and one per policy and episode to ``episodes.csv``.
-
-    :param comparison: The scores.
-    :param folder: Where to; each file is written whole or not at all.
-    :return: The files.
-    :raises OSError: If they cannot be written.
-    """
+    """Write one line per policy to ``results.csv``, unrounded, and one per policy and episode to ``episodes.csv``."""
     versions = version_columns(comparison.versions)
     write_records([{**score.record, **versions} for score in comparison.scores], folder / "results.csv")
     episodes = [
@@ -218,13 +184,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def read_comparison(folder: Path) -> Comparison:
-    """
-    Read what :func:`write_comparison` wrote.
-
-    :param folder: The folder, with ``results.csv`` and, where it was kept, ``episodes.csv``.
-    :return: The scores.
-    :raises UserError: If it holds no such results.
-    """
+    """Read what :func:`write_comparison` wrote."""
     try:
         lines = _read(folder / "results.csv")
         scores = [_score(line) for line in lines]

@@ -36,13 +36,7 @@ class Planned(NamedTuple):
 
 
 def chosen_settings(args: argparse.Namespace) -> list[Setting]:
-    """
-    Find out which settings are meant.
-
-    :param args: With ``algo`` (several), ``folder`` (several or None), ``group`` and ``model`` (several or None).
-    :return: At least one setting, named after its group if it has one, else after its algorithm.
-    :raises UserError: If a group is no ``NAME=PATH``, is given twice or holds no runs of the algorithms.
-    """
+    """At least one setting, named after its group if it has one, else after its algorithm."""
     if args.model:
         return [Setting(args.algo[0], args.algo[0], tuple(args.model))]
     if not args.group:
@@ -69,16 +63,7 @@ def chosen_settings(args: argparse.Namespace) -> list[Setting]:
 
 
 def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_best: bool) -> list[Run]:
-    """
-    Find the runs of a setting on an environment.
-
-    :param setting: The setting.
-    :param env_id: Gymnasium id.
-    :param exp_ids: Numbers of the runs in every log folder, 0 for the latest; None for all that have a model.
-    :param load_best: Take the best model of each run's evaluations, not the last.
-    :return: At least one run.
-    :raises UserError: If there are none.
-    """
+    """At least one run of a setting on an environment; ``exp_ids`` are those of every log folder, as in find_runs."""
     zips = [path for path in setting.sources if path.endswith(".zip")]
     names = dict(zip(zips, _short_names(zips), strict=True))
     folders = [path for path in setting.sources if path not in names]
@@ -99,12 +84,7 @@ def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_b
 
 
 def check_one_problem(plans: Sequence[Planned]) -> None:
-    """
-    Refuse to compare runs whose environments differ.
-
-    :param plans: Runs on environments of the same id.
-    :raises UserError: If their arguments make different problems.
-    """
+    """Refuse to compare runs on environments of one id whose arguments make different problems."""
     first, *others = [(plan, changed_arguments(plan.run.env_id, plan.run.env_kwargs)) for plan in plans]
     for other in others:
         differing = [name for name in first[1] | other[1] if as_json(first[1].get(name)) != as_json(other[1].get(name))]
@@ -118,12 +98,7 @@ def check_one_problem(plans: Sequence[Planned]) -> None:
 
 
 def warn_of_mixtures(runs: Sequence[Run], seeds: range) -> None:
-    """
-    Warn where statistics over the runs of a setting would mislead.
-
-    :param runs: The runs.
-    :param seeds: Seeds of the evaluation.
-    """
+    """Warn where statistics over the runs of a setting would mislead."""
     trained = [run.training_seed for run in runs if run.training_seed is not None]
     if len(set(trained)) < len(trained):
         warn(f"runs share training seeds ({trained}): they are not independent, the interval is too narrow")
@@ -136,15 +111,7 @@ def warn_of_mixtures(runs: Sequence[Run], seeds: range) -> None:
 
 
 def numbers_by_environment(flag: str, given: Sequence[str] | None, env_ids: Sequence[str]) -> dict[str, float]:
-    """
-    Read ``NUMBER``, or ``ENV=NUMBER`` for each of several environments.
-
-    :param flag: The argument, for messages.
-    :param given: Its values.
-    :param env_ids: The environments.
-    :return: Numbers by environment.
-    :raises UserError: If a value is no finite number, or not of one of the environments.
-    """
+    """Read ``NUMBER``, or ``ENV=NUMBER`` for each of several environments."""
     numbers: dict[str, float] = {}
     for text in given or []:
         env_id, _, number = text.rpartition("=")
@@ -159,14 +126,7 @@ def numbers_by_environment(flag: str, given: Sequence[str] | None, env_ids: Sequ
 
 
 def arguments_by_environment(given: Sequence[str] | None, env_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """
-    Read ``NAME:VALUE``, or ``ENV=NAME:VALUE`` for each of several environments; the zoo evaluates values as Python.
-
-    :param given: Values of ``--env-kwargs``.
-    :param env_ids: The environments.
-    :return: Arguments by environment, of every one.
-    :raises UserError: If a value cannot be read, or is not of one of the environments.
-    """
+    """Read ``NAME:VALUE``, or ``ENV=NAME:VALUE`` for one of several environments; values are evaluated as Python."""
     from rl_zoo3.utils import StoreDict
 
     found: dict[str, dict[str, Any]] = {env_id: {} for env_id in env_ids}
@@ -195,11 +155,7 @@ def _environment(flag: str, form: str, text: str, env_id: str | None, env_ids: S
 
 
 def warn(message: str) -> None:
-    """
-    Tell the user what may mislead.
-
-    :param message: One line.
-    """
+    """Tell the user what may mislead."""
     print(f"sb3-ext evaluate: warning: {message}", file=sys.stderr)
 
 

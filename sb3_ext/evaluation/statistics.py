@@ -40,7 +40,7 @@ def iqm(scores: npt.ArrayLike) -> FloatArray:
 
 def tail(confidence: float, n_scores: int, method: Interval = "expanded") -> float:
     """
-    Share of the resamples that lies beyond either end of a bootstrap interval.
+    Share of the resamples that lies beyond either end of a bootstrap interval over ``n_scores`` (the smallest group).
 
     The percentile interval leaves out ``(1 - confidence) / 2``. With few seeds it covers too seldom, as an interval of
     normal quantiles does where Student's are due. The expanded percentile interval goes as far out as Student's
@@ -48,12 +48,6 @@ def tail(confidence: float, n_scores: int, method: Interval = "expanded") -> flo
     About the Bootstrap, 2015). His further factor ``sqrt(n / (n - 1))`` is left out: it makes up for a bootstrap
     deviation that is too small for a mean, but is not for an interquartile mean. docs/evaluation.md has the coverage of
     both.
-
-    :param confidence: Coverage, in (0, 1).
-    :param n_scores: Number of scores that are resampled, >= 2; of several groups that of the smallest.
-    :param method: ``"expanded"`` or ``"percentile"``.
-    :return: The share.
-    :raises ValueError: If an argument is out of its range.
     """
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must lie in (0, 1), got {confidence!r}")
@@ -136,19 +130,10 @@ def paired_difference(
     method: Interval = "expanded",
 ) -> tuple[float, float, float]:
     """
-    How much several training runs are better than one policy that was not trained, on the same episodes.
+    How much training runs, shape (runs, episodes), are better than one untrained policy in the same episodes.
 
     The statistic is the IQM over the runs of their mean return, less the policy's mean return. The bootstrap draws runs
     and episodes with replacement, both at once: the interval holds for new training seeds on new episodes.
-
-    :param runs: Return of every run in every episode, shape (runs, episodes), at least 2 each.
-    :param other: Return of the policy in the same episodes, shape (episodes,).
-    :param confidence: Coverage, in (0, 1).
-    :param n_resamples: Number of resamples, >= 1.
-    :param seed: Seed of the resampling.
-    :param method: How much of the resamples the interval holds, see :func:`tail`.
-    :return: The difference, and the ends of its interval.
-    :raises ValueError: If shapes do not fit, or returns are not finite.
     """
     gains = checked_scores(runs, at_least=2) - checked_scores(other, at_least=2)
     if gains.ndim != 2 or len(gains) < 2:
@@ -174,14 +159,7 @@ def _resampled(groups: Sequence[FloatArray], n_resamples: int, seed: int) -> lis
 
 
 def checked_scores(scores: npt.ArrayLike, at_least: int = 1) -> FloatArray:
-    """
-    Refuse what is no list of finite scores.
-
-    :param scores: Scores, shape (..., n).
-    :param at_least: The smallest n.
-    :return: The scores as an array.
-    :raises ValueError: If there are too few, or some are not finite.
-    """
+    """Scores as an array, shape (..., n >= at_least); ValueError if there are too few, or some are not finite."""
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim == 0 or values.shape[-1] < at_least:
         raise ValueError(f"at least {at_least} scores are needed, got {scores!r:.80}")

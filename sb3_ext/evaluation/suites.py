@@ -19,56 +19,29 @@ from sb3_ext.evaluation.statistics import checked_scores, iqm
 
 
 def suite_iqm(strata: Sequence[npt.ArrayLike]) -> FloatArray:
-    """
-    Interquartile mean of all scores together.
-
-    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
-    :return: Shape (...).
-    """
+    """Interquartile mean of all scores together."""
     return iqm(np.concatenate([checked_scores(scores) for scores in strata], axis=-1))
 
 
 def suite_mean(strata: Sequence[npt.ArrayLike]) -> FloatArray:
-    """
-    Mean over the environments of their mean scores.
-
-    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
-    :return: Shape (...).
-    """
+    """Mean over the environments of their mean scores."""
     mean: FloatArray = _environment_means(strata).mean(axis=0)
     return mean
 
 
 def suite_median(strata: Sequence[npt.ArrayLike]) -> FloatArray:
-    """
-    Median over the environments of their mean scores.
-
-    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
-    :return: Shape (...).
-    """
+    """Median over the environments of their mean scores."""
     return np.asarray(np.median(_environment_means(strata), axis=0))
 
 
 def optimality_gap(strata: Sequence[npt.ArrayLike], ceiling: float = 1.0) -> FloatArray:
-    """
-    How far the scores are below a ceiling on average; what exceeds it counts as the ceiling.
-
-    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
-    :param ceiling: The ceiling.
-    :return: Shape (...), >= 0.
-    """
+    """How far the scores are below a ceiling on average; what exceeds it counts as the ceiling."""
     gap: FloatArray = ceiling - _environment_means([np.minimum(scores, ceiling) for scores in strata]).mean(axis=0)
     return gap
 
 
 def performance_profile(strata: Sequence[npt.ArrayLike], scores: npt.ArrayLike) -> FloatArray:
-    """
-    Share of the runs above every score, each environment weighing the same.
-
-    :param strata: Scores of every environment, shapes (..., n_1), (..., n_2), ...
-    :param scores: Where to evaluate the profile, shape (k,).
-    :return: Shape (..., k), falling along the last axis.
-    """
+    """Share of the runs above every score, shape (..., scores), each environment weighing the same."""
     limits = checked_scores(scores)
     shares = [
         np.stack([(values > limit).mean(axis=-1) for limit in limits], axis=-1)

@@ -97,12 +97,7 @@ AGGREGATES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
 
 
 def summaries(comparison: Comparison) -> Iterator[Summary]:
-    """
-    Summarise every setting on every environment.
-
-    :param comparison: The runs.
-    :return: One record per pair that has runs, environment by environment.
-    """
+    """Summarise every setting on every environment that it has runs on, environment by environment."""
     for environment in comparison.environments:
         for setting in comparison.settings:
             if comparison.of(setting, environment):
@@ -110,12 +105,7 @@ def summaries(comparison: Comparison) -> Iterator[Summary]:
 
 
 def improvements(comparison: Comparison) -> Iterator[Improvement]:
-    """
-    Compare every setting with every other one.
-
-    :param comparison: The runs.
-    :return: One record per ordered pair and environment, and for the mean over several environments.
-    """
+    """Compare every setting with every other one, on each environment and over several."""
     environments = comparison.environments
     for group in [[name] for name in environments] + ([environments] if len(environments) > 1 else []):
         for setting in comparison.settings:
@@ -133,12 +123,7 @@ def improvements(comparison: Comparison) -> Iterator[Improvement]:
 
 
 def aggregates(comparison: Comparison) -> Iterator[Aggregate]:
-    """
-    Summarise the normalised scores of every setting over all environments.
-
-    :param comparison: The runs, with scores on one scale.
-    :return: One record per setting and statistic, for settings that have runs on all environments.
-    """
+    """Summarise the normalised scores of settings that have runs on all environments."""
     for setting in comparison.settings:
         strata = comparison.normalized_scores(setting)
         if any(len(scores) == 0 for scores in strata):
@@ -151,14 +136,7 @@ def aggregates(comparison: Comparison) -> Iterator[Aggregate]:
 
 
 def lead(comparison: Comparison, setting: str, environment: str) -> Lead | None:
-    """
-    Compare a setting with the best policy that was not trained, on the same episodes.
-
-    :param comparison: The scores.
-    :param setting: Name of the setting.
-    :param environment: Id of the environment.
-    :return: The difference; None without several runs, several episodes and a baseline.
-    """
+    """Compare a setting with the best baseline in the same episodes; None without one, or with one run or episode."""
     runs, baselines = comparison.of(setting, environment), comparison.baselines(environment)
     if len(runs) < 2 or runs[0].episodes < 2 or not baselines:
         return None

@@ -17,14 +17,7 @@ class Waiting(NamedTuple):
 
 
 def steps_to_threshold(steps: Sequence[float], returns: Sequence[float], threshold: float) -> Waiting:
-    """
-    Find the first evaluation at the threshold.
-
-    :param steps: Steps of every evaluation, ascending, at least one.
-    :param returns: Mean return of every evaluation.
-    :param threshold: The return to reach.
-    :return: When it was reached.
-    """
+    """The first evaluation at the threshold, from the ascending steps and the mean returns of at least one."""
     for step, mean_return in zip(steps, returns, strict=True):
         if mean_return >= threshold:
             return Waiting(float(step), True)
@@ -36,10 +29,7 @@ def median_waiting(waits: Sequence[Waiting]) -> float:
     Median of the steps to the threshold, by Kaplan and Meier's estimate of the trainings still on the way.
 
     Without trainings that stopped before they reached it, this is the smallest number of steps by which at least half
-    of them have.
-
-    :param waits: One per training, at least one.
-    :return: Steps; infinity where the estimate never falls to one half.
+    of them have; infinity where the estimate never falls to one half.
     """
     waiting = 1.0
     for steps in sorted({wait.steps for wait in waits if wait.reached}):
