@@ -16,13 +16,7 @@ from sb3_ext.app.parser import Parser
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.evaluation.evaluate import evaluate
 from sb3_ext.evaluation.report import tables, write_results
-from sb3_ext.evaluation.settings import (
-    Planned,
-    arguments_by_environment,
-    chosen_settings,
-    numbers_by_environment,
-    runs_of,
-)
+from sb3_ext.evaluation.settings import arguments_by_environment, chosen_settings, numbers_by_environment, runs_of
 
 _DESCRIPTION = """\
 Evaluate trained agents. On an AdSpend environment the table holds every baseline and the certified optimum too.
@@ -60,14 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = chosen_settings(args)
     compares = any((args.group, args.threshold, args.ceiling, args.normalize, settings[1:], args.env[1:]))
     exp_ids = _exp_ids(args.exp_id or (["all"] if compares else ["0"]))
-    planned = [
-        Planned(setting.name, replace(run, env_kwargs=run.env_kwargs | args.env_kwargs[env_id]))
+    runs = [
+        replace(run, setting=setting.name, env_kwargs=run.env_kwargs | args.env_kwargs[env_id])
         for env_id in args.env
         for setting in settings
         for run in runs_of(setting, env_id, exp_ids, args.load_best)
     ]
     seeds = range(args.seed, args.seed + args.n_eval_episodes)
-    comparison, played = evaluate(args, planned, seeds, f"sb3-ext evaluate {shlex.join(arguments)}", compares)
+    comparison, played = evaluate(args, runs, seeds, f"sb3-ext evaluate {shlex.join(arguments)}", compares)
     screen = console()
     screen.print(f"{comparison.caption}.")
     for table in tables(comparison):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,24 +14,24 @@ from sb3_ext.common.arrays import FloatArray
 
 _GRID_POINTS = 100
 _SMOOTHED_EPISODES = 20
+_TRAINING_EPISODES = f"training episodes, exploration included (moving mean of at most {_SMOOTHED_EPISODES})"
 
 
 class Curve(NamedTuple):
-    """Mean returns over the steps of a training."""
+    """Mean returns over the ascending environment steps of a training, shapes (k,)."""
 
     steps: FloatArray
-    """Environment steps, ascending, shape (k,)."""
     returns: FloatArray
-    """Mean return at these steps, shape (k,)."""
 
 
-class Clock(NamedTuple):
-    """Wall time of a training."""
+class Episodes(NamedTuple):
+    """The episodes of a training, of all parallel environments together, in the order of their ends; shapes (k,)."""
 
     steps: FloatArray
-    """Environment steps at the end of every episode, ascending, shape (k,)."""
+    """Environment steps at the end of every episode."""
     seconds: FloatArray
-    """Seconds since the training began, evaluations during training included, shape (k,)."""
+    """Wall time since the training began, evaluations during training included."""
+    returns: FloatArray
 
 
 class CurveSet(NamedTuple):
@@ -39,7 +40,7 @@ class CurveSet(NamedTuple):
     steps: FloatArray
     """Environment steps, or seconds, shape (k,)."""
     returns: FloatArray
-    """Mean returns, shape (runs, k)."""
+    """Shape (runs, k)."""
     source: str
     """What was measured, e.g. ``"evaluations during training"``."""
 
@@ -51,10 +52,7 @@ def learning_curves(folders: Sequence[Path], seconds: bool = False) -> CurveSet 
     """
     for read, source in (
         (read_evaluations, "evaluations during training"),
-        (
-            read_training_episodes,
-            f"training episodes, exploration included (moving mean of at most {_SMOOTHED_EPISODES})",
-        ),
+        (read_training_episodes, _TRAINING_EPISODES),
     ):
         curves = [read(folder) for folder in folders]
         if seconds:
@@ -82,49 +80,38 @@ def read_evaluations(folder: Path) -> Curve | None:
 
 
 def read_training_episodes(folder: Path) -> Curve | None:
-    """Moving mean of the returns at the end of every episode that SB3's ``Monitor`` logged; None without episodes."""
-    episodes, _ = _read_monitors(folder)
-    if not episodes:
+    """Moving mean of the returns at the end of every episode; None without episodes."""
+    episodes = read_episodes(folder)
+    if episodes is None:
         return None
-    _, lengths, returns = np.array(episodes).T
-    window = max(1, min(_SMOOTHED_EPISODES, len(returns) // 10))
-    smoothed = np.convolve(returns, np.full(window, 1.0 / window), mode="valid")
-    return Curve(np.cumsum(lengths)[window - 1 :], smoothed)
+    window = max(1, min(_SMOOTHED_EPISODES, len(episodes.returns) // 10))
+    smoothed = np.convolve(episodes.returns, np.full(window, 1.0 / window), mode="valid")
+    return Curve(episodes.steps[window - 1 :], smoothed)
 
 
-def read_clock(folder: Path) -> Clock | None:
-    """When which step was made, from the logs of SB3's ``Monitor``; None without episodes."""
-    episodes, began = _read_monitors(folder)
-    if not episodes:
-        return None
-    times, lengths, _ = np.array(episodes).T
-    return Clock(np.cumsum(lengths), times - began)
-
-
-def _read_monitors(folder: Path) -> tuple[list[tuple[float, float, float]], float]:
-    """Time, length and return of every episode in the order of their ends, and the time of the first start."""
+def read_episodes(folder: Path) -> Episodes | None:
+    """What SB3's ``Monitor`` logged in ``*.monitor.csv``; None without episodes, ValueError if a file is damaged."""
     episodes, starts = [], []
     for path in sorted(folder.glob("*monitor.csv")):
         try:
-            start, names, *rows = path.read_text(encoding="utf-8").splitlines()
-            columns = [names.split(",").index(name) for name in ("r", "l", "t")]
-            began = float(json.loads(start.removeprefix("#"))["t_start"])
-            starts.append(began)
-            for row in rows:
-                cells = row.split(",")
-                reward, length, time = (float(cells[column]) for column in columns)
-                episodes.append((began + time, length, reward))
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+            start, *table = path.read_text(encoding="utf-8").splitlines()
+            starts.append(float(json.loads(start.removeprefix("#"))["t_start"]))
+            for row in csv.DictReader(table):
+                episodes.append((starts[-1] + float(row["t"]), float(row["l"]), float(row["r"])))
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is no complete log of episodes ({error})") from error
-    return sorted(episodes), min(starts, default=0.0)
+    if not episodes:
+        return None
+    times, lengths, returns = np.array(sorted(episodes)).T
+    return Episodes(np.cumsum(lengths), times - min(starts), returns)
 
 
 def _over_seconds(curve: Curve | None, folder: Path) -> Curve | None:
     """A curve over the time of the training; steps between the ends of episodes are interpolated."""
-    clock = read_clock(folder)
-    if curve is None or clock is None:
+    episodes = read_episodes(folder)
+    if curve is None or episodes is None:
         return None
-    steps, seconds = np.append(0.0, clock.steps), np.append(0.0, clock.seconds)
+    steps, seconds = np.append(0.0, episodes.steps), np.append(0.0, episodes.seconds)
     return Curve(np.interp(curve.steps, steps, seconds), curve.returns)
 
 

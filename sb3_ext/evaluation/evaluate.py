@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.ray import ray_options
@@ -19,12 +20,12 @@ from sb3_ext.app.versions import versions
 from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.evaluation.agents import PARALLEL_EPISODES, Agent, evaluate_runs, play_at_random
 from sb3_ext.evaluation.ceilings import as_json, known_ceiling, known_threshold, unknown_with
-from sb3_ext.evaluation.curves import read_clock, read_evaluations
+from sb3_ext.evaluation.curves import read_episodes, read_evaluations
 from sb3_ext.evaluation.measure import Measurement, measure
 from sb3_ext.evaluation.references import References, ad_spend_env, ad_spend_references
 from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.scores import Comparison, Score
-from sb3_ext.evaluation.settings import Planned, check_one_problem, warn, warn_of_mixtures
+from sb3_ext.evaluation.settings import check_one_problem, warn, warn_of_mixtures
 from sb3_ext.evaluation.waiting import steps_to_threshold
 
 
@@ -38,42 +39,38 @@ class Played(NamedTuple):
 
 
 def evaluate(
-    args: argparse.Namespace, planned: Sequence[Planned], seeds: range, command: str, compares: bool
+    args: argparse.Namespace, runs: Sequence[Run], seeds: range, command: str, compares: bool
 ) -> tuple[Comparison, list[Played]]:
     """Evaluate runs, and on AdSpend the baselines, in the same episodes, the baselines of an environment first."""
     from rich.progress import Progress
 
-    plans = {env_id: [plan for plan in planned if plan.run.env_id == env_id] for env_id in args.env}
-    for of_one in plans.values():
+    runs_on = {env_id: [run for run in runs if run.env_id == env_id] for env_id in args.env}
+    for of_one in runs_on.values():
         check_one_problem(of_one)
-        for setting in dict.fromkeys(plan.setting for plan in of_one):
-            warn_of_mixtures([plan.run for plan in of_one if plan.setting == setting], seeds)
-    any_run = {env_id: of_one[0].run for env_id, of_one in plans.items()}
-    known, baselines = dict.fromkeys(plans, References()), {}
+        for setting in dict.fromkeys(run.setting for run in of_one):
+            warn_of_mixtures([run for run in of_one if run.setting == setting], seeds)
+    any_run = {env_id: of_one[0] for env_id, of_one in runs_on.items()}
+    known, baselines = dict.fromkeys(runs_on, References()), {}
     for env_id, run in any_run.items():
         with mistakes_explained(f"cannot build {env_id}"):
             campaign = ad_spend_env(env_id, run.env_kwargs)
             if campaign is not None:
                 known[env_id] = ad_spend_references(campaign, seeds)
                 baselines[env_id] = all_baselines(campaign, seeds[0])
-    if compares:
-        known = _with_yardsticks(known, args, any_run, seeds)
+        if compares:
+            known[env_id] = _with_yardsticks(known[env_id], args, run, seeds)
+    agents: dict[int, Agent] = {}
     played = []
     with Progress(disable=not args.progress) as progress:
-        task = progress.add_task("evaluating", total=len(planned) + sum(map(len, baselines.values())))
-        agents = evaluate_runs(
-            [plan.run for plan in planned],
-            seeds,
-            not args.stochastic,
-            args.gym_packages,
-            args.n_jobs,
-            lambda: progress.advance(task),
-            ray_options(args),
-        )
-        for env_id, run in any_run.items():
+        task = progress.add_task("evaluating", total=len(runs) + sum(map(len, baselines.values())))
+        tasks = [(run, seeds, not args.stochastic, args.gym_packages) for run in runs]
+        for index, agent in evaluate_runs(tasks, args.n_jobs, ray_options(args)):
+            agents[index] = agent
+            progress.advance(task)
+        for env_id, first in any_run.items():
             common = {
                 "environment": env_id,
-                "env_kwargs": as_json(run.env_kwargs),
+                "env_kwargs": as_json(first.env_kwargs),
                 "references": known[env_id],
                 "episodes": len(seeds),
                 "first_evaluation_seed": seeds[0],
@@ -81,46 +78,43 @@ def evaluate(
                 "command": command,
             }
             if env_id in baselines:
-                env = _plain_envs(run, min(len(seeds), PARALLEL_EPISODES))
+                make_env = functools.partial(_plain_env, first)
+                env = DummyVecEnv([make_env] * min(len(seeds), PARALLEL_EPISODES))
                 for name, policy in baselines[env_id].items():
                     measured = measure(policy, env, seeds)
                     played.append(Played(_score(measured, kind="baseline", setting=name, **common), measured, None))
                     progress.advance(task)
-            for plan, agent in zip(planned, agents, strict=True):
-                if plan.run.env_id == env_id:
-                    training = _trained(agent, known[env_id].threshold)
-                    score = _score(agent.measured, kind="agent", setting=plan.setting, **training, **common)
-                    played.append(Played(score, agent.measured, plan.run))
+            for index, run in enumerate(runs):
+                if run.env_id == env_id:
+                    measured = agents[index].measured
+                    training = _trained(run, agents[index], known[env_id].threshold)
+                    score = _score(measured, kind="agent", setting=run.setting, **training, **common)
+                    played.append(Played(score, measured, run))
     return Comparison([policy.score for policy in played], versions()), played
 
 
-def _plain_envs(run: Run, n_envs: int) -> VecEnv:
-    return DummyVecEnv([lambda: cast(Any, Monitor(gym.make(run.env_id, **run.env_kwargs)))] * n_envs)
+def _plain_env(run: Run) -> Any:
+    return Monitor(gym.make(run.env_id, **run.env_kwargs))
 
 
-def _with_yardsticks(
-    known: Mapping[str, References], args: argparse.Namespace, runs: Mapping[str, Run], seeds: range
-) -> dict[str, References]:
-    """Add what comparisons show: thresholds, ceilings and, for scores on one scale, what random actions earn."""
-    found = {}
-    for env_id, run in runs.items():
-        references, random = known[env_id], math.nan
-        ceiling = args.ceiling.get(env_id, known_ceiling(env_id, run.env_kwargs))
+def _with_yardsticks(references: References, args: argparse.Namespace, run: Run, seeds: range) -> References:
+    """Add what comparisons show: threshold, ceiling and, for scores on one scale, what random actions earn."""
+    env_id, random = run.env_id, math.nan
+    ceiling = args.ceiling.get(env_id, known_ceiling(env_id, run.env_kwargs))
+    if math.isnan(ceiling):
+        ceiling = references.optimal_value / references.reward_scale
+    threshold = args.threshold.get(env_id, known_threshold(env_id, run.env_kwargs))
+    if missing := unknown_with(env_id, run.env_kwargs, threshold, ceiling):
+        warn(f"{env_id}: {missing}")
+    if args.normalize:
         if math.isnan(ceiling):
-            ceiling = references.optimal_value / references.reward_scale
-        threshold = args.threshold.get(env_id, known_threshold(env_id, run.env_kwargs))
-        if missing := unknown_with(env_id, run.env_kwargs, threshold, ceiling):
-            warn(f"{env_id}: {missing}")
-        if args.normalize:
-            if math.isnan(ceiling):
-                raise UserError(f"--normalize: no ceiling of {env_id} is known: give --ceiling {env_id}=NUMBER")
-            random = play_at_random(run, seeds).mean_return
-            if ceiling <= random:
-                raise UserError(
-                    f"--ceiling of {env_id} is {ceiling:g}, but random actions earn {random:g}: give a higher one"
-                )
-        found[env_id] = replace(references, threshold=threshold, ceiling=ceiling, random_return=random)
-    return found
+            raise UserError(f"--normalize: no ceiling of {env_id} is known: give --ceiling {env_id}=NUMBER")
+        random = play_at_random(run, seeds).mean_return
+        if ceiling <= random:
+            raise UserError(
+                f"--ceiling of {env_id} is {ceiling:g}, but random actions earn {random:g}: give a higher one"
+            )
+    return replace(references, threshold=threshold, ceiling=ceiling, random_return=random)
 
 
 def _score(measured: Measurement, *, references: References, **line: Any) -> Score:
@@ -137,11 +131,10 @@ def _score(measured: Measurement, *, references: References, **line: Any) -> Sco
     )
 
 
-def _trained(agent: Agent, threshold: float) -> dict[str, Any]:
+def _trained(run: Run, agent: Agent, threshold: float) -> dict[str, Any]:
     """What is known of an agent's training, from its folder."""
-    run = agent.run
     try:
-        clock, log = read_clock(run.folder), read_evaluations(run.folder)
+        episodes, log = read_episodes(run.folder), read_evaluations(run.folder)
     except ValueError as error:
         raise UserError(str(error), exit_code=1) from error
     waiting = None
@@ -152,9 +145,9 @@ def _trained(agent: Agent, threshold: float) -> dict[str, Any]:
         "run": run.name,
         "model": run.model_path.as_posix(),
         "training_seed": run.training_seed,
-        "training_steps": agent.steps,
-        "training_frames": None if agent.frame_skip is None else agent.frame_skip * agent.steps,
-        "training_seconds": math.nan if clock is None else float(clock.seconds[-1]),
+        "training_steps": agent.training_steps,
+        "training_frames": agent.training_frames,
+        "training_seconds": math.nan if episodes is None else float(episodes.seconds[-1]),
         "steps_to_threshold": math.nan if waiting is None else waiting.steps,
         "reached_threshold": None if waiting is None else waiting.reached,
         "evaluation_seconds": agent.seconds,

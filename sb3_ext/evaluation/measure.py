@@ -80,15 +80,15 @@ def measure(
     return result
 
 
+@dataclass(frozen=True)
 class Rule:
     """A rule from observations, shape (n, ...), to n actions, with SB3's ``predict``."""
 
-    def __init__(self, choose: Callable[[AnyArray], ArrayLike]) -> None:
-        self._choose = choose
+    choose: Callable[[AnyArray], ArrayLike]
 
     def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[AnyArray, None]:
         """Choose actions; there is no state."""
-        return np.asarray(self._choose(np.asarray(observation))), None
+        return np.asarray(self.choose(np.asarray(observation))), None
 
 
 def random_actions(space: spaces.Space[Any], seed: int) -> Rule:

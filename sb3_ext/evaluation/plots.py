@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,14 +65,10 @@ def spend_plan(
     )
     panels = [figure.add_subplot(n_rows, 2, index + 1) for index in range(n_panels)]
     n_periods = len(agent.spend)
-
-    def fill(axes: Any, amounts: FloatArray, color: str) -> None:
-        axes.stairs(amounts, fill=True, color=color, alpha=0.75)
-
     for index, name in enumerate(channels):
         axes = panels[index]
         style_axes(axes, f"{name}: spend per {period}")
-        fill(axes, agent.spend[:, index], color_of(index))
+        axes.stairs(agent.spend[:, index], fill=True, color=color_of(index), alpha=0.75)
         for campaign, style in zip(references.values(), _REFERENCE_STYLES, strict=False):
             axes.stairs(campaign.spend[:, index], baseline=None, **style)
     cumulative, sales = panels[-2:]
@@ -86,7 +82,7 @@ def spend_plan(
     cumulative.annotate(
         "budget", (0.0, budget), (3, -3), textcoords="offset points", va="top", fontsize=8.5, color=MUTED
     )
-    fill(sales, agent.sales.sum(axis=1), ACCENT)
+    sales.stairs(agent.sales.sum(axis=1), fill=True, color=ACCENT, alpha=0.75)
     for campaign, style in zip(references.values(), _REFERENCE_STYLES, strict=False):
         cumulative.plot(elapsed, np.append(0.0, np.cumsum(campaign.spend.sum(axis=1))), **style)
         sales.stairs(campaign.sales.sum(axis=1), baseline=None, **style)
@@ -99,8 +95,7 @@ def spend_plan(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, steps=steps))
         if index >= n_panels - 2:
             axes.set_xlabel(period)
-    lines = [Line2D([], [], label=name, **style) for name, style in zip(references, _REFERENCE_STYLES, strict=False)]
-    _header(figure, title, [Patch(color=MUTED, alpha=0.5, label=f"{agent_name} (filled)"), *lines])
+    _header(figure, title, [Patch(color=MUTED, alpha=0.5, label=f"{agent_name} (filled)")], references)
     return figure
 
 
@@ -120,11 +115,9 @@ def learning_curve(
     """
     references = references or {}
     zoom = _zoom(returns, list(references.values()))
-    n_panels = 1 if zoom is None else 2
-    figure = new_figure(7.6 if zoom is None else 11.0, 4.6)
-    figure.subplots_adjust(
-        left=0.095 if zoom is None else 0.065, right=0.97, top=0.72 if zoom is None else 0.77, bottom=0.12, wspace=0.16
-    )
+    n_panels, width, left, top = (1, 7.6, 0.095, 0.72) if zoom is None else (2, 11.0, 0.065, 0.77)
+    figure = new_figure(width, 4.6)
+    figure.subplots_adjust(left=left, right=0.97, top=top, bottom=0.12, wspace=0.16)
     panels = [figure.add_subplot(1, n_panels, index + 1) for index in range(n_panels)]
     middle = iqm(returns.T)
     for axes in panels:
@@ -149,8 +142,7 @@ def learning_curve(
         handles[0].set_label(f"{label}, interquartile mean of {len(returns)} runs")
         handles.append(Patch(color=ACCENT, alpha=0.2, label="95 % bootstrap interval"))
         handles.append(Line2D([], [], color=ACCENT, linewidth=0.7, alpha=0.5, label="single runs"))
-    handles += [Line2D([], [], label=name, **style) for name, style in zip(references, _REFERENCE_STYLES, strict=False)]
-    _header(figure, title, handles)
+    _header(figure, title, handles, references)
     return figure
 
 
@@ -165,7 +157,8 @@ def _zoom(returns: FloatArray, references: list[float]) -> tuple[float, float] |
     return (low - margin, high + margin) if 0.0 < 3.0 * (high - low) < whole else None
 
 
-def _header(figure: Figure, title: str, handles: list[Any]) -> None:
+def _header(figure: Figure, title: str, handles: list[Any], references: Iterable[str]) -> None:
     width, height = figure.get_size_inches()
+    lines = [Line2D([], [], label=name, **style) for name, style in zip(references, _REFERENCE_STYLES, strict=False)]
     add_title(figure, title)
-    add_legend(figure, handles, 0.012, 1.0 - 0.48 / height, 5 if width >= 10.0 else 3, columnspacing=1.8)
+    add_legend(figure, [*handles, *lines], 0.012, 1.0 - 0.48 / height, 5 if width >= 10.0 else 3, columnspacing=1.8)

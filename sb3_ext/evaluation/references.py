@@ -15,38 +15,32 @@ from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 
 @dataclass(frozen=True)
 class References:
-    """What returns on an environment are compared with; NaN and None for what is not known."""
+    """What returns on an environment are compared with, values in money; NaN and None for what is not known."""
 
     threshold: float = math.nan
     """Mean return from which on a run counts as successful."""
     ceiling: float = math.nan
-    """The best return that is possible."""
     random_return: float = math.nan
     """Mean return of random actions in the same episodes."""
     reward_scale: float = math.nan
     """Money that makes a return of 1 in an ad-budget problem."""
     even_value: float = math.nan
-    """Value of even pacing, money."""
     optimal_value: float = math.nan
-    """Value of the best plan found, money."""
+    """Of the best plan found."""
     upper_bound: float = math.nan
-    """What no plan can exceed, money."""
+    """What no plan can exceed."""
     optimal_budget_used: float = math.nan
     """Share of the budget that the best plan spends."""
     clairvoyant: bool | None = None
     """Whether the best plans know in advance what is random: means over the evaluated campaigns, a bound."""
 
     @property
-    def certified(self) -> bool:
-        """Whether no plan can beat the best plan by more than 0.1 %."""
-        return self.upper_bound - self.optimal_value <= 1e-3 * abs(self.optimal_value)
-
-    @property
     def optimum_name(self) -> str:
-        """What to call the best plan."""
+        """What to call the best plan, which is certified if no plan can beat it by more than 0.1 %."""
         if self.clairvoyant:
             return "clairvoyant"
-        return "certified optimum" if self.certified else "best plan found"
+        certified = self.upper_bound - self.optimal_value <= 1e-3 * abs(self.optimal_value)
+        return "certified optimum" if certified else "best plan found"
 
     @property
     def certificate(self) -> str:

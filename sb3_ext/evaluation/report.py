@@ -53,7 +53,7 @@ def markdown(comparison: Comparison) -> str:
     problems = {run.environment: run.env_kwargs for run in comparison.runs}
     arguments = ", ".join(f"{environment} `{kwargs}`" for environment, kwargs in problems.items())
     lines += ["", f"Environment arguments: {arguments}. Versions: {versions_text(comparison.versions)}."]
-    return "\n".join([*lines, "", "```", comparison.command, "```"]) + "\n"
+    return "\n".join([*lines, "", "```", comparison.runs[0].command, "```"]) + "\n"
 
 
 def write_results(comparison: Comparison, played: Sequence[Played], folder: Path) -> list[Path]:
@@ -257,7 +257,7 @@ def _write_statistics(comparison: Comparison, folder: Path) -> list[Path]:
     found, pairs = ([line._asdict() for line in lines] for lines in (summaries(comparison), improvements(comparison)))
     content = {
         "caption": comparison.caption,
-        "command": comparison.command,
+        "command": comparison.runs[0].command,
         "versions": dict(comparison.versions),
         "interval": INTERVAL,
         "runs": [score.record for score in comparison.scores if score.kind == "agent"],

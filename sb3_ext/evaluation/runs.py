@@ -30,11 +30,8 @@ class Run:
     name: str
     """What tables call it, e.g. ``"run 3"``."""
     algo: str
-    """Zoo key of the algorithm."""
     env_id: str
-    """Gymnasium id."""
     model_path: Path
-    """The saved model."""
     hyperparams: dict[str, Any]
     """Hyperparameters the zoo saved, without ``env_kwargs``; empty for a model outside a zoo folder."""
     env_kwargs: dict[str, Any]
@@ -44,7 +41,8 @@ class Run:
     logged_env_kwargs: dict[str, Any]
     """Arguments of the evaluations during training: ``--eval-env-kwargs``, else those of the training."""
     training_seed: int | None
-    """Seed of the training; None if unknown."""
+    setting: str = ""
+    """Name of the setting that it belongs to, in a comparison."""
 
     @property
     def folder(self) -> Path:
@@ -60,21 +58,17 @@ class Run:
         )
         return all(problem == evaluated for problem in logged)
 
-    @property
-    def settings_folder(self) -> Path:
-        """Where the zoo keeps hyperparameters and normalization statistics of the run."""
-        return self.folder / self.env_id
-
     def make_env(self, seed: int, n_envs: int = 1) -> VecEnv:
         """The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training."""
         from rl_zoo3.utils import create_test_env
 
+        settings = self.folder / self.env_id
         with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly():
             env: VecEnv = create_test_env(
                 self.env_id,
                 n_envs=n_envs,
                 vec_env_cls=DummyVecEnv,
-                stats_path=str(self.settings_folder) if self.settings_folder.is_dir() else None,
+                stats_path=str(settings) if settings.is_dir() else None,
                 seed=seed,
                 should_render=False,
                 hyperparams=deepcopy(self.hyperparams),
@@ -94,7 +88,7 @@ class Run:
             if "HerReplayBuffer" in str(self.hyperparams.get("replay_buffer_class", "")):
                 options["env"] = env
         # Not needed for predictions, and schedules saved by another Python version cannot be read.
-        unused = {"learning_rate": 0.0, "lr_schedule": _no_learning, "clip_range": _no_learning}
+        unused = {"learning_rate": 0.0, "lr_schedule": lambda _: 0.0, "clip_range": lambda _: 0.0}
         try:
             model = algorithm.load(self.model_path, custom_objects=unused, seed=seed, **options)
         except Exception as error:
@@ -134,32 +128,23 @@ def find_runs(
             with _quietly():
                 _, model_path, log_path = get_model_path(exp_id, folder, algo, name, load_best)
         except (AssertionError, ValueError) as error:
-            if exp_ids is not None:
-                advice = (
-                    f"there are the runs {known}"
-                    if known
-                    else f"there are none of {algo} in {folder!r}: train one first"
-                )
-                what = "the latest run" if exp_id == 0 else f"run {exp_id}"
-                raise UserError(
-                    f"no trained agent of {algo} on {env_id} for {what} ({_one_line(error)}); {advice}"
-                ) from error
-            unfinished.append(f"{name}_{exp_id}")
-            continue
+            if exp_ids is None:
+                unfinished.append(f"{name}_{exp_id}")
+                continue
+            what = "the latest run" if exp_id == 0 else f"run {exp_id}"
+            advice = f"there are none of {algo} in {folder!r}: train one first"
+            if known:
+                advice = f"there are the runs {known}"
+            raise UserError(
+                f"no trained agent of {algo} on {env_id} for {what} ({_one_line(error)}); {advice}"
+            ) from error
         number = Path(log_path).name.rpartition("_")[2]
-        runs.append(read_run(f"run {number}" if exp_id >= 0 else algo, algo, env_id, model_path))
+        runs.append(read_run(f"run {number}", algo, env_id, model_path))
     if not runs:
         raise UserError(
             f"no trained agent of {algo} on {env_id} in {folder!r}: train one first, or give its log folder with -f"
         )
     return runs, unfinished
-
-
-def has_runs(algo: str, env_id: str, folder: str) -> bool:
-    """Whether a log folder holds runs, with or without a model."""
-    from huggingface_sb3 import EnvironmentName
-
-    return bool(run_numbers(Path(folder, algo), EnvironmentName(env_id)))
 
 
 def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str]) -> Run:
@@ -204,7 +189,3 @@ def _one_line(error: Exception) -> str:
 
 def _kind_and_shape(space: spaces.Space[Any]) -> str:
     return f"{type(space).__name__}{space.shape or ''}"
-
-
-def _no_learning(_: float) -> float:
-    return 0.0

@@ -17,7 +17,6 @@ from sb3_ext.app.records import write_records
 from sb3_ext.app.versions import version_columns
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.references import References
-from sb3_ext.evaluation.waiting import Waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,6 @@ class Score:
     setting: str
     """Name of the algorithm or variant, or of the baseline."""
     algo: str = ""
-    """Zoo key."""
     run: str = ""
     model: str = ""
     training_seed: int | None = None
@@ -53,7 +51,6 @@ class Score:
     budget_used: float = math.nan
     """Mean spent share of the budget."""
     references: References
-    """What the returns are compared with."""
     evaluation_seconds: float = math.nan
     episodes: int
     first_evaluation_seed: int
@@ -71,13 +68,6 @@ class Score:
     def seed_name(self) -> str:
         """What to call the run among those of its setting."""
         return self.run if self.training_seed is None else str(self.training_seed)
-
-    @property
-    def waiting(self) -> Waiting | None:
-        """When it reached the threshold."""
-        if self.reached_threshold is None:
-            return None
-        return Waiting(self.steps_to_threshold, self.reached_threshold)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -126,11 +116,6 @@ class Comparison:
     def normalized(self) -> bool:
         """Whether scores of all environments are on one scale."""
         return all(math.isfinite(run.references.normalized(run.mean_return)) for run in self.runs)
-
-    @property
-    def command(self) -> str:
-        """What was typed."""
-        return self.runs[0].command
 
     @property
     def caption(self) -> str:

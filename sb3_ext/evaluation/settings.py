@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.ceilings import as_json, changed_arguments
-from sb3_ext.evaluation.runs import Run, find_runs, has_runs, read_run
+from sb3_ext.evaluation.runs import Run, find_runs, read_run
+from sb3_ext.zoo.runs import run_numbers
 
 
 class Setting(NamedTuple):
@@ -22,17 +23,8 @@ class Setting(NamedTuple):
 
     name: str
     algo: str
-    """Zoo key."""
     sources: tuple[str, ...]
     """Log folders of the zoo, and saved models; their runs count as seeds of one setting."""
-
-
-class Planned(NamedTuple):
-    """A run to evaluate."""
-
-    setting: str
-    """Name of the setting that it belongs to."""
-    run: Run
 
 
 def chosen_settings(args: argparse.Namespace) -> list[Setting]:
@@ -46,15 +38,15 @@ def chosen_settings(args: argparse.Namespace) -> list[Setting]:
         name, _, path = (part.strip() for part in text.partition("="))
         if not name or not path:
             raise UserError(f"--group: {text!r} names no folder: give NAME=FOLDER, e.g. double=logs/double")
-        for source in _matches(path):
+        # Fill in a pattern as a shell does, which leaves those behind `NAME=` alone.
+        for source in [path] if Path(path).exists() else sorted(glob.glob(path)) or [path]:
             if any(Path(source).resolve() == Path(other).resolve() for paths in groups.values() for other in paths):
                 raise UserError(f"--group: {source!r} is given twice: every folder belongs to one group")
+            if not Path(source).exists():
+                raise UserError(f"--group: there is no folder or .zip file {source!r}")
             groups.setdefault(name, []).append(source)
     settings = []
     for name, paths in groups.items():
-        for path in paths:
-            if not Path(path).exists():
-                raise UserError(f"--group: there is no folder or .zip file {path!r}")
         algos = [algo for algo in args.algo if any(_may_hold(path, algo, args.algo) for path in paths)]
         if not algos:
             raise UserError(f"--group: {', '.join(paths)} holds no runs of {', '.join(args.algo)}: train some first")
@@ -64,11 +56,16 @@ def chosen_settings(args: argparse.Namespace) -> list[Setting]:
 
 def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_best: bool) -> list[Run]:
     """At least one run of a setting on an environment; ``exp_ids`` are those of every log folder, as in find_runs."""
+    from huggingface_sb3 import EnvironmentName
+
     zips = [path for path in setting.sources if path.endswith(".zip")]
-    names = dict(zip(zips, _short_names(zips), strict=True))
+    names = {path: Path(path).name for path in zips}
+    if len(set(names.values())) < len(zips):
+        names = {path: Path(path).as_posix() for path in zips}
     folders = [path for path in setting.sources if path not in names]
     # Of several folders some may lack the algorithm or the environment, but not all.
-    folders = [path for path in folders if has_runs(setting.algo, env_id, path)] or folders[:1]
+    name = EnvironmentName(env_id)
+    folders = [path for path in folders if run_numbers(Path(path, setting.algo), name)] or folders[:1]
     runs: list[Run] = []
     for path in setting.sources:
         if path in names:
@@ -83,17 +80,18 @@ def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_b
     return list({run.model_path.resolve(): run for run in runs}.values())
 
 
-def check_one_problem(plans: Sequence[Planned]) -> None:
+def check_one_problem(runs: Sequence[Run]) -> None:
     """Refuse to compare runs on environments of one id whose arguments make different problems."""
-    first, *others = [(plan, changed_arguments(plan.run.env_id, plan.run.env_kwargs)) for plan in plans]
+    first, *others = runs
+    wanted = changed_arguments(first.env_id, first.env_kwargs)
     for other in others:
-        differing = [name for name in first[1] | other[1] if as_json(first[1].get(name)) != as_json(other[1].get(name))]
+        found = changed_arguments(other.env_id, other.env_kwargs)
+        differing = [name for name in wanted | found if as_json(wanted.get(name)) != as_json(found.get(name))]
         if differing:
-            who = " and ".join(f"{plan.setting}, {plan.run.name}" for plan, _ in (first, other))
-            what = " and ".join(as_json(plan.run.env_kwargs) for plan, _ in (first, other))
             raise UserError(
-                f"{who} are of different problems ({what}): evaluate them one by one, or all on the same with "
-                f"--env-kwargs {first[0].run.env_id}={differing[0]}:VALUE"
+                f"{first.setting}, {first.name} and {other.setting}, {other.name} are of different problems "
+                f"({as_json(first.env_kwargs)} and {as_json(other.env_kwargs)}): evaluate them one by one, or all on "
+                f"the same with --env-kwargs {first.env_id}={differing[0]}:VALUE"
             )
 
 
@@ -159,17 +157,6 @@ def warn(message: str) -> None:
     print(f"sb3-ext evaluate: warning: {message}", file=sys.stderr)
 
 
-def _matches(path: str) -> list[str]:
-    """Fill in a pattern as a shell does, which leaves those behind ``NAME=`` alone."""
-    return [path] if Path(path).exists() else sorted(glob.glob(path)) or [path]
-
-
 def _may_hold(path: str, algo: str, algos: Sequence[str]) -> bool:
     """Whether a source may hold runs of an algorithm. A zip does not tell of which it is."""
     return len(algos) == 1 or path.endswith(".zip") or Path(path, algo).is_dir()
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    """File names where they tell the models apart, else the whole paths."""
-    names = [Path(path).name for path in paths]
-    return names if len(set(names)) == len(names) else [Path(path).as_posix() for path in paths]

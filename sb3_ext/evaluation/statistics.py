@@ -122,30 +122,25 @@ def stratified_interval(
 
 
 def paired_difference(
-    runs: npt.ArrayLike,
-    other: npt.ArrayLike,
-    confidence: float = 0.95,
-    n_resamples: int = 2_000,
-    seed: int = 0,
-    method: Interval = "expanded",
+    runs: npt.ArrayLike, other: npt.ArrayLike, n_resamples: int = 2_000
 ) -> tuple[float, float, float]:
     """
     How much training runs, shape (runs, episodes), are better than one untrained policy in the same episodes.
 
-    The statistic is the IQM over the runs of their mean return, less the policy's mean return. The bootstrap draws runs
-    and episodes with replacement, both at once: the interval holds for new training seeds on new episodes.
+    This is the IQM over the runs of their mean return, less the policy's mean return. The bootstrap draws runs and
+    episodes, both at once: the 95 % interval holds for new training seeds on new episodes.
     """
     gains = checked_scores(runs, at_least=2) - checked_scores(other, at_least=2)
     if gains.ndim != 2 or len(gains) < 2:
         raise ValueError(f"returns of at least 2 runs in the episodes of the policy are needed, got {gains.shape}")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     n_runs, n_episodes = gains.shape
     drawn_runs = rng.integers(n_runs, size=(n_resamples, n_runs))
     # How often every episode is drawn is all that counts for a mean.
     counts = rng.multinomial(n_episodes, np.full(n_episodes, 1.0 / n_episodes), size=n_resamples)
     means = counts @ gains.T / n_episodes
     resampled = iqm(np.take_along_axis(means, drawn_runs, axis=1))
-    share = tail(confidence, n_runs, method)
+    share = tail(0.95, n_runs)
     low, high = np.quantile(resampled, [share, 1.0 - share])
     return float(iqm(gains.mean(axis=1))), float(low), float(high)
 

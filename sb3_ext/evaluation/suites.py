@@ -25,8 +25,7 @@ def suite_iqm(strata: Sequence[npt.ArrayLike]) -> FloatArray:
 
 def suite_mean(strata: Sequence[npt.ArrayLike]) -> FloatArray:
     """Mean over the environments of their mean scores."""
-    mean: FloatArray = _environment_means(strata).mean(axis=0)
-    return mean
+    return np.asarray(_environment_means(strata).mean(axis=0))
 
 
 def suite_median(strata: Sequence[npt.ArrayLike]) -> FloatArray:
@@ -36,19 +35,14 @@ def suite_median(strata: Sequence[npt.ArrayLike]) -> FloatArray:
 
 def optimality_gap(strata: Sequence[npt.ArrayLike], ceiling: float = 1.0) -> FloatArray:
     """How far the scores are below a ceiling on average; what exceeds it counts as the ceiling."""
-    gap: FloatArray = ceiling - _environment_means([np.minimum(scores, ceiling) for scores in strata]).mean(axis=0)
-    return gap
+    return ceiling - suite_mean([np.minimum(scores, ceiling) for scores in strata])
 
 
 def performance_profile(strata: Sequence[npt.ArrayLike], scores: npt.ArrayLike) -> FloatArray:
     """Share of the runs above every score, shape (..., scores), each environment weighing the same."""
     limits = checked_scores(scores)
-    shares = [
-        np.stack([(values > limit).mean(axis=-1) for limit in limits], axis=-1)
-        for values in map(checked_scores, strata)
-    ]
-    profile: FloatArray = np.mean(shares, axis=0)
-    return profile
+    shares = [(checked_scores(found)[..., None, :] > limits[:, None]).mean(axis=-1) for found in strata]
+    return np.asarray(np.mean(shares, axis=0))
 
 
 def _environment_means(strata: Sequence[npt.ArrayLike]) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -13,11 +14,11 @@ from sb3_ext.evaluation.improvement import improvement_interval, probability_of_
 from sb3_ext.evaluation.scores import Comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm, paired_difference, stratified_interval
 from sb3_ext.evaluation.suites import optimality_gap, suite_iqm, suite_mean, suite_median
-from sb3_ext.evaluation.waiting import median_waiting
+from sb3_ext.evaluation.waiting import Waiting, median_waiting
 
 
 class Summary(NamedTuple):
-    """A setting on an environment; NaN and None for what is not known."""
+    """A setting on an environment, with 95 % intervals; NaN and None for what is not known."""
 
     environment: str
     setting: str
@@ -26,7 +27,6 @@ class Summary(NamedTuple):
     median: float
     iqm: float
     iqm_low: float
-    """Lower end of the 95 % interval of the interquartile mean."""
     iqm_high: float
     worst: float
     worst_seed: str
@@ -43,7 +43,6 @@ class Summary(NamedTuple):
     """Kaplan and Meier's estimate; infinite where fewer than half of the runs reach it."""
     ceiling: float
     gap_to_ceiling: float
-    """Ceiling less interquartile mean."""
     normalized_iqm: float
     """0 for random actions, 1 for the ceiling."""
     training_steps: float
@@ -94,6 +93,7 @@ AGGREGATES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
     "mean": suite_mean,
     "optimality gap": optimality_gap,
 }
+_UNKNOWN = (math.nan, math.nan)
 
 
 def summaries(comparison: Comparison) -> Iterator[Summary]:
@@ -107,32 +107,29 @@ def summaries(comparison: Comparison) -> Iterator[Summary]:
 def improvements(comparison: Comparison) -> Iterator[Improvement]:
     """Compare every setting with every other one, on each environment and over several."""
     environments = comparison.environments
-    for group in [[name] for name in environments] + ([environments] if len(environments) > 1 else []):
-        for setting in comparison.settings:
-            for other in comparison.settings:
-                first, second = (
-                    [comparison.mean_returns(name, environment) for environment in group] for name in (setting, other)
-                )
-                if setting == other or any(len(scores) == 0 for scores in (*first, *second)):
-                    continue
+    groups = {name: [name] for name in environments}
+    if len(environments) > 1:
+        groups[""] = environments
+    for environment, group in groups.items():
+        for setting, other in itertools.permutations(comparison.settings, 2):
+            first = [comparison.mean_returns(setting, name) for name in group]
+            second = [comparison.mean_returns(other, name) for name in group]
+            fewest = min(map(len, first + second))
+            if fewest > 0:
                 probability = float(probability_of_improvement(first, second))
-                low = high = math.nan
-                if min(map(len, (*first, *second))) > 1:
-                    low, high = improvement_interval(first, second)
-                yield Improvement(group[0] if len(group) == 1 else "", setting, other, probability, low, high)
+                low, high = improvement_interval(first, second) if fewest > 1 else _UNKNOWN
+                yield Improvement(environment, setting, other, probability, low, high)
 
 
 def aggregates(comparison: Comparison) -> Iterator[Aggregate]:
     """Summarise the normalised scores of settings that have runs on all environments."""
     for setting in comparison.settings:
         strata = comparison.normalized_scores(setting)
-        if any(len(scores) == 0 for scores in strata):
-            continue
-        for name, statistic in AGGREGATES.items():
-            low = high = math.nan
-            if min(map(len, strata)) > 1:
-                low, high = map(float, stratified_interval(strata, statistic))
-            yield Aggregate(setting, name, float(statistic(strata)), low, high)
+        fewest = min(map(len, strata))
+        if fewest > 0:
+            for name, statistic in AGGREGATES.items():
+                low, high = stratified_interval(strata, statistic) if fewest > 1 else _UNKNOWN
+                yield Aggregate(setting, name, float(statistic(strata)), float(low), float(high))
 
 
 def lead(comparison: Comparison, setting: str, environment: str) -> Lead | None:
@@ -150,10 +147,10 @@ def _summary(comparison: Comparison, setting: str, environment: str) -> Summary:
     worst = min(runs, key=lambda run: run.mean_return)
     known = runs[0].references
     middle = float(iqm(returns))
-    low = high = math.nan
-    if len(runs) > 1:
-        low, high = map(float, bootstrap_interval(returns))
-    waits = [run.waiting for run in runs if run.waiting is not None]
+    low, high = bootstrap_interval(returns) if len(runs) > 1 else _UNKNOWN
+    waits = [
+        Waiting(run.steps_to_threshold, run.reached_threshold) for run in runs if run.reached_threshold is not None
+    ]
     return Summary(
         environment=environment,
         setting=setting,
@@ -161,8 +158,8 @@ def _summary(comparison: Comparison, setting: str, environment: str) -> Summary:
         mean=float(returns.mean()),
         median=float(np.median(returns)),
         iqm=middle,
-        iqm_low=low,
-        iqm_high=high,
+        iqm_low=float(low),
+        iqm_high=float(high),
         worst=worst.mean_return,
         worst_seed=worst.seed_name,
         threshold=known.threshold,
