@@ -11,11 +11,10 @@ import gymnasium as gym
 
 
 class Ceiling(NamedTuple):
-    """The return of the best policy, on average over starts."""
+    """The return of the best policy, on average over starts, and how it is known."""
 
     value: float
     source: str
-    """How it is known."""
 
 
 _EVERY_STEP = "the limit of steps, at a reward of 1 each"

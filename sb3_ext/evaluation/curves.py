@@ -35,21 +35,16 @@ class Episodes(NamedTuple):
 
 
 class CurveSet(NamedTuple):
-    """Curves of several runs at the same steps or times."""
+    """Mean returns of several runs, shape (runs, k), at the same k environment steps or seconds."""
 
     steps: FloatArray
-    """Environment steps, or seconds, shape (k,)."""
     returns: FloatArray
-    """Shape (runs, k)."""
     source: str
     """What was measured, e.g. ``"evaluations during training"``."""
 
 
 def learning_curves(folders: Sequence[Path], seconds: bool = False) -> CurveSet | None:
-    """
-    Curves over the steps or seconds that all runs cover, of evaluations if all have them, else of training episodes;
-    None if a run has too few points, ValueError if a log is damaged.
-    """
+    """Over what all runs cover, of evaluations if all have them, else of training episodes; None if one has neither."""
     for read, source in (
         (read_evaluations, "evaluations during training"),
         (read_training_episodes, _TRAINING_EPISODES),
@@ -62,7 +57,10 @@ def learning_curves(folders: Sequence[Path], seconds: bool = False) -> CurveSet 
             continue
         first, last = max(curve.steps[0] for curve in complete), min(curve.steps[-1] for curve in complete)
         if first < last:
-            steps = _common_steps(complete, first, last)
+            # The runs' own steps where they are few and shared, else an even grid.
+            steps = complete[0].steps
+            if len(steps) > _GRID_POINTS or not all(np.array_equal(steps, curve.steps) for curve in complete):
+                steps = np.linspace(first, last, _GRID_POINTS)
             return CurveSet(steps, np.array([np.interp(steps, *curve) for curve in complete]), source)
     return None
 
@@ -113,11 +111,3 @@ def _over_seconds(curve: Curve | None, folder: Path) -> Curve | None:
         return None
     steps, seconds = np.append(0.0, episodes.steps), np.append(0.0, episodes.seconds)
     return Curve(np.interp(curve.steps, steps, seconds), curve.returns)
-
-
-def _common_steps(curves: list[Curve], first: float, last: float) -> FloatArray:
-    """The runs' own steps where they are few and shared, else an even grid."""
-    steps = curves[0].steps
-    if len(steps) <= _GRID_POINTS and all(np.array_equal(steps, curve.steps) for curve in curves):
-        return steps
-    return np.linspace(first, last, _GRID_POINTS)

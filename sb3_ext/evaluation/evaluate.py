@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.env_util import make_vec_env
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.ray import ray_options
@@ -49,9 +46,8 @@ def evaluate(
         check_one_problem(of_one)
         for setting in dict.fromkeys(run.setting for run in of_one):
             warn_of_mixtures([run for run in of_one if run.setting == setting], seeds)
-    any_run = {env_id: of_one[0] for env_id, of_one in runs_on.items()}
     known, baselines = dict.fromkeys(runs_on, References()), {}
-    for env_id, run in any_run.items():
+    for env_id, (run, *_) in runs_on.items():
         with mistakes_explained(f"cannot build {env_id}"):
             campaign = ad_spend_env(env_id, run.env_kwargs)
             if campaign is not None:
@@ -67,7 +63,7 @@ def evaluate(
         for index, agent in evaluate_runs(tasks, args.n_jobs, ray_options(args)):
             agents[index] = agent
             progress.advance(task)
-        for env_id, first in any_run.items():
+        for env_id, (first, *_) in runs_on.items():
             common = {
                 "environment": env_id,
                 "env_kwargs": as_json(first.env_kwargs),
@@ -78,8 +74,8 @@ def evaluate(
                 "command": command,
             }
             if env_id in baselines:
-                make_env = functools.partial(_plain_env, first)
-                env = DummyVecEnv([make_env] * min(len(seeds), PARALLEL_EPISODES))
+                env_kwargs = {"render_mode": None} | first.env_kwargs
+                env = make_vec_env(env_id, min(len(seeds), PARALLEL_EPISODES), env_kwargs=env_kwargs)
                 for name, policy in baselines[env_id].items():
                     measured = measure(policy, env, seeds)
                     played.append(Played(_score(measured, kind="baseline", setting=name, **common), measured, None))
@@ -91,10 +87,6 @@ def evaluate(
                     score = _score(measured, kind="agent", setting=run.setting, **training, **common)
                     played.append(Played(score, measured, run))
     return Comparison([policy.score for policy in played], versions()), played
-
-
-def _plain_env(run: Run) -> Any:
-    return Monitor(gym.make(run.env_id, **run.env_kwargs))
 
 
 def _with_yardsticks(references: References, args: argparse.Namespace, run: Run, seeds: range) -> References:
@@ -137,9 +129,9 @@ def _trained(run: Run, agent: Agent, threshold: float) -> dict[str, Any]:
         episodes, log = read_episodes(run.folder), read_evaluations(run.folder)
     except ValueError as error:
         raise UserError(str(error), exit_code=1) from error
-    waiting = None
+    steps, reached = math.nan, None
     if log is not None and len(log.steps) and not math.isnan(threshold):
-        waiting = steps_to_threshold(log.steps.tolist(), log.returns.tolist(), threshold)
+        steps, reached = steps_to_threshold(log.steps.tolist(), log.returns.tolist(), threshold)
     return {
         "algo": run.algo,
         "run": run.name,
@@ -148,7 +140,7 @@ def _trained(run: Run, agent: Agent, threshold: float) -> dict[str, Any]:
         "training_steps": agent.training_steps,
         "training_frames": agent.training_frames,
         "training_seconds": math.nan if episodes is None else float(episodes.seconds[-1]),
-        "steps_to_threshold": math.nan if waiting is None else waiting.steps,
-        "reached_threshold": None if waiting is None else waiting.reached,
+        "steps_to_threshold": steps,
+        "reached_threshold": reached,
         "evaluation_seconds": agent.seconds,
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,11 +88,10 @@ def profile_figure(comparison: Comparison) -> Figure:
     figure, axes_of = _panels(list(panels), _PANEL_HEIGHT)
     for title, strata_of in panels.items():
         axes = axes_of[title]
-        complete = {name: strata for name, strata in strata_of.items() if all(map(len, strata))}
-        every = np.concatenate([scores for strata in complete.values() for scores in strata])
+        every = np.concatenate([scores for strata in strata_of.values() for scores in strata])
         margin = 0.05 * (np.ptp(every) or 1.0)
         limits = np.linspace(every.min() - margin, every.max() + margin, _PROFILE_POINTS)
-        for name, strata in complete.items():
+        for name, strata in strata_of.items():
             style = _style(comparison.settings.index(name))
             axes.plot(limits, performance_profile(strata, limits), label=name, drawstyle="steps-post", **style)
             if min(map(len, strata)) > 1:
@@ -107,9 +106,7 @@ def profile_figure(comparison: Comparison) -> Figure:
     return figure
 
 
-def curves_figure(
-    curves: Mapping[str, Mapping[str, CurveSet]], settings: Sequence[str], seconds: bool = False
-) -> Figure:
+def curves_figure(curves: Mapping[str, Mapping[str, CurveSet]], settings: Sequence[str], seconds: bool) -> Figure:
     """Interquartile means of learning curves with their 95 % bands, one panel per environment."""
     figure, panels = _panels(list(curves), _PANEL_HEIGHT)
     for environment, axes in panels.items():
@@ -171,18 +168,8 @@ def _single(comparison: Comparison, played: Sequence[Played]) -> Iterator[tuple[
     if known.optimal_value > 0.0 and all(run.evaluated_as_trained for run in runs):
         returns, y_label = known.percent(1.0) * returns, "value, % of the best plan"
         references = {known.optimum_name: 100.0, "even pacing": 100.0 * known.even_value / known.optimal_value}
-    yield (
-        "learning_curve.png",
-        learning_curve(
-            curves.steps,
-            returns,
-            references=references,
-            title=f"Learning {environment}",
-            source=curves.source,
-            y_label=y_label,
-            label=setting,
-        ),
-    )
+    labels = {"title": f"Learning {environment}", "source": curves.source, "y_label": y_label, "label": setting}
+    yield "learning_curve.png", learning_curve(curves.steps, returns, references=references, **labels)
 
 
 def _spend_plan(comparison: Comparison, played: Sequence[Played]) -> Figure:
@@ -211,12 +198,9 @@ def _campaign(measured: Measurement) -> Campaign:
 
 
 def _curves(comparison: Comparison, played: Sequence[Played], seconds: bool) -> dict[str, dict[str, CurveSet]]:
-    folders: dict[tuple[str, str], list[Path]] = {}
-    for score, _, run in played:
-        if run is not None:
-            folders.setdefault((score.environment, score.setting), []).append(run.folder)
     found: dict[str, dict[str, CurveSet]] = {}
-    for (environment, setting), of_one in folders.items():
-        if (curve := learning_curves(of_one, seconds)) is not None:
+    for environment, setting in itertools.product(comparison.environments, comparison.settings):
+        folders = [run.folder for _, _, run in played if run and (run.env_id, run.setting) == (environment, setting)]
+        if (curve := learning_curves(folders, seconds)) is not None:
             found.setdefault(environment, {})[setting] = curve
     return found

@@ -48,10 +48,7 @@ def measure(
     deterministic: bool = True,
     watch: Callable[[int, dict[str, Any]], None] = lambda episode, info: None,
 ) -> Measurement:
-    """
-    Run a policy for one episode per seed, so that all policies face the same episodes. ``watch`` is called after every
-    step with the number of the episode, from 0, and the step's info.
-    """
+    """Play an episode per seed, the same for all policies; ``watch`` gets its number, from 0, and every step's info."""
     result = Measurement()
     episodes: dict[int, dict[str, Any]] = {}
 

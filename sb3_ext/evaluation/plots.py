@@ -37,12 +37,10 @@ _REFERENCE_STYLES: tuple[dict[str, Any], ...] = (
 
 
 class Campaign(NamedTuple):
-    """What a policy did with a budget."""
+    """Spend, shape (T, N), and sales, shape (T, N) or (T, 1), of N channels in T periods, money."""
 
     spend: FloatArray
-    """Spend per period and channel, shape (T, N), money."""
     sales: FloatArray
-    """Sales per period and channel, shape (T, N) or (T, 1), money."""
 
 
 def spend_plan(
@@ -109,10 +107,7 @@ def learning_curve(
     y_label: str = "mean return",
     label: str = "agent",
 ) -> Figure:
-    """
-    A single run, shape (1, k), as a line; several as their interquartile mean with a 95 % bootstrap band. Where the up
-    to three references lie close together compared with the curves, a second panel shows their neighbourhood.
-    """
+    """A single run as a line, several, shape (runs, k), as their interquartile mean with a 95 % bootstrap band."""
     references = references or {}
     zoom = _zoom(returns, list(references.values()))
     n_panels, width, left, top = (1, 7.6, 0.095, 0.72) if zoom is None else (2, 11.0, 0.065, 0.77)
@@ -147,7 +142,7 @@ def learning_curve(
 
 
 def _zoom(returns: FloatArray, references: list[float]) -> tuple[float, float] | None:
-    """Limits around references and the last quarter of the curves, if they are a small part of the picture."""
+    """A second panel's limits, around references and the last quarter of the curves, if those are a small part."""
     if not references:
         return None
     late: FloatArray = iqm(returns.T)[-max(1, returns.shape[1] // 4) :]

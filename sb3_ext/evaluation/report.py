@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.ceilings import CEILINGS, known_ceiling, unknown_with
 from sb3_ext.evaluation.scores import Comparison, Score, write_comparison
 from sb3_ext.evaluation.statistics import INTERVAL
-from sb3_ext.evaluation.summaries import AGGREGATES, Improvement, Summary, aggregates, improvements, lead, summaries
+from sb3_ext.evaluation.summaries import Improvement, Summary, aggregates, improvements, lead, summaries
 
 if TYPE_CHECKING:
     from sb3_ext.evaluation.evaluate import Played
@@ -42,11 +42,8 @@ def tables(comparison: Comparison) -> Iterator[Table]:
 
 def markdown(comparison: Comparison) -> str:
     """A page of all tables with everything needed to repeat them."""
-    lines = [
-        f"# {', '.join(comparison.settings)} on {', '.join(comparison.environments)}",
-        "",
-        f"{comparison.caption}.",
-    ]
+    title = f"# {', '.join(comparison.settings)} on {', '.join(comparison.environments)}"
+    lines = [title, "", f"{comparison.caption}."]
     for table in tables(comparison):
         lines += ["", f"## {table.title}", "", table.markdown()]
         lines += ["", table.notes] if table.notes else []
@@ -139,17 +136,17 @@ def _scores_table(
     first = lines[0]
     form = number_format([line.iqm for line in lines])
     beats = {pair.setting: pair for pair in pairs if (pair.environment, pair.other) == (environment, first.setting)}
-    columns: dict[str, Callable[[Summary], str]] = {
-        "setting": lambda line: line.setting,
-        "seeds": lambda line: str(line.seeds),
-        "IQM": lambda line: form.format(line.iqm),
-        "95 % interval": lambda line: _span([line.iqm_low, line.iqm_high], form),
-        "mean": lambda line: form.format(line.mean),
-        "median": lambda line: form.format(line.median),
-        "worst (seed)": lambda line: f"{form.format(line.worst)} ({line.worst_seed})",
-        f"below {first.ceiling:g}": lambda line: _span([line.gap_to_ceiling], form),
-        "normalized": lambda line: _span([line.normalized_iqm], "{:.3f}"),
-        f"P(beats {first.setting})": lambda line: _probability(beats.get(line.setting)),
+    columns = {
+        "setting": [line.setting for line in lines],
+        "seeds": [str(line.seeds) for line in lines],
+        "IQM": [form.format(line.iqm) for line in lines],
+        "95 % interval": [_span([line.iqm_low, line.iqm_high], form) for line in lines],
+        "mean": [form.format(line.mean) for line in lines],
+        "median": [form.format(line.median) for line in lines],
+        "worst (seed)": [f"{form.format(line.worst)} ({line.worst_seed})" for line in lines],
+        f"below {first.ceiling:g}": [_span([line.gap_to_ceiling], form) for line in lines],
+        "normalized": [_span([line.normalized_iqm], "{:.3f}") for line in lines],
+        f"P(beats {first.setting})": [_probability(beats.get(line.setting)) for line in lines],
     }
     env_kwargs = json.loads(comparison.of(first.setting, environment)[0].env_kwargs)
     notes = [unknown_with(environment, env_kwargs, first.threshold, first.ceiling)]
@@ -159,33 +156,30 @@ def _scores_table(
         notes.append(f"Ceiling: {CEILINGS[environment].source}.")
     if beats:
         notes.append("P: probability that a seed beats one of the first setting, with its 95 % interval.")
-    return _table(environment, lines, columns, notes)
+    return _table(environment, columns, notes)
 
 
 def _effort_table(environment: str, lines: Sequence[Summary]) -> Table:
     threshold = lines[0].threshold
-    columns: dict[str, Callable[[Summary], str]] = {
-        "setting": lambda line: line.setting,
-        f"seeds >= {threshold:g}": lambda line: "" if line.solved is None else f"{line.solved} of {line.seeds}",
-        f"episodes >= {threshold:g}": lambda line: _span([100.0 * line.episodes_at_threshold], "{:.1f} %"),
-        "steps until then": _steps,
-        "steps trained": lambda line: f"{line.training_steps:,.0f}",
-        "frames": lambda line: _span([line.training_frames], "{:,.0f}"),
-        "training": lambda line: _span([line.training_seconds], "{:,.0f} s"),
-        "evaluation": lambda line: f"{line.evaluation_seconds:,.1f} s",
+    columns = {
+        "setting": [line.setting for line in lines],
+        f"seeds >= {threshold:g}": ["" if line.solved is None else f"{line.solved} of {line.seeds}" for line in lines],
+        f"episodes >= {threshold:g}": [_span([100.0 * line.episodes_at_threshold], "{:.1f} %") for line in lines],
+        "steps until then": [_steps(line) for line in lines],
+        "steps trained": [f"{line.training_steps:,.0f}" for line in lines],
+        "frames": [_span([line.training_frames], "{:,.0f}") for line in lines],
+        "training": [_span([line.training_seconds], "{:,.0f} s") for line in lines],
+        "evaluation": [f"{line.evaluation_seconds:,.1f} s" for line in lines],
     }
     notes = ["Steps and seconds of training are medians over the seeds."]
     if any(line.observed for line in lines):
         notes.insert(0, f"Steps until an evaluation during training is at {threshold:g}, and the seeds that got there.")
-    return _table(f"{environment}: success and effort", lines, columns, notes)
+    return _table(f"{environment}: success and effort", columns, notes)
 
 
-def _table(
-    title: str, lines: Sequence[Summary], columns: Mapping[str, Callable[[Summary], str]], notes: Sequence[str]
-) -> Table:
+def _table(title: str, columns: Mapping[str, Sequence[str]], notes: Sequence[str]) -> Table:
     """A table without the columns that nothing is known about."""
-    cells = {name: [make(line) for line in lines] for name, make in columns.items()}
-    kept = {name: column for name, column in cells.items() if any(column)}
+    kept = {name: cells for name, cells in columns.items() if any(cells)}
     rows = [Row(cells) for cells in zip(*kept.values(), strict=True)]
     return Table(title, list(kept), rows, "\n".join(filter(None, notes)))
 
@@ -213,7 +207,6 @@ def _seeds_table(comparison: Comparison, environment: str) -> Table:
     rows = [
         Row([setting, *(form.format(returns[name]) if name in returns else "" for name in names)])
         for setting, returns in found.items()
-        if returns
     ]
     return Table(f"{environment}: mean return of every training seed", ["setting", *names], rows)
 
@@ -222,17 +215,14 @@ def _suite_table(comparison: Comparison, pairs: Sequence[Improvement]) -> Table:
     environments, first = comparison.environments, comparison.settings[0]
     overall = "" if len(environments) > 1 else environments[0]
     beats = {pair.setting: pair for pair in pairs if (pair.environment, pair.other) == (overall, first)}
-    cells: dict[str, dict[str, str]] = {}
+    columns = {"setting": comparison.settings}
     for line in aggregates(comparison):
-        cells.setdefault(line.setting, {})[line.statistic] = _with_interval(line.value, line.low, line.high, "{:.3f}")
-    rows = [
-        Row([setting, *found.values(), *([_probability(beats.get(setting))] if beats else [])])
-        for setting, found in cells.items()
-    ]
-    columns = ["setting", *AGGREGATES, *([f"P(beats {first})"] if beats else [])]
+        cell = _with_interval(line.value, line.low, line.high, "{:.3f}")
+        columns.setdefault(line.statistic, []).append(cell)
+    columns[f"P(beats {first})"] = [_probability(beats.get(setting)) for setting in comparison.settings]
     where = f"{len(environments)} environments" if len(environments) > 1 else overall
-    notes = "0 is random actions in the same episodes, 1 the ceiling. Intervals: stratified bootstrap, 95 %."
-    return Table(f"Normalized scores over {where}", columns, rows, notes)
+    notes = ["0 is random actions in the same episodes, 1 the ceiling. Intervals: stratified bootstrap, 95 %."]
+    return _table(f"Normalized scores over {where}", columns, notes)
 
 
 def number_format(numbers: Sequence[float]) -> str:
@@ -260,7 +250,7 @@ def _write_statistics(comparison: Comparison, folder: Path) -> list[Path]:
         "command": comparison.runs[0].command,
         "versions": dict(comparison.versions),
         "interval": INTERVAL,
-        "runs": [score.record for score in comparison.scores if score.kind == "agent"],
+        "runs": [run.record for run in comparison.runs],
         "baselines": [score.record for score in comparison.scores if score.kind == "baseline"],
         "summaries": found,
         "improvements": pairs,

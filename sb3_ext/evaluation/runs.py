@@ -52,11 +52,8 @@ class Run:
     @property
     def evaluated_as_trained(self) -> bool:
         """Whether the logs of the training are of the problem that is evaluated."""
-        evaluated, *logged = (
-            as_json(changed_arguments(self.env_id, kwargs))
-            for kwargs in (self.env_kwargs, self.logged_env_kwargs, self.training_env_kwargs)
-        )
-        return all(problem == evaluated for problem in logged)
+        problems = (self.env_kwargs, self.logged_env_kwargs, self.training_env_kwargs)
+        return len({as_json(changed_arguments(self.env_id, env_kwargs)) for env_kwargs in problems}) == 1
 
     def make_env(self, seed: int, n_envs: int = 1) -> VecEnv:
         """The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training."""
@@ -132,12 +129,10 @@ def find_runs(
                 unfinished.append(f"{name}_{exp_id}")
                 continue
             what = "the latest run" if exp_id == 0 else f"run {exp_id}"
-            advice = f"there are none of {algo} in {folder!r}: train one first"
-            if known:
-                advice = f"there are the runs {known}"
-            raise UserError(
-                f"no trained agent of {algo} on {env_id} for {what} ({_one_line(error)}); {advice}"
-            ) from error
+            none = f"there are none of {algo} in {folder!r}: train one first"
+            advice = f"there are the runs {known}" if known else none
+            message = f"no trained agent of {algo} on {env_id} for {what} ({_one_line(error)}); {advice}"
+            raise UserError(message) from error
         number = Path(log_path).name.rpartition("_")[2]
         runs.append(read_run(f"run {number}", algo, env_id, model_path))
     if not runs:
@@ -159,7 +154,11 @@ def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[st
     try:
         with _quietly():
             hyperparams, _ = get_saved_hyperparams(str(settings), test_mode=True)
-            arguments = _training_arguments(settings / "args.yml")
+            arguments: dict[str, Any] = {}
+            if (settings / "args.yml").is_file():
+                # The zoo saves Python objects among them, as it does in the model.
+                text = (settings / "args.yml").read_text(encoding="utf-8")
+                arguments = dict(yaml.load(text, Loader=yaml.UnsafeLoader))
     # The files hold pickled objects: a damaged one can raise anything.
     except Exception as error:
         raise UserError(f"cannot read config.yml and args.yml in {str(settings)!r} ({_one_line(error)})", 1) from error
@@ -167,16 +166,6 @@ def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[st
     trained_on = dict(arguments.get("env_kwargs") or from_file)
     logged = dict(arguments.get("eval_env_kwargs") or trained_on)
     return Run(name, algo, env_id, path, hyperparams, logged, trained_on, logged, arguments.get("seed"))
-
-
-def _training_arguments(path: Path) -> dict[str, Any]:
-    """Arguments of the training command. The zoo saves Python objects among them, as it does in the model."""
-    if not path.is_file():
-        return {}
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.UnsafeLoader)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no arguments")
-    return content
 
 
 def _quietly() -> contextlib.redirect_stdout[io.StringIO]:

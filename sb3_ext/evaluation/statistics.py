@@ -40,14 +40,11 @@ def iqm(scores: npt.ArrayLike) -> FloatArray:
 
 def tail(confidence: float, n_scores: int, method: Interval = "expanded") -> float:
     """
-    Share of the resamples that lies beyond either end of a bootstrap interval over ``n_scores`` (the smallest group).
+    Share of the resamples beyond either end of a bootstrap interval over ``n_scores``, of several groups the smallest.
 
-    The percentile interval leaves out ``(1 - confidence) / 2``. With few seeds it covers too seldom, as an interval of
-    normal quantiles does where Student's are due. The expanded percentile interval goes as far out as Student's
-    quantile with ``n_scores - 1`` degrees of freedom is on the normal scale (Hesterberg, What Teachers Should Know
-    About the Bootstrap, 2015). His further factor ``sqrt(n / (n - 1))`` is left out: it makes up for a bootstrap
-    deviation that is too small for a mean, but is not for an interquartile mean. docs/evaluation.md has the coverage of
-    both.
+    The percentile interval covers too seldom with few seeds. The expanded one goes as far out as Student's quantile
+    with ``n_scores - 1`` degrees of freedom is on the normal scale (Hesterberg, What Teachers Should Know About the
+    Bootstrap, 2015), without his further factor ``sqrt(n / (n - 1))``: docs/evaluation.md has reasons and coverage.
     """
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must lie in (0, 1), got {confidence!r}")

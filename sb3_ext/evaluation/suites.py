@@ -1,9 +1,7 @@
 """
-Statistics over several environments whose scores are on one scale.
+Statistics over several environments whose scores are on one scale: one list per environment, the last axis the seeds.
 
-All take one list of scores per environment, in which the last axis is the training seeds, and return values of the
-shape that is left, so that they also serve :func:`sb3_ext.evaluation.statistics.stratified_interval`.
-
+They return values of the shape that is left, so that they also serve ``stratified_interval``. See
 Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice (2021), https://arxiv.org/abs/2108.13264
 """
 

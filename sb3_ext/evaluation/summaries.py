@@ -54,7 +54,7 @@ class Summary(NamedTuple):
 
 
 class Improvement(NamedTuple):
-    """How likely a run of one setting beats a run of another."""
+    """How likely a run of one setting beats a run of another; the 95 % interval is NaN where one has a single run."""
 
     environment: str
     """Empty for the mean over all environments."""
@@ -62,32 +62,29 @@ class Improvement(NamedTuple):
     other: str
     probability: float
     low: float
-    """Lower end of the 95 % interval; NaN where a setting has a single run."""
     high: float
 
 
 class Aggregate(NamedTuple):
-    """A statistic of a setting's normalised scores over all environments."""
+    """A statistic of a setting's normalised scores over all environments, with its 95 % interval as above."""
 
     setting: str
     statistic: str
     value: float
     low: float
-    """Lower end of the 95 % stratified bootstrap interval; NaN where an environment has a single run."""
     high: float
 
 
 class Lead(NamedTuple):
-    """How much more a setting earns than the best baseline: the difference of mean returns."""
+    """Mean return of a setting less that of the best baseline, with its 95 % interval over runs and episodes."""
 
     baseline: str
     gain: float
     low: float
-    """Lower end of the 95 % interval over runs and episodes."""
     high: float
 
 
-AGGREGATES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
+_AGGREGATES: dict[str, Callable[[Sequence[Any]], FloatArray]] = {
     "IQM": suite_iqm,
     "median": suite_median,
     "mean": suite_mean,
@@ -97,11 +94,9 @@ _UNKNOWN = (math.nan, math.nan)
 
 
 def summaries(comparison: Comparison) -> Iterator[Summary]:
-    """Summarise every setting on every environment that it has runs on, environment by environment."""
-    for environment in comparison.environments:
-        for setting in comparison.settings:
-            if comparison.of(setting, environment):
-                yield _summary(comparison, setting, environment)
+    """Summarise every setting on every environment, environment by environment."""
+    for environment, setting in itertools.product(comparison.environments, comparison.settings):
+        yield _summary(comparison, setting, environment)
 
 
 def improvements(comparison: Comparison) -> Iterator[Improvement]:
@@ -114,22 +109,18 @@ def improvements(comparison: Comparison) -> Iterator[Improvement]:
         for setting, other in itertools.permutations(comparison.settings, 2):
             first = [comparison.mean_returns(setting, name) for name in group]
             second = [comparison.mean_returns(other, name) for name in group]
-            fewest = min(map(len, first + second))
-            if fewest > 0:
-                probability = float(probability_of_improvement(first, second))
-                low, high = improvement_interval(first, second) if fewest > 1 else _UNKNOWN
-                yield Improvement(environment, setting, other, probability, low, high)
+            probability = float(probability_of_improvement(first, second))
+            low, high = improvement_interval(first, second) if min(map(len, first + second)) > 1 else _UNKNOWN
+            yield Improvement(environment, setting, other, probability, low, high)
 
 
 def aggregates(comparison: Comparison) -> Iterator[Aggregate]:
-    """Summarise the normalised scores of settings that have runs on all environments."""
+    """Summarise the normalised scores of every setting over all environments."""
     for setting in comparison.settings:
         strata = comparison.normalized_scores(setting)
-        fewest = min(map(len, strata))
-        if fewest > 0:
-            for name, statistic in AGGREGATES.items():
-                low, high = stratified_interval(strata, statistic) if fewest > 1 else _UNKNOWN
-                yield Aggregate(setting, name, float(statistic(strata)), float(low), float(high))
+        for name, statistic in _AGGREGATES.items():
+            low, high = stratified_interval(strata, statistic) if min(map(len, strata)) > 1 else _UNKNOWN
+            yield Aggregate(setting, name, float(statistic(strata)), float(low), float(high))
 
 
 def lead(comparison: Comparison, setting: str, environment: str) -> Lead | None:
@@ -148,9 +139,8 @@ def _summary(comparison: Comparison, setting: str, environment: str) -> Summary:
     known = runs[0].references
     middle = float(iqm(returns))
     low, high = bootstrap_interval(returns) if len(runs) > 1 else _UNKNOWN
-    waits = [
-        Waiting(run.steps_to_threshold, run.reached_threshold) for run in runs if run.reached_threshold is not None
-    ]
+    ends = ((run.steps_to_threshold, run.reached_threshold) for run in runs)
+    waits = [Waiting(steps, reached) for steps, reached in ends if reached is not None]
     return Summary(
         environment=environment,
         setting=setting,
@@ -179,4 +169,4 @@ def _summary(comparison: Comparison, setting: str, environment: str) -> Summary:
 
 
 def _median(numbers: Sequence[float | None]) -> float:
-    return float(np.median([math.nan if number is None else number for number in numbers]))
+    return float(np.median(np.array(numbers, dtype=np.float64)))
