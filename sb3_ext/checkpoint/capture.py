@@ -41,11 +41,7 @@ _LONG = 32
 
 
 class Capture:
-    """
-    Walk through objects and keep what moves.
-
-    :param specials: Classes that need their own way, the first that fits is taken.
-    """
+    """Walk through objects and keep what moves."""
 
     def __init__(self, specials: Sequence[Special] = ()) -> None:
         self.arrays: list[Array] = []
@@ -57,13 +53,7 @@ class Capture:
         self._alive: list[Any] = []
 
     def node(self, value: Any, path: str = "") -> Node:
-        """
-        Capture a value and what it refers to.
-
-        :param value: Anything.
-        :param path: How it was reached, for :attr:`opaque`.
-        :return: A node; objects that were met before become references.
-        """
+        """Capture a value and what it refers to; what was met before becomes a reference."""
         if value is None or (isinstance(value, (bool, str)) and not isinstance(value, enum.Enum)):
             return value
         if type(value) in (int, float):

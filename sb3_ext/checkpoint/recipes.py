@@ -17,12 +17,7 @@ _NORMALIZE = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", 
 
 
 def of(env: VecEnv | None) -> Recipe | None:
-    """
-    Describe environments.
-
-    :param env: Environments of one process, made from ids.
-    :return: What :func:`make` takes; None if they can't be described.
-    """
+    """Describe environments of this process as :func:`make` needs it; None for those that no id tells how to make."""
     if isinstance(env, VecTransposeImage):
         return of(env.venv)  # a model puts it there itself
     if isinstance(env, VecNormalize):
@@ -64,14 +59,7 @@ def _has_wrappers(env: gym.Env[Any, Any]) -> bool:
 
 
 def make(recipe: Recipe | None, folder: Path) -> VecEnv:
-    """
-    Make environments again.
-
-    :param recipe: What :func:`of` returned.
-    :param folder: The checkpoint, for the message.
-    :return: The environments, new.
-    :raises ValueError: If there is no recipe.
-    """
+    """Make environments from what :func:`of` returned; ValueError if that was None."""
     if recipe is None:
         raise ValueError(f"the environments of {str(folder)!r} can't be made again from ids: pass env=")
     if "normalize" in recipe:

@@ -17,12 +17,7 @@ _MISSING: Any = object()
 
 
 class Restoration:
-    """
-    Write a captured state into objects of the same kind.
-
-    :param arrays: What :attr:`Capture.arrays` held.
-    :param specials: As for :class:`Capture`.
-    """
+    """Write a captured state into objects of the same kind."""
 
     def __init__(self, arrays: Sequence[Array], specials: Sequence[Special] = ()) -> None:
         self._arrays = arrays
@@ -30,15 +25,7 @@ class Restoration:
         self._known: dict[int, Any] = {}
 
     def value(self, node: Node, target: Any = _MISSING, path: str = "") -> Any:
-        """
-        Restore a value, in place where its target can be changed.
-
-        :param node: What :meth:`Capture.node` returned.
-        :param target: The object to change; left out where there is none.
-        :param path: How it is reached, for messages.
-        :return: What belongs where the target was: the target itself, or another value.
-        :raises ValueError: If there is no target and the value cannot be made anew.
-        """
+        """Return what belongs where ``target`` was: the target itself, changed, wherever that is possible."""
         if not isinstance(node, dict):
             return node
         if "seen" in node:

@@ -29,11 +29,7 @@ _OF_THIS_RUN = {
 
 
 def local_specials() -> tuple[Special, ...]:
-    """
-    List what needs its own way, but for environments in other processes.
-
-    :return: For :class:`~sb3_ext.checkpoint.state.Capture` and ``Restoration``.
-    """
+    """List what needs its own way, but for environments in other processes."""
     found = [
         *(Special(kind, _without(names)) for kind, names in _OF_THIS_RUN.items()),
         Special(ResultsWriter, _written_episodes, _write_episodes),

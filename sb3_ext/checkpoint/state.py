@@ -40,12 +40,7 @@ class Special(NamedTuple):
 
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
-    """
-    List the attributes of an object.
-
-    :param value: The object.
-    :return: Names and values, those in slots too; None if the object has neither slots nor a dictionary.
-    """
+    """List the attributes of an object, those in slots too; None if it has neither slots nor a dictionary."""
     declared = [vars(base).get("__slots__", ()) for base in type(value).__mro__]
     names = [name for slots in declared for name in ([slots] if isinstance(slots, str) else slots)]
     slots = [name for name in names if not name.startswith("__") and hasattr(value, name)]
@@ -55,24 +50,12 @@ def attributes_of(value: Any) -> dict[str, Any] | None:
 
 
 def class_name(kind: type[Any]) -> str:
-    """
-    Name a class.
-
-    :param kind: The class.
-    :return: ``"module.Class"``.
-    """
+    """``"module.Class"``."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def find_class(name: str, path: str) -> Any:
-    """
-    Find a class of the packages whose objects may be made anew.
-
-    :param name: What :func:`class_name` returned.
-    :param path: Where it is needed, for the message.
-    :return: The class.
-    :raises ValueError: If it belongs to another package.
-    """
+    """Find a class of the packages whose objects may be made anew."""
     if not name.startswith(TRUSTED):
         raise ValueError(f"{path}: an object of {name} is part of the state and missing in what it is restored into")
     found = pkgutil.resolve_name(name)

@@ -32,16 +32,7 @@ _LARGE, _BLOCK = 2**20, 2**18
 def write(
     folder: Path, document: Any, arrays: Sequence[Array], more: Callable[[Path], None], before: Path | None
 ) -> None:
-    """
-    Write a checkpoint.
-
-    :param folder: Where it shall be; must not exist.
-    :param document: What JSON can hold.
-    :param arrays: The arrays, of any dtype but object.
-    :param more: Writes other files into the folder that it is given.
-    :param before: An earlier checkpoint, whose blocks need not be written again.
-    :raises OSError: If it cannot be written; nothing is left behind then.
-    """
+    """Write a checkpoint."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
@@ -67,13 +58,7 @@ def write(
 
 
 def read(folder: Path) -> tuple[Any, list[Array]]:
-    """
-    Read a checkpoint.
-
-    :param folder: The checkpoint.
-    :return: Its document and its arrays.
-    :raises ValueError: If it is damaged or of another format.
-    """
+    """Read a checkpoint."""
     try:
         content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if content["format"] != FORMAT:

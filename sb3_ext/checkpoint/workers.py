@@ -41,22 +41,12 @@ class _State:
 
 
 def specials() -> tuple[Special, ...]:
-    """
-    List what needs its own way.
-
-    :return: For :class:`~sb3_ext.checkpoint.capture.Capture` and ``Restoration``.
-    """
+    """List what needs its own way."""
     return *local_specials(), Special(SubprocVecEnv, get_states, put_states)
 
 
 def get_states(vec_env: SubprocVecEnv, opaque: list[str]) -> list[Any]:
-    """
-    Capture every environment.
-
-    :param vec_env: The environments.
-    :param opaque: Takes what is opaque in them.
-    :return: For each its node and its arrays.
-    """
+    """Capture every environment."""
     vec_env.set_attr(_NAME, _Reach())
     captured = vec_env.env_method(_NAME)
     opaque += [found for *_, more in captured for found in more]
@@ -64,12 +54,7 @@ def get_states(vec_env: SubprocVecEnv, opaque: list[str]) -> list[Any]:
 
 
 def put_states(vec_env: SubprocVecEnv, captured: list[Any]) -> None:
-    """
-    Restore every environment.
-
-    :param vec_env: As many environments of the same kind.
-    :param captured: What :func:`get_states` returned.
-    """
+    """Restore every environment."""
     vec_env.set_attr(_NAME, _Reach())
     for index, (node, arrays) in enumerate(captured):
         vec_env.env_method(_NAME, node, arrays, indices=index)
