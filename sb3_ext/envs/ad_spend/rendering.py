@@ -33,10 +33,6 @@ class CampaignPicture:
 
     The figure is built at the first frame. Later frames redraw only what moves over the stored rest, and the rest only
     when an axis has to grow.
-
-    :param market: The market.
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
     """
 
     def __init__(self, market: Market | SalesFunctionMarket, budget: float, periods: int) -> None:
@@ -70,12 +66,7 @@ class CampaignPicture:
             axes.set_xlabel(self._period_name)
 
     def draw(self, history: list[Period]) -> npt.NDArray[np.uint8]:
-        """
-        Draw a campaign.
-
-        :param history: What has happened so far, one entry a period; empty before the first step.
-        :return: RGB picture, shape (640, 960, 3).
-        """
+        """RGB picture, shape (640, 960, 3), of what has happened so far, one entry a period."""
         if not self._built:
             self._build()
         n_channels = len(self._market.names)

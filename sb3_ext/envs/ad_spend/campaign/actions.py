@@ -16,13 +16,7 @@ ActionMode = Literal["normalized", "currency"]
 
 
 class ActionMap:
-    """
-    Actions as spends: ``"normalized"`` maps [-1, 1] linearly to [low, cap], ``"currency"`` takes money as it is.
-
-    :param mode: One of ``"normalized"`` and ``"currency"``.
-    :param low: Smallest spend per channel and period, shape (N,), money.
-    :param cap: Largest spend per channel and period, shape (N,), money, >= low.
-    """
+    """Actions as spends: ``"normalized"`` maps [-1, 1] linearly to [low, cap], ``"currency"`` takes money as it is."""
 
     def __init__(self, mode: ActionMode, low: FloatArray, cap: FloatArray) -> None:
         check_choice(mode, ActionMode, "action_mode")
@@ -38,12 +32,7 @@ class ActionMap:
         self.cap = self.to_spend(self.space.high.astype(np.float64))
 
     def repeated(self, batch_shape: tuple[int, ...]) -> ActionMap:
-        """
-        The same map with bounds of the full shape of a batch, which NumPy handles much faster.
-
-        :param batch_shape: Shape of the batch.
-        :return: The map for actions of shape ``(*batch_shape, N)``.
-        """
+        """The same map with bounds of the full shape of a batch, which NumPy handles much faster."""
         full = copy.copy(self)
         for name in ("_center", "_slope", "low", "cap"):
             constants = getattr(self, name)
@@ -51,31 +40,16 @@ class ActionMap:
         return full
 
     def to_spend(self, action: npt.NDArray[np.floating]) -> FloatArray:
-        """
-        The money an action asks for, not limited to the bounds.
-
-        :param action: Actions, shape (..., N).
-        :return: Spend, shape (..., N), money.
-        """
+        """The money an action asks for, shape (..., N), not limited to the bounds."""
         return self._center + self._slope * action
 
     def to_action(self, spend: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """
-        The action that asks for a spend, limited to the action space.
-
-        :param spend: Spend, shape (..., N), money.
-        :return: Actions, shape (..., N).
-        """
+        """The action that asks for a spend, shape (..., N), limited to the action space."""
         # Any action asks for a spend that is fixed.
         slope = np.where(self._slope > 0.0, self._slope, np.inf)
         action = (np.asarray(spend, dtype=np.float64) - self._center) / slope
         return np.clip(action.astype(np.float32), self.space.low, self.space.high)
 
     def limit(self, spend: FloatArray) -> FloatArray:
-        """
-        Limit spends to the bounds of a channel.
-
-        :param spend: Spend, shape (..., N), money.
-        :return: Spend within [low, cap].
-        """
+        """Spends, shape (..., N), limited to [low, cap]."""
         return np.minimum(np.maximum(spend, self.low), self.cap)

@@ -19,14 +19,10 @@ class Belief:
     """
     Mean and standard deviation of the standardised log parameters of n campaigns, given their sales.
 
-    A campaign draws ``beta * exp(sigma u - sigma^2 / 2)``, and kappa likewise, with u standard normal. Fixed
-    points of that distribution, the same for all campaigns, are weighted by the likelihood of the total sales of every
-    period. This is coarser than :class:`ParticlePosterior`, which moves its particles, and cheap enough
-    for an agent in training; where sales are nearly free of noise it trusts itself too much. Drift is not modelled.
-
-    :param market: A market that draws beta or kappa from their log-normal distributions.
-    :param n_campaigns: Number of campaigns n.
-    :raises ValueError: If the market draws neither.
+    A campaign draws ``beta * exp(sigma u - sigma^2 / 2)``, and kappa likewise, with u standard normal. Fixed points of
+    that distribution, the same for all campaigns, are weighted by the likelihood of the total sales of every period.
+    This is coarser than :class:`ParticlePosterior`, which moves its particles, and cheap enough for an agent in
+    training; where sales are nearly free of noise it trusts itself too much. Drift is not modelled.
     """
 
     def __init__(self, market: Market, n_campaigns: int) -> None:
@@ -61,13 +57,7 @@ class Belief:
         self._weights = np.full_like(self._log_weights, 1.0 / _POINTS)
 
     def learn(self, adstock: FloatArray, sales: FloatArray, demand: float) -> None:
-        """
-        Learn from one period.
-
-        :param adstock: Adstock that sold, shape (n, N), money.
-        :param sales: Total sales with their noise, shape (n,), money.
-        :param demand: Demand factor of the period.
-        """
+        """Learn from one period: adstock that sold (n, N), total sales with their noise (n,), and the demand factor."""
         expected = np.zeros_like(self._log_weights)
         for channel, curves in enumerate(self._curves):
             expected += curves.response(adstock[:, channel, None])
@@ -85,12 +75,7 @@ class Belief:
         return entries
 
     def marginal(self, adstock: FloatArray) -> FloatArray:
-        """
-        What one more unit of adstock is expected to sell.
-
-        :param adstock: Current adstock, shape (n, N), money.
-        :return: Posterior mean of the slope of every response curve, at most ``MOST_MARGINAL``, shape (N, n).
-        """
+        """Posterior mean slope of every response curve at an adstock (n, N), at most ``MOST_MARGINAL``, (N, n)."""
         slopes = np.empty(adstock.T.shape)
         for channel, curves in enumerate(self._curves):
             slope = curves.slope(np.maximum(adstock[:, channel, None], 1e-9 * curves.kappa))

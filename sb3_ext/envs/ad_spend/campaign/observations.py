@@ -46,19 +46,7 @@ class Block(NamedTuple):
 
 
 class ObservationMap:
-    """
-    Observations of campaigns, each a bounded float32 vector (layout: :class:`AdSpendEnv`).
-
-    :param mode: ``"full"``, ``"partial"`` (without adstock) or ``"spend"`` (the last spends alone).
-    :param campaign: The simulator, for its market and horizon.
-    :param cap: Largest spend per channel and period, shape (N,), money.
-    :param obs_range: Bounds of a ``"spend"`` observation in money; ``None``: spends relative to the caps, in [0, 1].
-    :param lags: How many periods before the last one are seen too (spends and sales), >= 0; not with ``"spend"``.
-    :param urgency: Whether 1 / periods left is seen too; not with ``"spend"``.
-    :param belief: Whether what the sales tell about drawn parameters is seen too; only with ``"full"``.
-    :raises ValueError: If the mode is unknown, ``lags`` is no whole number >= 0, ``lags`` or ``urgency`` is given with
-        ``"spend"``, or ``belief`` without ``"full"`` or where nothing is drawn.
-    """
+    """Observations of campaigns, each a bounded float32 vector (layout and options: :class:`AdSpendEnv`)."""
 
     def __init__(
         self,
@@ -107,11 +95,8 @@ class ObservationMap:
 
     def observe(self, campaign: CampaignSimulator, last: Period | None) -> npt.NDArray[np.float32]:
         """
-        The observations between two periods; with lags or a belief to be asked for once a period.
-
-        :param campaign: The campaigns.
-        :param last: What happened last; ``None`` at the start (nothing spent, nothing sold).
-        :return: Observations, shape (..., D).
+        The observations between two periods, shape (..., D); with lags or a belief to be asked for once a period.
+        ``last`` is what happened last, ``None`` at the start (nothing spent, nothing sold).
         """
         entries = self._entries
         if self._n_lagged:
@@ -127,12 +112,8 @@ class ObservationMap:
 
     def amounts(self, name: str, observation: npt.NDArray[np.float32]) -> FloatArray:
         """
-        Entries of observations in their own unit again.
-
-        :param name: A block (``"adstock"``) or a single entry (``"sales"``, ``"adstock_facebook"``).
-        :param observation: Observations, shape (n, D).
-        :return: Shape (n, entries) for a block, else (n,).
-        :raises KeyError: If there is no such block or entry.
+        A block (``"adstock"``, shape (n, entries)) or an entry (``"sales"``, shape (n,)) of observations, in its own
+        unit.
         """
         at = self.columns[name]
         amounts: FloatArray = observation[:, at].astype(np.float64) * self.unit[at]

@@ -40,13 +40,7 @@ class CampaignOptions(TypedDict, total=False):
 
 
 class CampaignProblem:
-    """
-    What :class:`AdSpendEnv` and :class:`AdSpendVectorEnv` have in common.
-
-    :param num_envs: Number of campaigns; ``None``: a single one, whose arrays have no leading dimension.
-    :param market: This and all others: see :class:`AdSpendEnv`.
-    :raises ValueError: If an argument is out of its range.
-    """
+    """What :class:`AdSpendEnv` (``num_envs`` is ``None``) and :class:`AdSpendVectorEnv` have in common."""
 
     def __init__(
         self,
@@ -147,12 +141,7 @@ class CampaignProblem:
 
 
 def shows_options(init: Constructor) -> Constructor:
-    """
-    Show the :class:`CampaignOptions` of a constructor one by one in ``help`` and ``inspect.signature``.
-
-    :param init: A constructor whose last parameter is ``**options``.
-    :return: The same.
-    """
+    """Show the :class:`CampaignOptions` of a constructor one by one in ``help`` and ``inspect.signature``."""
     *own, _ = inspect.signature(init).parameters.values()
     shared = inspect.signature(CampaignProblem.__init__).parameters.values()
     options = [parameter for parameter in shared if parameter.kind is parameter.KEYWORD_ONLY]

@@ -19,11 +19,7 @@ EXTREME = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """
-    One path per campaign; ``None`` where nothing is random.
-
-    Arrays have the shape (T, N) for a single campaign and (T, n, N) for a batch.
-    """
+    """One path per campaign, shape (T, N), or (T, n, N) for a batch of n; ``None`` where nothing is random."""
 
     price_shock: FloatArray | None = None
     """Log price shocks ``z``; positive where media is cheap."""
@@ -41,12 +37,7 @@ class Scenario:
     """The campaign's own carry-over, likewise."""
 
     def of(self, campaign: int) -> Scenario:
-        """
-        The path of one campaign of a batch.
-
-        :param campaign: Its number.
-        :return: A scenario of a single campaign.
-        """
+        """The path of one campaign of a batch."""
 
         def pick(path: FloatArray | None) -> FloatArray | None:
             return None if path is None else path[:, campaign]
@@ -68,9 +59,6 @@ class ScenarioSampler:
 
     Every quantity has its own stream of random numbers, so that switching one on leaves the paths of the others as they
     are, and all are drawn before the campaign, so that two policies with the same seed face the same path.
-
-    :param market: The market.
-    :param periods: Length of the campaigns.
     """
 
     def __init__(self, market: Market, periods: int) -> None:
@@ -78,11 +66,7 @@ class ScenarioSampler:
         self._generators: dict[str, list[np.random.Generator]] = {}
 
     def seed(self, generators: Sequence[np.random.Generator | None]) -> None:
-        """
-        Derive the streams anew.
-
-        :param generators: One generator per campaign, not advanced; ``None``: its streams go on.
-        """
+        """Derive the streams anew from one generator per campaign, not advanced; where it is ``None`` they go on."""
         random = self._random
         used = {
             "price": random.price_sigma > 0.0,
@@ -101,11 +85,7 @@ class ScenarioSampler:
         }
 
     def draw(self) -> Scenario:
-        """
-        Draw the next scenario of every campaign.
-
-        :return: Arrays with one entry per generator, shapes (T, n, N).
-        """
+        """The next scenario of every campaign, one per generator: shapes (T, n, N)."""
         random, n_channels = self._random, len(self._market.names)
         shape = (self._periods, n_channels)
         shock = media = drift = delivery = noise = None

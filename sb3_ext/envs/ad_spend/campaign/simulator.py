@@ -39,13 +39,8 @@ class Period(NamedTuple):
 
 class CampaignSimulator:
     """
-    Steps campaigns of one market, all at once. Model and formulas: ``docs/adspend.md``.
-
-    :param market: The market.
-    :param budget: Budget of each campaign, money, from 1e-6 to 1e15.
-    :param periods: Length of the campaigns, >= 1.
-    :param num_envs: Number of campaigns; ``None``: a single one, whose arrays have no leading dimension.
-    :raises ValueError: If the budget or the number of periods is out of range.
+    Steps campaigns of one market, all at once. Model and formulas: ``docs/adspend.md``. Without ``num_envs`` there is a
+    single campaign, whose arrays have no leading dimension.
     """
 
     def __init__(
@@ -61,11 +56,7 @@ class CampaignSimulator:
         self.reset()
 
     def reset(self, scenario: Scenario | None = None) -> None:
-        """
-        Start all campaigns: full budget, adstock at the steady state of the historical mean spend.
-
-        :param scenario: What happens to them. ``None``: the expected, nothing random.
-        """
+        """Start all: full budget, adstock at the steady state of the historical mean spend. ``None``: no chance."""
         shape = (*self.batch_shape, len(self.market.names))
         self.period = 0
         self.budget_left = np.full(self.batch_shape, self.budget)[()]
@@ -93,14 +84,7 @@ class CampaignSimulator:
         return self.period >= self.periods
 
     def step(self, spend: FloatArray) -> Period:
-        """
-        Advance all campaigns by one period.
-
-        :param spend: Requested spend, finite and >= 0, shape (..., N). If its sum exceeds what is left of the budget,
-            all channels are scaled down alike.
-        :return: What happened.
-        :raises RuntimeError: If the campaigns are over.
-        """
+        """Advance by a finite spend >= 0, (..., N); beyond the budget left all channels are scaled down alike."""
         if self.done:
             raise RuntimeError("the campaign is over: call reset() first")
         market, left, period = self.market, self.budget_left, self.period
@@ -130,13 +114,7 @@ class CampaignSimulator:
         return Period(spend, sales, total_sales, value, tail, overspent, self.adstock)
 
     def plan_value(self, plan: FloatArray) -> float:
-        """
-        Expected value of a whole spend plan where nothing random happens, tail included.
-
-        :param plan: Spends, shape (periods, N), money.
-        :return: Money earned over a zero-spend campaign.
-        :raises ValueError: If the plan has another shape, or holds spends that are negative or not finite.
-        """
+        """Expected value of a whole plan, shape (periods, N), where nothing random happens, tail included."""
         expected = (self.periods, len(self.market.names))
         if np.shape(plan) != expected:
             raise ValueError(f"a plan of this campaign has the shape {expected}, got {np.shape(plan)}")

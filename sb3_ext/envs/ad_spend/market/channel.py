@@ -69,23 +69,11 @@ class Channel:
 
 
 def periods_to_forget(thetas: Iterable[float]) -> int:
-    """
-    How long sales follow the last advertising.
-
-    :param thetas: Carry-over per period of every channel.
-    :return: Periods until less than a thousandth of any adstock is left, at most 1000.
-    """
+    """Periods until less than a thousandth of any adstock is left, by the carry-over of every channel; at most 1000."""
     longest = max(thetas)
     return min(math.ceil(math.log(1e-3) / math.log(longest)), 1000) if longest > 0.0 else 0
 
 
 def default_spend_cap(budget: float, periods: int, n_channels: int) -> float:
-    """
-    Largest spend per channel and period where nothing else is known: four times the even split of the budget.
-
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
-    :param n_channels: Number of channels.
-    :return: Money per period.
-    """
+    """Largest spend per channel and period where nothing else is known: four times the even split of the budget."""
     return 4.0 * budget / (periods * n_channels)

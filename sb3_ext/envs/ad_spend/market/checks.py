@@ -17,18 +17,7 @@ def check_number(
     low_open: bool = False,
     high_open: bool = False,
 ) -> float:
-    """
-    Check that ``value`` is a finite number of an interval.
-
-    :param value: What was given.
-    :param what: Its name in the error message.
-    :param low: Lower end of the interval.
-    :param high: Upper end of the interval.
-    :param low_open: Whether ``low`` itself is excluded.
-    :param high_open: Whether ``high`` itself is excluded.
-    :return: ``value`` as a float.
-    :raises ValueError: If it is no number, not finite, or outside the interval.
-    """
+    """``value`` as a float; a ValueError that names ``what`` if it is no finite number of the interval."""
     try:
         number = float("nan") if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -43,26 +32,13 @@ def check_number(
 
 
 def check_periods(periods: int) -> int:
-    """
-    Check the length of a campaign.
-
-    :param periods: What was given.
-    :return: It as an int.
-    :raises ValueError: If it is no whole number >= 1.
-    """
+    """The length of a campaign as an int; a ValueError if it is no whole number >= 1."""
     if isinstance(periods, bool) or not isinstance(periods, (int, np.integer)) or periods < 1:
         raise ValueError(f"periods must be a whole number >= 1, got {periods!r}")
     return int(periods)
 
 
 def check_choice(value: str, allowed: object, what: str) -> None:
-    """
-    Check that a word is one of those allowed.
-
-    :param value: What was given.
-    :param allowed: The ``Literal`` of the allowed words.
-    :param what: Name of the argument in the error message.
-    :raises ValueError: If it is not allowed.
-    """
+    """Raise a ValueError that names ``what`` unless a word is one of a ``Literal``."""
     if value not in get_args(allowed):
         raise ValueError(f"{what} must be one of {list(get_args(allowed))}, got {value!r}")

@@ -38,30 +38,15 @@ class Curves(ABC):
 
     @abstractmethod
     def response(self, adstock: FloatArray) -> FloatArray:
-        """
-        Sales at demand factor 1.
-
-        :param adstock: Adstock >= 0, money.
-        :return: Sales, money per period.
-        """
+        """Sales at demand factor 1, money per period, at an adstock >= 0."""
 
     @abstractmethod
     def slope(self, adstock: FloatArray) -> FloatArray:
-        """
-        First derivative of :meth:`response`.
-
-        :param adstock: Adstock >= 0, money.
-        :return: Additional sales per additional adstock; infinite at 0 where a curve is that steep.
-        """
+        """First derivative of :meth:`response`; infinite at 0 where a curve is that steep."""
 
     @abstractmethod
     def curvature(self, adstock: FloatArray) -> FloatArray:
-        """
-        Second derivative of :meth:`response`.
-
-        :param adstock: Adstock > 0, money.
-        :return: Change of the slope per additional adstock, <= 0 where the curve is concave.
-        """
+        """Second derivative of :meth:`response` at an adstock > 0; <= 0 where the curve is concave."""
 
     @property
     def inflexion(self) -> FloatArray:
@@ -79,32 +64,16 @@ class Curves(ABC):
         return not np.any((self.inflexion > 0.0) & (self.beta > 0.0))
 
     def map(self, function: Callable[[FloatArray], FloatArray]) -> Self:
-        """
-        The same curves in another arrangement.
-
-        :param function: Applied to every array of parameters, e.g. to choose some campaigns.
-        :return: Curves of the parameters that it returns.
-        """
+        """The same curves with a function applied to every array of parameters, e.g. to choose campaigns."""
         return replace(self, beta=function(self.beta), kappa=function(self.kappa), alpha=function(self.alpha))
 
     def scaled(self, beta: FloatArray, kappa: FloatArray) -> Self:
-        """
-        Curves that differ by factors.
-
-        :param beta: Factors on beta, shape (..., N).
-        :param kappa: Factors on kappa, likewise.
-        :return: Curves with parameters of that shape.
-        """
+        """Curves that differ by factors on beta and kappa, shape (..., N)."""
         full = self.map(lambda parameter: np.broadcast_to(parameter, np.broadcast_shapes(parameter.shape, beta.shape)))
         return replace(full, beta=full.beta * beta, kappa=full.kappa * kappa)
 
     def channel(self, number: int) -> Self:
-        """
-        The curves of one channel.
-
-        :param number: Its number, from 0.
-        :return: Curves without the axis of the channels.
-        """
+        """The curves of one channel, without the axis of the channels."""
         return self.map(lambda parameter: parameter[..., number])
 
 
@@ -190,12 +159,7 @@ FAMILIES: dict[str, type[Curves]] = {"hill": Hill, "logistic": Logistic}
 
 @dataclass(frozen=True, eq=False)
 class Mixed(Curves):
-    """
-    Curves of several families.
-
-    :param families: The families in use.
-    :param which: Number of each curve's family, of the shape of the parameters.
-    """
+    """Curves of several families; ``which`` is the number of each curve's family, of the shape of the parameters."""
 
     families: tuple[type[Curves], ...]
     which: IntArray
@@ -233,15 +197,7 @@ class Mixed(Curves):
 
 
 def make_curves(families: Sequence[str], beta: FloatArray, kappa: FloatArray, alpha: FloatArray) -> Curves:
-    """
-    Curves of channels.
-
-    :param families: Family of each channel, shape (N,), names in ``FAMILIES``.
-    :param beta: See :class:`Curves`, shape (..., N).
-    :param kappa: See :class:`Curves`, shape (..., N).
-    :param alpha: See :class:`Curves`, shape (..., N).
-    :return: The curves.
-    """
+    """Curves of channels, by the names of their families (N,), with parameters of shape (..., N)."""
     used = sorted(set(families))
     if len(used) == 1:
         return FAMILIES[used[0]](beta, kappa, alpha)
@@ -251,10 +207,8 @@ def make_curves(families: Sequence[str], beta: FloatArray, kappa: FloatArray, al
 
 class Envelope:
     """
-    The concave envelopes of curves: up to where the line from the origin touches a curve they follow that line.
-
-    :param curves: The curves.
-    :param highest: No adstock is higher, so the chord to the curve there is an envelope too, money.
+    The concave envelopes of curves: up to where the line from the origin touches a curve they follow that line. No
+    adstock is higher than ``highest``, so the chord to the curve there is an envelope too.
     """
 
     def __init__(self, curves: Curves, highest: FloatArray) -> None:

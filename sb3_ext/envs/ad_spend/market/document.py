@@ -14,14 +14,7 @@ SCHEMA = "adspend-params/1"
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """
-    Read a JSON file.
-
-    :param path: The file.
-    :return: Its value.
-    :raises FileNotFoundError: If there is no such file.
-    :raises ValueError: If it is not valid JSON (e.g. truncated).
-    """
+    """The value of a JSON file; a ValueError if it is not valid JSON (e.g. truncated)."""
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
@@ -32,13 +25,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def read_channels(values: Any) -> tuple[Channel, ...]:
-    """
-    Build channels from the values of a document.
-
-    :param values: A list of objects.
-    :return: The channels.
-    :raises ValueError: If it is none, or a field is missing, unknown or out of range.
-    """
+    """Channels from the list of objects in a document."""
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, dict) for value in values):
         raise ValueError(f"channels must be a list of objects, got {values!r:.80}")
     for value in values:
@@ -47,14 +34,7 @@ def read_channels(values: Any) -> tuple[Channel, ...]:
 
 
 def check_fields(values: Any, cls: type[Any], what: str) -> None:
-    """
-    Check that values are of an object with the fields of a dataclass.
-
-    :param values: What was given.
-    :param cls: The dataclass.
-    :param what: Its name in the error message.
-    :raises ValueError: If they are not, or a field is missing or unknown.
-    """
+    """Check that values are an object with all the required fields of a dataclass, and no others."""
     if not isinstance(values, dict):
         raise ValueError(f"{what} must be an object, got {values!r:.80}")
     known = [one.name for one in fields(cls)]

@@ -16,11 +16,7 @@ _EVEN = BUDGET / PERIODS / 2
 
 
 def static() -> Market:
-    """
-    Static concave curves, revenue as reward, no carry-over, no noise: the problem of the tutorial.
-
-    :return: The market of ``AdSpend-v0``.
-    """
+    """``AdSpend-v0``: static concave curves, revenue as reward, no carry-over, no noise: the tutorial's problem."""
     return Market(
         (
             Channel("facebook", beta=9000.0, kappa=3000.0, historical_mean=_EVEN),
@@ -30,21 +26,13 @@ def static() -> Market:
 
 
 def adstock() -> Market:
-    """
-    Carry-over of 0.3 and 0.1 a week, a warm start at the even split and credit for the sales after the campaign.
-
-    :return: The market of ``AdSpendAdstock-v0``.
-    """
+    """``AdSpendAdstock-v0``: carry-over of 0.3 and 0.1 a week, a warm start at the even split, and a credited tail."""
     facebook, instagram = static().channels
     return Market((replace(facebook, theta=0.3 ** (1 / 7)), replace(instagram, theta=0.1 ** (1 / 7))))
 
 
 def seasonal() -> Market:
-    """
-    Carry-over, a weekly season of 25 % and a promotion that doubles demand around day 21.
-
-    :return: The market of ``AdSpendSeasonal-v0``.
-    """
+    """``AdSpendSeasonal-v0``: carry-over, a weekly season of 25 % and a promotion that doubles demand around day 21."""
 
     def factor(day: int) -> float:
         weekly = 1.0 + 0.25 * math.sin(2.0 * math.pi * day / 7.0)
@@ -54,66 +42,43 @@ def seasonal() -> Market:
 
 
 def profit() -> Market:
-    """
-    Carry-over where a unit of spend costs 1.5: profit is the reward, and leaving budget unspent can pay.
-
-    :return: The market of ``AdSpendProfit-v0``.
-    """
+    """``AdSpendProfit-v0``: carry-over where a unit of spend costs 1.5: profit is the reward, saving can pay."""
     return replace(adstock(), spend_cost=1.5)
 
 
 def s_shape() -> Market:
     """
-    Carry-over with S-shaped responses (``alpha`` 3): little money sells next to nothing, so bursts beat even pacing.
-
-    :return: The market of ``AdSpendSShape-v0``.
+    ``AdSpendSShape-v0``: carry-over with S-shaped responses (``alpha`` 3): little money sells next to nothing, so
+    bursts beat even pacing.
     """
     return replace(adstock(), channels=tuple(replace(channel, alpha=3.0) for channel in adstock().channels))
 
 
 def shock() -> Market:
-    """
-    Profit where media prices vary: observed log price shocks with a standard deviation of 0.3, AR(1) with 0.7.
-
-    :return: The market of ``AdSpendShock-v0``.
-    """
+    """``AdSpendShock-v0``: profit where media prices vary: observed log shocks of deviation 0.3, AR(1) with 0.7."""
     return replace(profit(), randomness=Randomness(price_sigma=0.3, price_persistence=0.7))
 
 
 def uncertain() -> Market:
     """
-    Profit where nobody knows the curves: beta and kappa are drawn anew for every campaign (log standard deviation 0.5),
-    and only noisy total sales are seen (noise of 5 % of the saturation sales).
-
-    :return: The market of ``AdSpendUncertain-v0``.
+    ``AdSpendUncertain-v0``: profit where nobody knows the curves: beta and kappa are drawn anew for every campaign (log
+    standard deviation 0.5), and only noisy total sales are seen (noise of 5 % of the saturation sales).
     """
     return replace(profit(), randomness=Randomness(beta_sigma=0.5, kappa_sigma=0.5, sales_sigma=0.05))
 
 
 def drift() -> Market:
-    """
-    Profit where beta drifts by 10 % a day, unobserved but for the sales.
-
-    :return: The market of ``AdSpendDrift-v0``.
-    """
+    """``AdSpendDrift-v0``: profit where beta drifts by 10 % a day, unobserved but for the sales."""
     return replace(profit(), randomness=Randomness(drift_sigma=0.1))
 
 
 def delivery() -> Market:
-    """
-    Profit where platforms deliver more or less than what was ordered (log standard deviation 0.3).
-
-    :return: The market of ``AdSpendDelivery-v0``.
-    """
+    """``AdSpendDelivery-v0``: profit where platforms deliver more or less than ordered (log standard deviation 0.3)."""
     return replace(profit(), randomness=Randomness(delivery_sigma=0.3))
 
 
 def noisy() -> Market:
-    """
-    Profit with noise of 10 % of the saturation sales: a documented null, as feedback can gain nothing.
-
-    :return: The market of ``AdSpendNoisy-v0``.
-    """
+    """``AdSpendNoisy-v0``: profit with noise of 10 % of the saturation sales: a documented null, feedback gains 0."""
     return replace(profit(), randomness=Randomness(sales_sigma=0.1))
 
 
@@ -132,13 +97,7 @@ PRESETS = {
 
 
 def resolve_market(market: Market | str | os.PathLike[str]) -> Market:
-    """
-    Find a market by what a user passes for it.
-
-    :param market: A market, the name of a preset, or the path of a market file (ours or a Robyn export).
-    :return: The market.
-    :raises ValueError: If there is neither such a preset nor such a file, or the file is malformed.
-    """
+    """A market as the user names it: itself, a preset, or the path of a market file (ours or a Robyn export)."""
     if isinstance(market, Market):
         return market
     if not isinstance(market, (str, os.PathLike)):

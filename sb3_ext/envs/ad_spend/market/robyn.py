@@ -19,12 +19,7 @@ _AGREEMENT = 1e-4
 
 
 def is_robyn_export(data: Any) -> bool:
-    """
-    Whether a JSON value looks like a file that Robyn exported, of a model or of what leads to one.
-
-    :param data: The value.
-    :return: True if it has a section of Robyn's that no other format has.
-    """
+    """Whether a JSON value has a section that only files of Robyn have, of a model or of what leads to one."""
     return isinstance(data, dict) and "InputCollect" in data
 
 

@@ -15,13 +15,8 @@ SalesFunction = Callable[[FloatArray], float | FloatArray]
 
 class SalesFunctionMarket:
     """
-    A market known only through the user's function from today's spend to today's sales, without carry-over.
-
-    :param sales_function: Maps the spend per channel, shape (N,), to the sales of the period: their sum (a number) or
-        one number per channel, shape (N,).
-    :param names: Names of the channels.
-    :raises ValueError: If the names are not unique, or the function returns something else, or values that are not
-        finite.
+    A market known only through the user's function from today's spend (N,) to today's sales, without carry-over: their
+    sum (a number) or one number per channel, shape (N,).
     """
 
     period_days = 1.0
@@ -40,32 +35,15 @@ class SalesFunctionMarket:
         self.response(self.initial_adstock)
 
     def season_factors(self, periods: int) -> FloatArray:
-        """
-        Constant demand.
-
-        :param periods: Length of the campaign.
-        :return: Ones, shape (periods,).
-        """
+        """Constant demand, shape (periods,)."""
         return np.ones(periods)
 
     def spend_caps(self, budget: float, periods: int) -> FloatArray:
-        """
-        Largest spend per channel and period: four times the even split of the budget.
-
-        :param budget: Budget of the campaign, money.
-        :param periods: Length of the campaign.
-        :return: Caps, shape (N,), money per period.
-        """
+        """Largest spend per channel and period, shape (N,), money: four times the even split of the budget."""
         return np.full(len(self.names), default_spend_cap(budget, periods, len(self.names)))
 
     def response(self, adstock: FloatArray) -> FloatArray:
-        """
-        Sales of every row of spends.
-
-        :param adstock: The spends (there is no carry-over), shape (..., N).
-        :return: Sales, shape (..., N) or (..., 1), as the function gives them.
-        :raises ValueError: If the function returns another shape or values that are not finite.
-        """
+        """Sales of every row of spends (..., N), shape (..., N) or (..., 1), as the function gives them."""
         rows = adstock.reshape(-1, len(self.names))
         return np.array([self._sales(row) for row in rows]).reshape(*adstock.shape[:-1], -1)
 

@@ -15,13 +15,7 @@ _ARMIJO = 1e-4
 
 
 class Polytope:
-    """
-    The feasible plans ``{low <= x <= cap, sum x <= budget}``.
-
-    :param low: Smallest spends, shape (N, T), money.
-    :param cap: Largest spends, shape (N, T), money.
-    :param budget: Budget, money.
-    """
+    """The feasible plans ``{low <= x <= cap, sum x <= budget}``, bounds of shape (N, T), money."""
 
     def __init__(self, low: FloatArray, cap: FloatArray, budget: float) -> None:
         self.low, self.cap, self.budget = low, cap, budget
@@ -29,32 +23,20 @@ class Polytope:
         self.n_constraints = 2 * low.size + 1
 
     def center(self) -> FloatArray:
-        """
-        A plan well inside.
-
-        :return: All channels at the same share of their range, shape (N, T), money.
-        """
+        """A plan well inside: all channels at the same share of their range, shape (N, T)."""
         width = self.cap - self.low
         return np.asarray(self.low + min(0.5, 0.5 * self.spare / width.sum()) * width)
 
     def even(self) -> FloatArray:
-        """
-        The budget spread alike over periods and channels.
-
-        :return: As far as the bounds allow, shape (N, T), money.
-        """
+        """The budget spread alike over periods and channels, as far as the bounds allow, shape (N, T)."""
         plan = np.clip(self.budget / self.low.size, self.low, self.cap)
         share = min(1.0, self.spare / max((plan - self.low).sum(), 1e-300))
         return np.asarray(np.minimum(self.low + (plan - self.low) * share, self.cap))
 
     def starts(self, relaxed: FloatArray, efficient: FloatArray, pulses: Sequence[FloatArray]) -> Iterator[FloatArray]:
         """
-        Plans inside to search from: center, relaxed, pulses, and bursts of each channel at its most efficient spend.
-
-        :param relaxed: The best plan of the curves' envelopes, shape (N, T), money.
-        :param efficient: Most efficient spends, shape (N,), money.
-        :param pulses: Further plans, shape (N, T), money.
-        :return: The plans.
+        Plans inside to search from, shape (N, T): center, the best plan of the curves' envelopes, pulses, and bursts of
+        each channel at its most efficient spend, shape (N,).
         """
         center = self.center()
         yield center
@@ -73,38 +55,21 @@ class Polytope:
                 yield 0.95 * plan + 0.05 * center
 
     def barrier(self, spend: FloatArray) -> float:
-        """
-        Sum of the logarithms of all slacks.
-
-        :param spend: A plan, shape (N, T), money.
-        :return: ``-inf`` where it is not inside.
-        """
+        """Sum of the logarithms of all slacks of a plan, shape (N, T); ``-inf`` where it is not inside."""
         room = self.budget - spend.sum()
         if room <= 0.0 or np.any(spend <= self.low) or np.any(spend >= self.cap):
             return -np.inf
         return float(np.log(spend - self.low).sum() + np.log(self.cap - spend).sum() + np.log(room))
 
     def gap(self, spend: FloatArray, gradient: FloatArray) -> float:
-        """
-        The Frank-Wolfe gap of a plan.
-
-        :param spend: The plan, shape (N, T), money.
-        :param gradient: Gradient of the objective there, likewise.
-        :return: See :func:`frank_wolfe_gap`.
-        """
+        """The Frank-Wolfe gap of a plan, by the gradient there, both of shape (N, T)."""
         return float(frank_wolfe_gap(spend - self.low, self.cap - self.low, self.spare, gradient))
 
 
 def maximize(objective: Objective, polytope: Polytope, spend: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
     """
-    Follow the central path from a plan inside.
-
-    :param objective: What to maximize.
-    :param polytope: The feasible plans.
-    :param spend: The plan to start from, shape (N, T), money.
-    :param tolerance: Gap to stop at, relative to what the plan earns.
-    :return: The plan at the end of the path and its Frank-Wolfe gap.
-    :raises FloatingPointError: If a value is not finite.
+    Follow the central path from a plan inside, shape (N, T), to a gap of ``tolerance`` times what the plan earns.
+    Returns the plan at the end and its Frank-Wolfe gap; raises FloatingPointError if a value is not finite.
     """
     idle = objective.value(np.zeros_like(spend))
 

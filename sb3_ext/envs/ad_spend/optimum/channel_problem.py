@@ -57,15 +57,7 @@ class ChannelProblem:
 
 
 def channel_problems(market: Market, outlook: Outlook, low: FloatArray, cap: FloatArray) -> list[ChannelProblem]:
-    """
-    Take a campaign apart.
-
-    :param market: The market.
-    :param outlook: What to assume of the T periods to plan.
-    :param low: Smallest spends, shape (N, T), money.
-    :param cap: Largest spends, shape (N, T), money, above ``low``.
-    :return: One problem per channel.
-    """
+    """Take a campaign apart: one problem per channel, within bounds of shape (N, T), money."""
     return [
         ChannelProblem(
             outlook.curves.channel(i),

@@ -16,17 +16,11 @@ _PRICE_STEPS = 20
 
 def lagrangian_bound(channels: list[ChannelProblem], budget: float, highest_price: float) -> float:
     """
-    What no plan within the bounds and the budget can earn more than.
+    Money that no plan within the bounds and the budget can earn more than, tail included, not relative to zero spend.
 
     At any price on money, the plans that may spend at will, paid for their savings on the budget, earn no less. Each
     channel then has a problem of its own, solved by dynamic programming over cells of adstock, all errors on the side
-    of the bound. The price is the one with the lowest bound.
-
-    :param channels: The channels.
-    :param budget: Budget, money.
-    :param highest_price: Prices up to here are tried, money earned per money spent, > 0.
-    :return: Margin of the sales less the costs of spending, tail included, money; not relative to a campaign without
-        spend.
+    of the bound. The price, money earned per money spent up to ``highest_price``, is the one with the lowest bound.
     """
     coarse, fine = ([_PricedChannel(channel, cells) for channel in channels] for cells in (_COARSE_CELLS, _FINE_CELLS))
 

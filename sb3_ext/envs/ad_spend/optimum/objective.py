@@ -15,12 +15,8 @@ _LEAST_ADSTOCK = 1e-120
 
 class Objective:
     """
-    Money that spends of the shape (..., N, T) earn, tail included, with its gradient and curvature.
-
-    :param market: The market, for its margin, cost of spending and the spend afterwards.
-    :param outlook: What to assume of the T periods, of one campaign or of n.
-    :param highest: No adstock of a channel gets higher, shape (N,), money: the curves' concave envelopes up to there
-        take the place of the curves.
+    Money that spends of the shape (..., N, T) earn, tail included, with its gradient and curvature. Where ``highest``,
+    shape (N,), bounds the adstock, the curves' concave envelopes up to there take the place of the curves.
     """
 
     def __init__(self, market: Market, outlook: Outlook, highest: FloatArray | None = None) -> None:
@@ -46,12 +42,7 @@ class Objective:
         return self._media.shape
 
     def of(self, rows: IntArray) -> Objective:
-        """
-        The same for some of the campaigns.
-
-        :param rows: Their numbers.
-        :return: The objective of spends of their number.
-        """
+        """The same for some of the campaigns."""
         chosen = object.__new__(Objective)
         chosen.__dict__.update(self.__dict__)
         chosen._media, chosen._start = self._media[rows], self._start[rows]
@@ -62,44 +53,24 @@ class Objective:
         return chosen
 
     def adstock(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """
-        Adstock, a little above 0 where slopes are infinite there.
-
-        :param spend: Spends, shape (..., N, T), money.
-        :return: Adstock of the periods, shape (..., N, T), and of the tail, shape (..., N, K), money.
-        """
+        """Adstock of the periods (..., N, T) and the tail (..., N, K), a little above 0 for slopes infinite there."""
         bought = (self._carry @ (self._media * spend)[..., None])[..., 0]
         adstock = np.maximum(self._start + bought, self._least)
         return adstock, np.maximum(adstock[..., -1:] * self._decay + self._added, self._least)
 
     def value(self, spend: FloatArray) -> FloatArray:
-        """
-        Money earned: margin of the sales less the costs of spending.
-
-        :param spend: Spends, shape (..., N, T), money.
-        :return: Shape (...).
-        """
+        """Money earned, shape (...): margin of the sales less the costs of spending."""
         adstock, tail = self.adstock(spend)
         earned = (self._demand * self.curves.response(adstock)).sum(axis=(-2, -1))
         earned = earned + (self._tail_demand * self.curves.response(tail)).sum(axis=(-2, -1))
         return np.asarray(earned - self._spend_cost * spend.sum(axis=(-2, -1)))
 
     def gain(self, spend: FloatArray) -> FloatArray:
-        """
-        Value over that of no spend.
-
-        :param spend: Spends, shape (..., N, T), money.
-        :return: Shape (...).
-        """
+        """Value over that of no spend, shape (...)."""
         return self.value(spend) - self.value(np.zeros_like(spend))
 
     def gradient(self, spend: FloatArray) -> FloatArray:
-        """
-        Derivative of :meth:`value` by every spend.
-
-        :param spend: Spends, shape (..., N, T), money.
-        :return: Shape (..., N, T).
-        """
+        """Derivative of :meth:`value` by every spend, shape (..., N, T)."""
         adstock, tail = self.adstock(spend)
         slope = self._demand * self.curves.slope(adstock)
         slope[..., -1] += (self._tail_demand * self._decay * self.curves.slope(tail)).sum(axis=-1)
@@ -108,10 +79,8 @@ class Objective:
 
     def curvature(self, spend: FloatArray) -> FloatArray:
         """
-        Negative second derivatives by the spends of each channel.
-
-        :param spend: Spends, shape (..., N, T), money.
-        :return: Shape (..., N, T, T); where a curve is convex its curvature is left out, so they are semi-definite.
+        Negative second derivatives by the spends of each channel, shape (..., N, T, T); where a curve is convex its
+        curvature is left out, so they are semi-definite.
         """
         adstock, tail = self.adstock(spend)
         bend = self._demand * np.maximum(-self.curves.curvature(adstock), 0.0)
@@ -125,15 +94,11 @@ def frank_wolfe_gap(
     above: FloatArray, width: FloatArray, spare: FloatArray | float, gradient: FloatArray
 ) -> FloatArray:
     """
-    ``max_s <gradient, s - above>`` over all plans: of a concave objective no plan is worth more by more than that.
+    ``max_s <gradient, s - above>`` over all plans, shape (...): of a concave objective no plan is worth more by more
+    than that. The maximum is a fractional knapsack, which spends the budget where the gradient is largest.
 
-    The maximum is a fractional knapsack, which spends the budget where the gradient is largest.
-
-    :param above: Spends above the smallest, shape (..., N, T), money.
-    :param width: Largest less smallest spends, shape (N, T), money.
-    :param spare: Budget above the smallest spends, shape (...), money.
-    :param gradient: Gradient of the objective there, shape (..., N, T).
-    :return: The gap, shape (...), money.
+    ``above`` and ``gradient`` have the shape (..., N, T), ``width``, the largest less the smallest spends, (N, T), and
+    ``spare``, the budget above the smallest spends, (...).
     """
     slopes = gradient.reshape(*gradient.shape[:-2], -1)
     order = np.argsort(-slopes, axis=-1)
@@ -145,12 +110,9 @@ def frank_wolfe_gap(
 
 def newton_direction(curvature: FloatArray, right: FloatArray, coupling: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
-    Solve ``(curvature + coupling * ones) direction = right``: blocks of the channels, coupled by the budget alone.
-
-    :param curvature: Blocks, shape (..., N, T, T).
-    :param right: Shape (..., N, T).
-    :param coupling: Weight of the matrix of ones, shape (...).
-    :return: Direction, shape (..., N, T), and its sum, shape (...), by Sherman and Morrison's formula.
+    Solve ``(curvature + coupling * ones) direction = right``: blocks of the channels, shape (..., N, T, T), coupled by
+    the budget alone, by Sherman and Morrison's formula. Returns the direction, shape (..., N, T) as ``right``, and its
+    sum, shape (...).
     """
     solved = np.linalg.solve(curvature, np.stack([right, np.ones_like(right)], axis=-1))
     along, ones = solved[..., 0], solved[..., 1]

@@ -33,12 +33,7 @@ class Outlook:
         return int(self.media.shape[-1])
 
     def of(self, rows: BoolArray | IntArray | int) -> Outlook:
-        """
-        Some of the campaigns.
-
-        :param rows: Their mask or numbers, or the number of a single one.
-        :return: What is assumed of them.
-        """
+        """Some of the campaigns, by mask or numbers, or a single one by its number."""
         own = self.curves.beta.ndim == 2
         return replace(
             self,
@@ -50,25 +45,12 @@ class Outlook:
 
     @classmethod
     def expected(cls, market: Market, periods: int) -> Outlook:
-        """
-        A whole campaign where nothing random happens.
-
-        :param market: The market.
-        :param periods: Length of the campaign.
-        :return: The outlook before the first period.
-        """
+        """A whole campaign where nothing random happens, before its first period."""
         return cls.of_scenario(market, periods, Scenario())
 
     @classmethod
     def of_scenario(cls, market: Market, periods: int, scenario: Scenario) -> Outlook:
-        """
-        A whole campaign with everything random known in advance: what a clairvoyant sees.
-
-        :param market: The market.
-        :param periods: Length of the campaign.
-        :param scenario: The path of a single campaign.
-        :return: The outlook before the first period.
-        """
+        """A whole campaign with its scenario (of a single campaign) known in advance: what a clairvoyant sees."""
         n_channels = len(market.names)
         factors = np.append(market.season_factors(periods), np.ones(market.tail_periods))
         demand = np.tile(factors, (n_channels, 1))

@@ -18,16 +18,12 @@ _MOST_PULSES = 60
 
 def pulse_plans(channels: list[ChannelProblem], budget: float) -> list[FloatArray]:
     """
-    Good plans in which every channel pulses at one level of its own and spends ``low`` in between.
+    Plans, shape (N, T), in which every channel pulses at one level of its own and spends ``low`` in between.
 
-    Channel by channel, a dynamic program over periods, adstock and pulses left finds for every level on a grid of
-    money what ``k`` pulses earn, and when to send them. A multiple-choice knapsack then picks level and number
-    of pulses of each channel. The first plan is the best of its kind, up to the grids; the others are the best for
-    somewhat more money, scaled down to the budget. Campaigns of more than 60 periods pulse for several periods on end.
-
-    :param channels: The channels.
-    :param budget: Budget, money, above what ``low`` takes.
-    :return: Distinct plans within the bounds and the budget, shape (N, T) each, money.
+    Channel by channel, a dynamic program over periods, adstock and pulses left finds for every level on a grid of money
+    what ``k`` pulses earn, and when to send them. A multiple-choice knapsack then picks level and number of pulses of
+    each channel. The first plan is the best of its kind, up to the grids; the others are the best for somewhat more
+    money, scaled down to the budget. Campaigns of more than 60 periods pulse for several periods on end.
     """
     low = np.stack([channel.low for channel in channels])
     spare = budget - float(low.sum())

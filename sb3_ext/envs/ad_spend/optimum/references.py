@@ -53,15 +53,8 @@ def plan_clairvoyant(
 
 def steady_spend(money: float, weights: FloatArray, low: FloatArray, cap: FloatArray) -> FloatArray:
     """
-    Spend the same every period, in given proportions as far as the bounds allow.
-
-    What a channel may not spend the others do, so that plans are compared at equal spend.
-
-    :param money: Money per period.
-    :param weights: Proportions, shape (N,), >= 0, not all 0.
-    :param low: Smallest spend per channel, shape (N,), money.
-    :param cap: Largest spend per channel, shape (N,), money.
-    :return: Spends, shape (N,), money, as near to ``money`` together as the bounds of channels with a weight allow.
+    Spend ``money`` every period in the proportions ``weights`` (not all 0), as near as the bounds allow; all of shape
+    (N,). What a channel may not spend the others with a weight do, so that plans are compared at equal spend.
     """
     spend: FloatArray = money * weights / weights.sum()
     if np.all(spend >= low) and np.all(spend <= cap):
@@ -79,16 +72,7 @@ def steady_spend(money: float, weights: FloatArray, low: FloatArray, cap: FloatA
 
 
 def campaign_references(market: Market, budget: float, periods: int, cap: FloatArray, scenario: Scenario) -> References:
-    """
-    Value of even pacing and the best plan, in one campaign.
-
-    :param market: The market.
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
-    :param cap: Largest spend per channel and period, shape (N,), money.
-    :param scenario: The path of the campaign.
-    :return: The references; in a random market the best plan is the clairvoyant's.
-    """
+    """Value of even pacing and the best plan, in one campaign; in a random market that is the clairvoyant's."""
     if not market.randomness.any:
         return reference_plans(market, budget, periods, cap)
     campaign = CampaignSimulator(market, budget, periods)
@@ -104,16 +88,8 @@ def campaign_references(market: Market, budget: float, periods: int, cap: FloatA
 
 def reference_plans(market: Market, budget: float, periods: int, cap: FloatArray) -> References:
     """
-    Value of even pacing, and the best plan; remembered for the campaigns seen last.
-
-    Smallest spends do not bind here: an agent that has run out of money stays below them, so only the plans without
-    them bound what it can earn.
-
-    :param market: The market.
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
-    :param cap: Largest spend per channel and period, shape (N,), money.
-    :return: The references.
+    Value of even pacing, and the best plan; remembered for the campaigns seen last. Smallest spends do not bind here:
+    an agent that has run out of money stays below them, so only the plans without them bound what it can earn.
     """
     # Draws play no part, and hashing thousands of them takes longer than a campaign.
     market = replace(market, draws=()) if market.draws else market

@@ -28,15 +28,11 @@ class Replanner:
     Plans what is left of campaigns of one market, as :func:`plan_optimal` does for one.
 
     Where all responses are concave, a primal-dual interior-point method (Boyd & Vandenberghe, Convex Optimization,
-    11.7) takes its steps for all campaigns at once, each until its own Frank-Wolfe gap is small enough. It has no
-    line search: campaigns that it does not finish, and those that are not concave, go to :func:`plan_optimal`.
+    11.7) takes its steps for all campaigns at once, each until its own Frank-Wolfe gap is small enough. It has no line
+    search: campaigns that it does not finish, and those that are not concave, go to :func:`plan_optimal`.
 
-    :param market: The market.
-    :param budget: Budget of a whole campaign, money.
-    :param low: Smallest spend per channel and period, shape (N,), money.
-    :param cap: Largest spend per channel and period, shape (N,), money.
-    :param tolerance: Gap to stop at, relative to what the rest of the campaign can still earn over the smallest spends,
-        or over spending nothing if that is less: smallest spends may earn much of it, or lose money.
+    ``tolerance`` is the gap to stop at, relative to what the rest of the campaign can still earn over the smallest
+    spends, or over spending nothing if that is less: smallest spends may earn much of it, or lose money.
     """
 
     def __init__(
@@ -46,13 +42,7 @@ class Replanner:
         self._nothing = _NOTHING * budget
 
     def plan(self, rest: Outlook, budget: FloatArray) -> FloatArray:
-        """
-        Plan the periods left.
-
-        :param rest: What to assume of the T' periods left of n campaigns.
-        :param budget: Budget left, shape (n,), money.
-        :return: Spends, shape (n, N, T'), money; the smallest allowed where no money is left.
-        """
+        """Spends of the periods left, (n, N, T'), for budgets left (n,); the smallest where no money is left."""
         spend: FloatArray = np.broadcast_to(self._low[:, None], rest.media.shape).copy()
         funded = np.flatnonzero(budget - self._low.sum() * rest.periods > self._nothing)
         if not funded.size:

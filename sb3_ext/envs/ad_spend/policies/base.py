@@ -25,9 +25,6 @@ class Baseline(ABC):
     The period is counted in the ``state`` that ``predict`` takes and returns, as recurrent policies do in SB3. A caller
     that passes neither ``state`` nor ``episode_start`` gets it read off the observation, where that holds the time
     left.
-
-    :param env: The environment, possibly wrapped, whose campaigns the policy is for.
-    :raises ValueError: If the environment is no AdSpend environment.
     """
 
     observes = False
@@ -39,32 +36,14 @@ class Baseline(ABC):
 
     @abstractmethod
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
-        """
-        Spend of the given periods.
-
-        :param period: Periods, from 0, shape (n,).
-        :param observation: What is observed before them, shape (n, D); ``None`` for plans that do not look.
-        :return: Spend, shape (n, N), money.
-        """
+        """Spend of the periods (n,), from 0, by what is observed before them, (n, D); shape (n, N), money."""
 
     def start(self, n_envs: int) -> Memory:
-        """
-        What is remembered at the start of a campaign.
-
-        :param n_envs: Number of campaigns n.
-        :return: Arrays, each with n as first dimension; none for policies that remember nothing.
-        """
+        """What n campaigns remember at their start, arrays with n as first dimension; none if nothing."""
         return ()
 
     def decide(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
-        """
-        Spend of the given periods, by what is observed and remembered.
-
-        :param period: Periods, shape (n,).
-        :param observation: See :meth:`spend`.
-        :param memory: As :meth:`start` or the last call returned it.
-        :return: Spend, shape (n, N), money, and what to remember.
-        """
+        """Spend of the periods (n,), shape (n, N), money, and what to remember."""
         return self.spend(period, observation), memory
 
     def predict(
@@ -130,12 +109,7 @@ class Baseline(ABC):
 
 
 class ObservingBaseline(Baseline):
-    """
-    A policy that reads observations, and knows the market.
-
-    :param env: The environment, possibly wrapped.
-    :raises ValueError: If it is no AdSpend environment, has no :class:`Market`, or does not show what the policy needs.
-    """
+    """A policy that reads observations, and knows the market."""
 
     observes = True
     needs: tuple[str, ...] = ()
@@ -154,27 +128,14 @@ class ObservingBaseline(Baseline):
             )
 
     def observed(self, name: str, observation: Observations | None) -> FloatArray:
-        """
-        Entries of observations in their own units again.
-
-        :param name: See :meth:`ObservationMap.amounts`.
-        :param observation: Observations, shape (n, D).
-        :return: Shape (n, N) for what there is of every channel, else (n,).
-        :raises ValueError: If there is no observation.
-        """
+        """Entries of observations in their own units again, see :meth:`ObservationMap.amounts`."""
         if observation is None:
             raise ValueError(f"{type(self).__name__} decides by observations, got none")
         return self.env.observation_map.amounts(name, observation)
 
 
 def unwrap(env: gym.Env[Any, Any]) -> AdSpendEnv:
-    """
-    Find the environment below wrappers.
-
-    :param env: An environment.
-    :return: The AdSpend environment.
-    :raises ValueError: If it is none.
-    """
+    """The AdSpend environment below wrappers."""
     if not isinstance(env.unwrapped, AdSpendEnv):
         raise ValueError(
             "a baseline needs one AdSpend environment (of a DummyVecEnv `vec_env.envs[0]`; for a vector environment "
@@ -184,13 +145,7 @@ def unwrap(env: gym.Env[Any, Any]) -> AdSpendEnv:
 
 
 def known_market(campaign: AdSpendEnv) -> Market:
-    """
-    The market of an environment.
-
-    :param campaign: The environment.
-    :return: Its market.
-    :raises ValueError: If there is only a ``sales_function``.
-    """
+    """The market of an environment; a ``sales_function`` is none."""
     if not isinstance(campaign.market, Market):
         raise ValueError("this baseline needs a Market, but the environment only has a sales_function")
     return campaign.market

@@ -18,12 +18,8 @@ from sb3_ext.envs.ad_spend.policies.posterior import ParticlePosterior
 
 def expected_media(randomness: Randomness, price_shock: FloatArray, periods: int) -> FloatArray:
     """
-    What a unit of money is expected to buy, ``E[exp(z_k - s**2 / 2) | z_0]`` of an AR(1) with the deviation ``s``.
-
-    :param randomness: Deviation and persistence of the log price shocks.
-    :param price_shock: Log price shocks of the coming period, shape (...).
-    :param periods: Number of periods, from the coming one on.
-    :return: ``exp(rho**k * z - rho**(2 k) * s**2 / 2)``, shape (..., periods).
+    What a unit of money is expected to buy after the log price shocks z of the coming period, shape (..., periods):
+    ``E[exp(z_k - s**2 / 2) | z_0] = exp(rho**k * z - rho**(2 k) * s**2 / 2)`` of an AR(1) with the deviation ``s``.
     """
     kept = randomness.price_persistence ** np.arange(periods)
     return np.asarray(np.exp(kept * price_shock[..., None] - (kept * randomness.price_sigma) ** 2 / 2.0))
@@ -56,15 +52,7 @@ class CertaintyEquivalentMPC(ObservingBaseline):
     def replan(
         self, period: Periods, observation: Observations | None, curves: Curves, theta: FloatArray
     ) -> FloatArray:
-        """
-        Today's part of the plan under given parameters.
-
-        :param period: Periods, shape (n,).
-        :param observation: Observations, shape (n, D).
-        :param curves: Response curves, shape (N,), or (n, N) for each campaign its own.
-        :param theta: Carry-over per period, likewise.
-        :return: Spend, shape (n, N), money.
-        """
+        """Today's part of the plan, shape (n, N), under given curves and carry-over, of shape (N,) or (n, N)."""
         adstock, budget = self.observed("adstock", observation), self.observed("budget_left", observation)
         shocks = np.zeros_like(adstock)
         if self.market.randomness.price_sigma:
@@ -111,11 +99,8 @@ class PosteriorMPC(CertaintyEquivalentMPC):
 
     def start(self, n_envs: int) -> Memory:
         """
-        Particles of the prior and an empty history.
-
-        :param n_envs: Number of campaigns n.
-        :return: Seeds (n,), particles (n, P, K), log weights (n, P), media bought (n, T, N), sales (n, T), and the
-            media that a unit of money bought last (n, N).
+        Particles of the prior and an empty history: seeds (n,), particles (n, P, K), log weights (n, P), media bought
+        (n, T, N), sales (n, T), and the media that a unit of money bought last (n, N).
         """
         seeds = self._rng.integers(2**32, size=n_envs)
         particles = np.array([self.posterior.prior(np.random.default_rng([seed])) for seed in seeds])

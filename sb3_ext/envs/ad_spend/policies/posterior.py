@@ -15,17 +15,12 @@ _LEAST_NOISE = 0.01
 
 class ParticlePosterior:
     """
-    Particles of n campaigns at once, each with its own history.
+    Particles of n campaigns at once, each with its own history: shape (n, P, K), their log weights (n, P).
 
     Parameters are those that the market draws (``Randomness``): log-normal beta and kappa, moved by a random-walk
     Metropolis kernel on the whole history whenever the weights degenerate (resample-move, Gilks & Berzuini 2001); or
     ``Market.draws``, a finite set that needs no moving. Observed are the total sales with Gaussian noise and the
     delivered spends, from which the adstock of every particle follows. Drift is not modelled.
-
-    :param market: A market that draws parameters.
-    :param periods: Length of the campaigns.
-    :param n_particles: Particles of a campaign P; of ``Market.draws`` at most as many as there are.
-    :raises ValueError: If the market draws no parameters, or there is no particle.
     """
 
     def __init__(self, market: Market, periods: int, n_particles: int) -> None:
@@ -43,23 +38,13 @@ class ParticlePosterior:
             self.n_particles = min(self.n_particles, len(market.draws))
 
     def prior(self, rng: np.random.Generator) -> FloatArray:
-        """
-        Particles of one campaign before anything is seen.
-
-        :param rng: Random numbers.
-        :return: Standard normal coordinates, shape (P, 2 N), or numbers of draws, shape (P, 1).
-        """
+        """Particles of one campaign before anything is seen: standard normal (P, 2 N), or numbers of draws (P, 1)."""
         if not self._market.randomness.use_draws:
             return rng.standard_normal((self.n_particles, len(self._sigmas)))
         return rng.choice(len(self._market.draws), (self.n_particles, 1), replace=False).astype(np.float64)
 
     def curves(self, particles: FloatArray) -> Curves:
-        """
-        Response curves that particles stand for.
-
-        :param particles: Shape (..., K), see :meth:`prior`.
-        :return: Curves, shape (..., N).
-        """
+        """Response curves that particles (..., K) stand for, shape (..., N)."""
         if self._market.randomness.use_draws:
             chosen = particles[..., 0].astype(np.int64)
             return self._market.draw_curves.map(lambda parameter: parameter[chosen])
@@ -67,24 +52,13 @@ class ParticlePosterior:
         return self._market.curves.scaled(*np.split(factors, 2, axis=-1))
 
     def theta(self, particles: FloatArray) -> FloatArray:
-        """
-        Carry-over that particles stand for.
-
-        :param particles: Shape (..., K), see :meth:`prior`.
-        :return: Shape (..., N), or (N,) where it is known.
-        """
+        """Carry-over that particles (..., K) stand for, shape (..., N), or (N,) where it is known."""
         if self._market.randomness.use_draws:
             return np.asarray(self._market.draw_theta[particles[..., 0].astype(np.int64)])
         return self._market.theta
 
     def mean(self, particles: FloatArray, log_weights: FloatArray) -> tuple[Curves, FloatArray]:
-        """
-        Mean parameters.
-
-        :param particles: Shape (n, P, K).
-        :param log_weights: Shape (n, P).
-        :return: Curves, shape (n, N), and carry-over, shape (n, N) or (N,).
-        """
+        """Mean parameters: curves (n, N), and carry-over (n, N) or (N,)."""
         weights = _normalized(log_weights)[..., None]
 
         def mean(parameter: FloatArray) -> FloatArray:
@@ -95,14 +69,7 @@ class ParticlePosterior:
         return self.curves(particles).map(mean), mean(theta) if theta.ndim > 1 else theta
 
     def sample(self, particles: FloatArray, log_weights: FloatArray, uniform: FloatArray) -> tuple[Curves, FloatArray]:
-        """
-        One particle of each campaign.
-
-        :param particles: Shape (n, P, K).
-        :param log_weights: Shape (n, P).
-        :param uniform: Uniform random numbers, shape (n,).
-        :return: Curves, shape (n, N), and carry-over, shape (n, N) or (N,).
-        """
+        """One particle of each campaign, by uniform numbers (n,): curves (n, N), and carry-over (n, N) or (N,)."""
         reached = np.cumsum(_normalized(log_weights), axis=1)
         chosen = np.minimum((reached < uniform[:, None]).sum(axis=1), self.n_particles - 1)
         one = particles[np.arange(len(particles)), chosen]
@@ -118,15 +85,8 @@ class ParticlePosterior:
         generators: list[np.random.Generator],
     ) -> tuple[FloatArray, FloatArray]:
         """
-        Learn from the last period of every campaign.
-
-        :param particles: Shape (n, P, K).
-        :param log_weights: Shape (n, P).
-        :param bought: Media bought so far, shape (n, T, N), money at ordinary prices.
-        :param sold: Total sales so far, shape (n, T), money.
-        :param period: Periods played, each at least 1, shape (n,).
-        :param generators: Random numbers of each campaign.
-        :return: Particles and log weights, up to a constant.
+        Particles and log weights after the last period played: ``period`` (n,) periods, each at least 1, in which the
+        media ``bought``, shape (n, T, N), money at ordinary prices, sold ``sold``, shape (n, T).
         """
         rows, last = np.arange(len(period)), period - 1
         adstock = self._adstock(self.theta(particles), bought, period)

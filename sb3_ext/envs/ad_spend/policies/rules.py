@@ -142,12 +142,7 @@ class PidPacing(ObservingBaseline):
         return self.decide(period, observation, self.start(len(period)))[0]
 
     def start(self, n_envs: int) -> Memory:
-        """
-        No errors yet.
-
-        :param n_envs: Number of campaigns n.
-        :return: Sum of the errors and last error, each of shape (n,).
-        """
+        """No errors yet: sum of the errors and last error, each of shape (n,)."""
         return np.zeros(n_envs), np.zeros(n_envs)
 
     def decide(self, period: Periods, observation: Observations | None, memory: Memory) -> tuple[FloatArray, Memory]:
