@@ -14,14 +14,7 @@ PROVENANCE = "Found by `sb3-ext tune` on"
 
 
 def block_text(env_id: str, block: dict[str, Any], provenance: Sequence[str]) -> str:
-    """
-    A block of a hyperparameter file.
-
-    :param env_id: Its name.
-    :param block: Its settings, of plain types. Numbers come back exactly as they were.
-    :param provenance: Lines for the comment in front of it.
-    :return: YAML.
-    """
+    """A block of plain settings as YAML, behind a comment that says where it comes from."""
     comment = "".join(f"# {line}".rstrip() + "\n" for line in provenance)
     return comment + yaml.safe_dump({env_id: block}, sort_keys=False, width=200, allow_unicode=True)
 
@@ -32,12 +25,6 @@ def put_block(text: str, env_id: str, new_block: str) -> str:
 
     All other lines stay as they are, comments and anchors too. An old block that others build on (``<<: *anchor``)
     stays under the name ``<env id>-before-tuning``.
-
-    :param text: The file.
-    :param env_id: Name of the block.
-    :param new_block: What :func:`block_text` returned.
-    :return: The new file.
-    :raises UserError: If the file is not one of blocks, or its other blocks would change.
     """
     try:
         before = yaml.safe_load(text) or {}

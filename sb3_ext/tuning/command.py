@@ -59,13 +59,7 @@ trained on fresh seeds, as log folders for `sb3-ext enjoy -f`. `optuna-dashboard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Search as the command line says.
-
-    :param argv: Arguments; those of the process by default.
-    :return: Exit code 0.
-    :raises UserError: If an argument is wrong, the storage or the study cannot be used, or no trial succeeds.
-    """
+    """Run the command; the exit code is 0."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
 

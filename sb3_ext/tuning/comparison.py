@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from optuna import Study
-from optuna.trial import FrozenTrial
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
@@ -18,23 +17,18 @@ from sb3_ext.tuning.trials import SEARCH_ID, is_of, pair_of, states
 
 @dataclass(frozen=True)
 class Candidate:
-    """
-    A set of hyperparameters and its scores on the fresh seeds.
-
-    :param number: Number of the trial, :data:`~sb3_ext.tuning.objective.CURRENT` for the block of the beginning.
-    :param settings: What the trial changes of that block.
-    :param scores: Score on every fresh seed, in their order; NaN where the training failed.
-    :param finals: Mean return of the trained agent on every fresh seed.
-    :param evaluations: Mean returns during training, shape (seeds, evaluations).
-    :param search_score: The trial's score in the search; NaN for the block of the beginning.
-    """
+    """A set of hyperparameters and its scores on the fresh seeds."""
 
     number: int
+    """Of the trial, or :data:`~sb3_ext.tuning.objective.CURRENT`."""
     settings: dict[str, Any]
+    """What the trial changes of the block that the search started from."""
     scores: FloatArray
-    finals: FloatArray
+    """Of every fresh seed; NaN where the training failed."""
     evaluations: FloatArray
+    """Mean returns, shape (seeds, evaluations), the last ones of the trained agents; NaN where the training failed."""
     search_score: float
+    """NaN for the block that the search started from."""
 
     @property
     def name(self) -> str:
@@ -72,11 +66,9 @@ class Candidate:
 
     def gain_over(self, other: Candidate) -> tuple[float, float, float]:
         """
-        How much better it is than another candidate on the same seeds.
+        How much better it is on the same seeds: difference of the interquartile means, and its 95 % bootstrap interval.
 
-        :param other: The other candidate.
-        :return: Difference of the interquartile means, and its 95 % bootstrap interval over seeds drawn for both alike;
-            NaN if fewer than two seeds finished for both.
+        Seeds are drawn for both alike. NaN if fewer than two finished for both.
         """
         both = np.isfinite(self.scores) & np.isfinite(other.scores)
         if both.sum() < 2:
@@ -86,51 +78,34 @@ class Candidate:
         return float(iqm(pair[0]) - iqm(pair[1])), float(low), float(high)
 
 
-def _best_trials(study: Study, top_k: int) -> list[FrozenTrial]:
-    """Those that finished, the best first."""
-    return sorted(states(study)["complete"], key=lambda trial: (-trial.values[0], trial.number))[:top_k]
+def _compared(study: Study, top_k: int) -> dict[int, tuple[dict[str, Any], float]]:
+    """Settings and score in the search by number: of the block that it started from, and of the best trials."""
+    best = sorted(states(study)["complete"], key=lambda trial: (-trial.values[0], trial.number))[:top_k]
+    return {CURRENT: ({}, np.nan), **{trial.number: (trial.user_attrs["settings"], trial.values[0]) for trial in best}}
 
 
 def queue_comparison(spec: TuningSpec, study: Study, comparison: Study, top_k: int) -> None:
-    """
-    Queue the trainings on fresh seeds that are still missing.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param comparison: The study of the comparison.
-    :param top_k: How many trials to compare with the block of the beginning.
-    """
-    settings = {CURRENT: {}, **{trial.number: trial.user_attrs["settings"] for trial in _best_trials(study, top_k)}}
+    """Queue the trainings on fresh seeds that are still missing."""
     by_state = states(comparison)
     known = {
         pair_of(trial) for name in ("complete", "waiting", "running") for trial in by_state[name] if is_of(trial, study)
     }
     for seed in spec.fresh_training_seeds:
-        for number, changes in settings.items():
+        for number, (settings, _) in _compared(study, top_k).items():
             if (number, seed) not in known:
-                attrs = {"settings": changes, SEARCH_ID: study.user_attrs.get(SEARCH_ID)}
+                attrs = {"settings": settings, SEARCH_ID: study.user_attrs.get(SEARCH_ID)}
                 comparison.enqueue_trial({"trial": number, "seed": seed}, user_attrs=attrs)
 
 
 def candidates(spec: TuningSpec, study: Study, comparison: Study, top_k: int) -> list[Candidate]:
-    """
-    What the comparison found.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param comparison: The study of the comparison.
-    :param top_k: How many trials were compared with the block of the beginning.
-    :return: The candidates, the best first.
-    """
+    """What the comparison found, the best first."""
     trained = {pair_of(trial): trial for trial in states(comparison)["complete"] if is_of(trial, study)}
-    compared: dict[int, tuple[dict[str, Any], float]] = {CURRENT: ({}, np.nan)}
-    compared |= {trial.number: (trial.user_attrs["settings"], trial.values[0]) for trial in _best_trials(study, top_k)}
     found = []
-    for number, (settings, search_score) in compared.items():
+    for number, (settings, search_score) in _compared(study, top_k).items():
         runs = [trained.get((number, seed)) for seed in spec.fresh_training_seeds]
         failed = [np.nan] * spec.n_evaluations
         evaluations = np.array([failed if run is None else run.user_attrs["evaluations"] for run in runs])
         evaluations = evaluations.reshape(len(runs), spec.n_evaluations)
         scores = np.array([np.nan if run is None else run.values[0] for run in runs])
-        found.append(Candidate(number, settings, scores, evaluations[:, -1], evaluations, search_score))
+        found.append(Candidate(number, settings, scores, evaluations, search_score))
     return sorted(found, key=lambda each: each.rank)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import socket
@@ -25,29 +24,26 @@ _NAMELESS_SECONDS = 30.0
 
 def process_identity(pid: int | None = None) -> str:
     """
-    Name a process so that no later process can be mistaken for it.
+    Name a process so that no later one can be mistaken for it: ``host:pid:start``.
 
-    :param pid: Its number; None for this process.
-    :return: ``host:pid:start``, where start is 0 if the system does not tell. A worker that ends with the process may
-        be named ``host:pid:start#index``.
+    Start is 0 if the system does not tell. Workers that end with the process may be named ``host:pid:start#index``.
     """
     pid = os.getpid() if pid is None else pid
+    stat = _stat(pid)
+    return f"{socket.gethostname()}:{pid}:{stat[19] if stat else 0}"
+
+
+def _stat(pid: int) -> list[str]:
+    """What Linux tells of a process, from its state on."""
     try:
         # The name of the program, in brackets, may hold anything.
-        start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        start = "0"
-    return f"{socket.gethostname()}:{pid}:{start}"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def fail_dead_workers_trials(study: Study, max_retries: int) -> int:
-    """
-    Fail the running trials of workers on this machine that are no more, and queue them again.
-
-    :param study: The study.
-    :param max_retries: How often the same parameters are started again.
-    :return: How many there were.
-    """
+    """Fail the running trials of workers on this machine that are no more, and queue them again; return how many."""
     found = 0
     for trial in states(study)["running"]:
         worker = str(trial.user_attrs.get("worker", ""))
@@ -58,15 +54,7 @@ def fail_dead_workers_trials(study: Study, max_retries: int) -> int:
 
 
 def fail_trials_of(study: Study, worker: str, reason: str, max_retries: int) -> int:
-    """
-    Fail the running trials of a worker that is known to be no more, and queue them again.
-
-    :param study: The study.
-    :param worker: The ``owner`` of :func:`sb3_ext.tuning.worker.run_worker`.
-    :param reason: What happened.
-    :param max_retries: How often the same parameters are started again.
-    :return: How many there were.
-    """
+    """Fail the running trials of a worker that is known to be no more, and queue them again; return how many."""
     running = [trial for trial in states(study)["running"] if trial.user_attrs.get("worker") == worker]
     return sum(_fail(study, trial, reason, max_retries) for trial in running)
 
@@ -75,14 +63,11 @@ def fail_nameless(spec: TuningSpec, study: Study, first_seen: dict[int, float]) 
     """
     Fail running trials that no worker has put its name on for a while: it was killed before it could.
 
-    :param spec: The search.
-    :param study: Its study.
-    :param first_seen: When such trials were seen first, by number; updated.
+    When such trials were seen first, in seconds by number, is kept between calls.
     """
     found = {trial.number: trial for trial in states(study)["running"] if "worker" not in trial.user_attrs}
-    for number in list(first_seen):
-        if number not in found:
-            del first_seen[number]
+    for number in first_seen.keys() - found.keys():
+        del first_seen[number]
     for number, trial in found.items():
         if time.monotonic() - first_seen.setdefault(number, time.monotonic()) > _NAMELESS_SECONDS:
             _fail(study, trial, "its worker was killed", spec.max_retries)
@@ -102,14 +87,9 @@ def _fail(study: Study, trial: FrozenTrial, reason: str, max_retries: int) -> in
 
 def others_running(spec: TuningSpec, study: Study) -> bool:
     """
-    Tell whether workers of other commands run trials that this one lacks.
+    Tell whether workers of other commands run trials that this one lacks; fail those without heartbeats.
 
-    Trials of workers that show no heartbeat any more are failed.
-
-    :param spec: The search.
-    :param study: Its study, without trials of workers of this machine that are no more.
-    :return: Whether to wait for them: each will finish or, after a while, be queued again. In storages without
-        heartbeats only workers of this machine count, as nobody could tell of others.
+    In storages that know no heartbeats only workers of this machine count: nobody could tell of others.
     """
     if spec.overdue or (spec.stage == "search" and missing(spec, study) <= 0):
         return False
@@ -135,8 +115,7 @@ def _is_alive(pid: int, identity: str) -> bool:
         return False
     except PermissionError:
         pass
-    with contextlib.suppress(OSError, IndexError):
-        # Nobody may ever collect a worker whose parent was killed too
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
-            return False
+    # Nobody may ever collect a worker whose parent was killed too
+    if _stat(pid)[:1] in (["Z"], ["X"]):
+        return False
     return process_identity(pid) == identity.partition("#")[0]

@@ -32,17 +32,10 @@ def run_tasks(
     spec: TuningSpec, study: Study, n_workers: int, watch: Callable[[Study], None], options: RayOptions
 ) -> None:
     """
-    Run a study in tasks of the connected Ray cluster until nothing is left to start.
+    Run a study in at most so many tasks of the connected Ray cluster until nothing is left to start.
 
-    A worker that dies with its machine or process starts again where there is room; its trial fails and is queued
-    again. Whatever ends this call, Ctrl-C too, no trial is left running.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param n_workers: How many tasks at most; those that find no room on the cluster wait for it.
-    :param watch: Called about every second with the study.
-    :param options: What a worker needs.
-    :raises UserError: If the workers could not reach the storage, if one cannot work, or died too often.
+    A worker that dies starts again where there is room, its trial is queued again. No trial is left running, whatever
+    ends this call. ``watch`` is called about every second.
     """
     shared = _shared(spec)
     # Ray ends the workers with this process, whose name tells the next run of the command whether they live.

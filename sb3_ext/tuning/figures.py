@@ -22,12 +22,7 @@ _MOST_BARS = 15
 
 
 def history_figure(study: optuna.Study) -> Figure:
-    """
-    Scores of the finished trials and the best so far; pruned and failed trials are ticks at the bottom.
-
-    :param study: The search.
-    :return: The figure.
-    """
+    """Scores of the finished trials and the best so far; pruned and failed trials are ticks at the bottom."""
     by_state = states(study)
     complete = sorted(by_state["complete"], key=lambda trial: trial.number)
     numbers = [trial.number for trial in complete]
@@ -55,12 +50,7 @@ def history_figure(study: optuna.Study) -> Figure:
 
 
 def importance_figure(study: optuna.Study) -> Figure | None:
-    """
-    How much of the scores' variation every hyperparameter explains, by Optuna's default estimate (PED-ANOVA).
-
-    :param study: The search.
-    :return: The figure; None where too few trials finished to tell.
-    """
+    """Optuna's default estimate, PED-ANOVA; None where too few trials finished to tell."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -82,13 +72,7 @@ def importance_figure(study: optuna.Study) -> Figure | None:
 
 
 def learning_curves_figure(spec: TuningSpec, found: Sequence[Candidate]) -> Figure | None:
-    """
-    Interquartile means of the evaluations on fresh seeds, with 95 % bootstrap bands.
-
-    :param spec: The search.
-    :param found: The compared candidates, the best first.
-    :return: The figure; None without trainings on at least two fresh seeds.
-    """
+    """IQM of the evaluations, with 95 % bootstrap bands; None without trainings on at least two fresh seeds."""
     drawn = [candidate for candidate in found if len(candidate.finished) > 1]
     if not drawn:
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from optuna import Trial, TrialPruned
@@ -27,23 +26,15 @@ class Skipped(Exception):
 
 def score(evaluations: list[float]) -> float:
     """
-    The score of a training: the mean over the evaluations of its last quarter.
+    The mean over the evaluations in the last quarter of a training.
 
-    A single evaluation at the end would be as noisy as the policy of a single moment.
-
-    :param evaluations: Mean return of every evaluation.
-    :return: The score.
+    A single one at the end would be as noisy as the policy of a single moment.
     """
     return float(np.mean(evaluations[-max(round(len(evaluations) / 4), 1) :]))
 
 
 class Objective:
-    """
-    Trains what a trial says and records it in the trial: its worker, settings, evaluations, and why it failed.
-
-    :param spec: The search.
-    :param worker: Name of the worker.
-    """
+    """Trains what a trial says and records it in the trial: its worker, settings, evaluations, and why it failed."""
 
     def __init__(self, spec: TuningSpec, worker: str) -> None:
         self._spec = spec
@@ -53,13 +44,7 @@ class Objective:
         """Whether the last trial had nothing to do."""
 
     def __call__(self, trial: Trial) -> float:
-        """
-        Run a trial.
-
-        :param trial: The trial.
-        :return: Its score.
-        :raises optuna.TrialPruned: If the pruner says so.
-        """
+        """The trial's score."""
         self.skipped = False
         trial.set_user_attr("worker", self._worker)
         try:
@@ -117,7 +102,7 @@ class Objective:
 
     def _compare(self, trial: Trial, folder: Path) -> float:
         spec = self._spec
-        settings: dict[str, Any] | None = trial.user_attrs.get("settings")
+        settings = trial.user_attrs.get("settings")
         if settings is None:
             raise Skipped("other workers have started the last trainings")
         candidate = trial.suggest_int("trial", CURRENT, 2**31 - 1)

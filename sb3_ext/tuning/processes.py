@@ -30,25 +30,12 @@ _POLL_SECONDS = 0.5
 _MOST_ERRORS = 3
 
 
-def run_processes(
-    spec: TuningSpec,
-    study: Study,
-    n_workers: int,
-    watch: Callable[[Study], None],
-    on_start: Callable[[BaseProcess], None] = lambda _: None,
-) -> None:
+def run_processes(spec: TuningSpec, study: Study, n_workers: int, watch: Callable[[Study], None]) -> None:
     """
     Run a study in worker processes until nothing is left to start.
 
-    A worker that dies is replaced; its trial fails and is queued again. Ending this process, whatever the signal, ends
-    the workers too.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param n_workers: How many processes at once.
-    :param watch: Called about twice a second with the study.
-    :param on_start: Called with every worker that was started.
-    :raises UserError: If workers stop with an error that is no trial's.
+    A worker that dies is replaced, its trial is queued again. Ending this process, whatever the signal, ends the
+    workers too. ``watch`` is called about twice a second.
     """
     context: BaseContext = multiprocessing.get_context("spawn")
     if "forkserver" in multiprocessing.get_all_start_methods():
@@ -83,7 +70,6 @@ def run_processes(
                 started = context.Process(target=_worker, args=(spec, index))  # type: ignore[attr-defined]
                 started.start()
                 workers[index] = (started, process_identity(started.pid))
-                on_start(started)
             wait([process.sentinel for process, _ in workers.values()], _POLL_SECONDS)
     finally:
         for process, _ in workers.values():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
 
 from optuna import Study
 from optuna.trial import FrozenTrial
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from sb3_ext.tuning.spec import TuningSpec
@@ -18,49 +17,34 @@ from sb3_ext.tuning.trials import failures, reason_of, states
 
 
 class Progress:
-    """
-    A line for every trial that ends and, if asked for, a live display of what runs.
-
-    :param spec: The search, or its comparison.
-    :param study: Its study.
-    :param console: Where to show it.
-    :param live: Whether to draw bars.
-    """
+    """A line for every trial that ends and, if asked for, a live display of what runs."""
 
     def __init__(self, spec: TuningSpec, study: Study, console: Console, live: bool) -> None:
         self._spec = spec
         self._console = console
         self._live = live
         self._shown = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
-        self._before = len(self._shown)
-        self._bars: Any = None
-        self._tasks: dict[int, Any] = {}
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+        self._bars = Bars(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
+        self._total = self._bars.add_task("trials", total=None, note="")
+        self._tasks: dict[int, TaskID] = {}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Progress]:
-        """Show the display for the duration of a block."""
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
-        self._bars = Bars(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console, transient=True)
-        if not self._live:
-            yield self
-            return
-        self._total = self._bars.add_task("trials", total=None, note="")
-        with self._bars:
+        """Show the bars for the duration of a block."""
+        with self._bars if self._live else contextlib.nullcontext():
             yield self
 
     def __call__(self, study: Study) -> None:
-        """
-        Look at the study and show what is new.
-
-        :param study: The study.
-        """
+        """Show what is new."""
         by_state = states(study)
         n_done, n_trials = self._counts(by_state)
-        for trial in sorted((t for t in study.get_trials(deepcopy=False) if t.state.is_finished()), key=_end):
-            if trial.number not in self._shown:
-                self._shown.add(trial.number)
-                if "skipped" not in trial.user_attrs:
-                    self._console.print(f"[{n_done}/{n_trials}] {self._line(trial)}")
+        finished = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        new = [trial for trial in finished if trial.number not in self._shown]
+        for trial in sorted(new, key=lambda trial: trial.datetime_complete or datetime.max):
+            self._shown.add(trial.number)
+            if "skipped" not in trial.user_attrs:
+                self._console.print(f"[{n_done}/{n_trials}] {self._line(trial)}")
         if self._live:
             self._draw(study, by_state, n_done, n_trials)
 
@@ -94,7 +78,7 @@ class Progress:
             note += f", {count} {name}" if count else ""
         self._bars.update(self._total, completed=n_done, total=n_trials, note=note)
         running = {trial.number: trial for trial in by_state["running"]}
-        for number in [number for number in self._tasks if number not in running]:
+        for number in self._tasks.keys() - running.keys():
             self._bars.remove_task(self._tasks.pop(number))
         for number, trial in running.items():
             if number not in self._tasks:
@@ -102,7 +86,3 @@ class Progress:
             reported = trial.intermediate_values
             latest = f"{reported[max(reported)]:.6g}" if reported else ""
             self._bars.update(self._tasks[number], completed=len(reported), note=latest)
-
-
-def _end(trial: FrozenTrial) -> float:
-    return trial.datetime_complete.timestamp() if trial.datetime_complete is not None else time.time()

@@ -16,14 +16,7 @@ from sb3_ext.tuning.trials import failures, is_of, pair_of, reason_of, states
 
 
 def write_results(result: SearchResult, folder: Path) -> list[Path]:
-    """
-    Write everything that is known about a finished search.
-
-    :param result: The search.
-    :param folder: Where to write.
-    :return: The files.
-    :raises OSError: If a file cannot be written.
-    """
+    """Write everything that is known about a finished search, and say where."""
     block, trials, fresh, report = (
         folder / name for name in ("best.yml", "trials.csv", "fresh_seeds.csv", "report.md")
     )
@@ -68,13 +61,7 @@ def _trial_records(study: Study) -> list[dict[str, Any]]:
 
 
 def markdown(result: SearchResult, pictures: dict[str, Path]) -> str:
-    """
-    The report.
-
-    :param result: The search.
-    :param pictures: Files by what they show.
-    :return: Markdown.
-    """
+    """The report; pictures by their titles."""
     spec, by_state, failed = result.spec, states(result.study), failures(result.study)
     lines = [
         f"# {spec.algo} on {spec.env_id}",
@@ -146,11 +133,11 @@ def _fresh_records(result: SearchResult) -> list[dict[str, Any]]:
             "candidate": candidate.name,
             "seed": seed,
             "score": score,
-            "trained_agent": final,
+            "trained_agent": curve[-1],
             **{f"evaluation_{index + 1}": value for index, value in enumerate(curve)},
         }
         for candidate in result.candidates
-        for seed, score, final, curve in zip(
-            result.spec.fresh_training_seeds, candidate.scores, candidate.finals, candidate.evaluations, strict=True
+        for seed, score, curve in zip(
+            result.spec.fresh_training_seeds, candidate.scores, candidate.evaluations, strict=True
         )
     ]

@@ -23,25 +23,20 @@ from sb3_ext.zoo.storage import shown
 
 @dataclass(frozen=True)
 class SearchResult:
-    """
-    A finished search.
-
-    :param spec: The search.
-    :param study: Its study.
-    :param comparison: The study of the comparison.
-    :param candidates: What was compared, the best first.
-    :param command: What the user typed.
-    """
+    """A finished search."""
 
     spec: TuningSpec
     study: Study
     comparison: Study
+    """The study of the trainings on fresh seeds."""
     candidates: Sequence[Candidate]
+    """The best first."""
     command: str
+    """As the user typed it."""
 
     @property
     def best(self) -> Candidate:
-        """The best candidate."""
+        """What did best on fresh seeds, or in the search if there were none."""
         return self.candidates[0]
 
     @property
@@ -96,7 +91,7 @@ class SearchResult:
         return Table(title, columns, [self._row(candidate) for candidate in self.candidates])
 
     def _row(self, candidate: Candidate) -> Row:
-        finals = candidate.finals[np.isfinite(candidate.finals)]
+        finals = candidate.evaluations[np.isfinite(candidate.scores), -1]
         failed = len(candidate.scores) - len(candidate.finished)
         gain, low, high = candidate.gain_over(self.current)
         return Row(
@@ -132,13 +127,7 @@ class SearchResult:
 
 
 def train_command(spec: TuningSpec, num_threads: int) -> str:
-    """
-    The command that trains the best block as the first training of its trial.
-
-    :param spec: The search.
-    :param num_threads: Threads of PyTorch of that training.
-    :return: The command.
-    """
+    """The command that trains the best block as the first training of its trial."""
     command = ["sb3-ext", "train", "--algo", spec.algo, "--env", spec.env_id, "--conf-file", "best.yml"]
     command += ["--seed", str(spec.seed), "--num-threads", str(num_threads)]
     if spec.vec_env != "dummy":
@@ -151,12 +140,7 @@ def train_command(spec: TuningSpec, num_threads: int) -> str:
 
 
 def seeds_text(seeds: range) -> str:
-    """
-    Name seeds.
-
-    :param seeds: At least one.
-    :return: E.g. ``"seeds 0 to 2"``.
-    """
+    """E.g. ``"seeds 0 to 2"``."""
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
 
 

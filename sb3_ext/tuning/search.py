@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,7 @@ from sb3_ext.zoo.storage import loss_explained, shown
 
 
 def search(args: argparse.Namespace, typed: str) -> None:
-    """
-    Search as the command line says.
-
-    :param args: What it says, checked.
-    :param typed: The command as it was typed.
-    :raises UserError: If something cannot be built, the storage or the study cannot be used, or no trial succeeds.
-    """
+    """Search as the checked arguments say; the command as it was typed goes into what is written."""
     command, out = shown(typed), console()
     spec = _make_spec(args)
     study = open_study(spec)
@@ -153,27 +148,11 @@ def _make_spec(args: argparse.Namespace) -> TuningSpec:
     if args.env_kwargs:
         block["env_kwargs"] = args.env_kwargs
     spec = TuningSpec(
-        args.algo,
-        args.env,
-        block,
-        args.storage,
-        args.study_name,
-        args.n_trials,
-        seed=args.seed,
-        seeds_per_trial=args.seeds_per_trial,
-        n_evaluations=args.n_evaluations,
-        eval_episodes=args.eval_episodes,
-        sampler=args.sampler,
-        pruner=args.pruner,
-        search_space=args.search_space,
-        gym_packages=tuple(args.gym_packages),
-        eval_env_kwargs=args.eval_env_kwargs,
-        vec_env=args.vec_env,
-        device=args.device,
-        num_threads=args.num_threads,
+        env_id=args.env,
+        block=block,
         deadline=None if args.timeout is None else time.time() + args.timeout,
-        fresh_seeds=args.fresh_seeds,
         models_folder=os.path.join(os.path.abspath(args.output), "agents"),
+        **{field.name: getattr(args, field.name) for field in fields(TuningSpec) if hasattr(args, field.name)},
     )
     check_search_space(spec)
     return spec

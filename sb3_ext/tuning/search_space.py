@@ -25,41 +25,28 @@ _FUNCTION = "sample_params"
 
 
 class SearchSpace:
-    """
-    Asks a trial for hyperparameters, as the zoo does.
-
-    :param spec: The search.
-    :raises UserError: If there is no such space, or the block that it changes is wrong.
-    """
+    """Asks a trial for hyperparameters, as the zoo does."""
 
     def __init__(self, spec: TuningSpec) -> None:
         if spec.search_space is not None:
-            self._sampler: Sampler = load_sampler(spec.search_space)
+            self._sampler: Sampler = _load_sampler(spec.search_space)
         elif spec.algo in HYPERPARAMS_SAMPLER:
             self._sampler = HYPERPARAMS_SAMPLER[spec.algo]
         else:
             raise UserError(f"there is no search space for {spec.algo}: give your own with --search-space FILE.py")
         with tempfile.TemporaryDirectory(prefix="sb3-ext-tune-") as folder:
-            manager = make_manager(spec, {}, spec.seed, Path(folder), optimize=True)
+            manager = self._manager = make_manager(spec, {}, spec.seed, Path(folder), optimize=True)
             with contextlib.redirect_stdout(io.StringIO()):
                 manager.setup_experiment()
-        self._manager = manager
         arguments = manager._hyperparams
-        self._n_actions: int = manager.n_actions
-        self._n_envs: int = 1 if spec.algo == "ars" else manager.n_envs
-        self._additional_args: dict[str, Any] = {
+        additional_args = {
             "using_her_replay_buffer": arguments.get("replay_buffer_class") is HerReplayBuffer,
             "her_kwargs": arguments.get("replay_buffer_kwargs", {}),
         }
+        self._known = (manager.n_actions, 1 if spec.algo == "ars" else manager.n_envs, additional_args)
 
     def sample(self, trial: optuna.Trial) -> dict[str, Any]:
-        """
-        Ask a trial for values.
-
-        :param trial: The trial.
-        :return: Constructor arguments, and settings of the zoo's blocks if the space has some.
-        :raises UserError: If a user's own space returns no dictionary.
-        """
+        """Constructor arguments, and settings of the zoo's blocks if the space has some."""
 
         def sample(*args: Any) -> dict[str, Any]:
             arguments = self._sampler(*args)
@@ -69,17 +56,11 @@ class SearchSpace:
                 )
             return arguments
 
-        additional_args = deepcopy(self._additional_args)
-        return self._manager.sample_beside_the_block(sample, trial, self._n_actions, self._n_envs, additional_args)
+        return self._manager.sample_beside_the_block(sample, trial, *deepcopy(self._known))
 
 
 def check_search_space(spec: TuningSpec) -> None:
-    """
-    Draw a first set of hyperparameters, for nothing but its errors.
-
-    :param spec: The search.
-    :raises UserError: If it cannot be drawn from, or a YAML block cannot hold what it returns.
-    """
+    """Draw a first set of hyperparameters, for nothing but its errors."""
     space = SearchSpace(spec)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -90,17 +71,8 @@ def check_search_space(spec: TuningSpec) -> None:
         raise UserError(f"cannot draw from the search space: {type(error).__name__}: {error}") from error
 
 
-def load_sampler(path: str) -> Sampler:
-    """
-    Load a user's own search space.
-
-    The file defines ``sample_params(trial, n_actions, n_envs, additional_args)``, the signature of the zoo's samplers,
-    which returns hyperparameters as a dictionary. The file is run: only give files you trust.
-
-    :param path: A Python file.
-    :return: Its function.
-    :raises UserError: If the file cannot be run or has no such function.
-    """
+def _load_sampler(path: str) -> Sampler:
+    """Run a user's file, which defines a sampler of the zoo's signature."""
     if not (path.endswith(".py") and Path(path).is_file()):
         raise UserError(f"--search-space: there is no Python file {path!r}")
     module_spec = importlib.util.spec_from_file_location("sb3_ext_user_search_space", path)

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import optuna
 from rl_zoo3.hyperparams_opt import convert_offpolicy_params, convert_onpolicy_params
-from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from torch import nn
 
 Params = dict[str, Any]
 Sampler = Callable[[optuna.Trial, int, int, Params], Params]
 Converter = Callable[[Params], Params]
 
+_NOISES = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 _NET_ARCHS: dict[str, list[int]] = {"linear": [], "tiny": [5], "small": [64, 64], "medium": [256, 256]}
 
@@ -43,21 +44,14 @@ def _sampler(convert: Converter) -> Callable[[Callable[[optuna.Trial, int], Para
                 if name not in raw and isinstance(value, (int, float)):
                     trial.set_user_attr(name, value)
             if "noise_type" in hyperparams:
-                kind, std = hyperparams.pop("noise_type"), hyperparams.pop("noise_std")
-                hyperparams["action_noise"] = _action_noise(kind, std, n_actions)
+                noise = _NOISES[hyperparams.pop("noise_type")]
+                sigma = hyperparams.pop("noise_std") * np.ones(n_actions)
+                hyperparams["action_noise"] = noise(np.zeros(n_actions), sigma)
             return hyperparams
 
         return sample
 
     return decorate
-
-
-def _action_noise(noise_type: str, noise_std: float, n_actions: int) -> ActionNoise:
-    """Build noise as the zoo does from ``noise_type`` and ``noise_std``."""
-    mean, sigma = np.zeros(n_actions), noise_std * np.ones(n_actions)
-    if noise_type == "normal":
-        return NormalActionNoise(mean=mean, sigma=sigma)
-    return OrnsteinUhlenbeckActionNoise(mean=mean, sigma=sigma)
 
 
 def convert_ddpg_params(sampled_params: Params) -> Params:
@@ -85,7 +79,7 @@ def sample_ddpg_params(trial: optuna.Trial, n_envs: int) -> Params:
         "subsample_steps": trial.suggest_int("subsample_steps", 1, 4),
         "tau": trial.suggest_float("tau", 1e-3, 0.05, log=True),
         "learning_starts": trial.suggest_int("learning_starts", 100, 10_000, log=True),
-        "noise_type": trial.suggest_categorical("noise_type", ["normal", "ornstein-uhlenbeck"]),
+        "noise_type": trial.suggest_categorical("noise_type", list(_NOISES)),
         "noise_std": trial.suggest_float("noise_std", 0.05, 0.6),
         "net_arch": trial.suggest_categorical("net_arch", ["small", "medium", "big"]),
         "squash": trial.suggest_categorical("squash", ["tanh", "sigmoid"]),

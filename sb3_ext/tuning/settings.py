@@ -27,10 +27,6 @@ def as_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     Action noise becomes ``noise_type`` and ``noise_std``; ``policy_kwargs`` and ``replay_buffer_kwargs`` become the
     Python expressions that the zoo evaluates.
-
-    :param arguments: What a search space returned, or a block read from a file.
-    :return: Settings of plain types, which YAML and JSON can hold.
-    :raises UserError: If a value has no such form.
     """
     settings: dict[str, Any] = {}
     for name, value in arguments.items():

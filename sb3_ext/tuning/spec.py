@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,58 +17,40 @@ PRUNERS = ("median", "hyperband", "wilcoxon", "none")
 
 @dataclass(frozen=True)
 class TuningSpec:
-    """
-    A search for hyperparameters. Plain data: it can be pickled and sent to another machine.
-
-    :param algo: Zoo key.
-    :param env_id: Gymnasium id.
-    :param block: The hyperparameters that the search starts from, as in a zoo YAML block, ``n_timesteps`` included.
-    :param storage: A journal file (``.log``), an Optuna (SQLAlchemy) URL, or ``grpc://host:port``.
-    :param study_name: Name of the study in the storage.
-    :param n_trials: Trials that the study shall have in the end, over all workers and runs of the command: those that
-        finished or were pruned.
-    :param seed: First training seed of a trial; all other seeds are derived from it.
-    :param seeds_per_trial: How many trainings a trial has.
-    :param n_evaluations: Evaluations during one training, the last of them after its end.
-    :param eval_episodes: Episodes of an evaluation.
-    :param sampler: One of :data:`SAMPLERS`.
-    :param pruner: One of :data:`PRUNERS`.
-    :param search_space: A Python file with a search space of the user's own; None for the zoo's.
-    :param gym_packages: Packages to import, since they register environments.
-    :param eval_env_kwargs: Arguments of the environments for evaluation; None for those of training.
-    :param vec_env: ``"dummy"``, ``"subproc"`` or ``"native"``.
-    :param device: Of PyTorch.
-    :param num_threads: Of PyTorch, in every worker.
-    :param deadline: Unix time after which no trial starts; None for no limit.
-    :param max_retries: How often a trial is started again whose worker was killed.
-    :param fresh_seeds: How many fresh training seeds the best trials are compared on.
-    :param models_folder: Where the trainings of the comparison are saved, as the zoo does; None to save none.
-    :param stage: ``"search"``, or ``"compare"`` for the trainings on fresh seeds, which are a study of their own.
-    """
+    """A search for hyperparameters. Plain data: it can be pickled and sent to another machine."""
 
     algo: str
     env_id: str
     block: dict[str, Any]
+    """What the search starts from, as in the zoo's YAML, ``n_timesteps`` included."""
     storage: str
     study_name: str
     n_trials: int
+    """Finished or pruned in the end, over all workers and runs of the command."""
     seed: int = 0
+    """First training seed of a trial; all other seeds follow from it."""
     seeds_per_trial: int = 3
     n_evaluations: int = 10
+    """Of a training, the last one after its end."""
     eval_episodes: int = 5
     sampler: str = "tpe"
     pruner: str = "median"
     search_space: str | None = None
-    gym_packages: tuple[str, ...] = ()
+    """A Python file; None for the zoo's space."""
+    gym_packages: Sequence[str] = ()
     eval_env_kwargs: dict[str, Any] | None = None
     vec_env: str = "dummy"
     device: str = "auto"
     num_threads: int = 1
     deadline: float | None = None
+    """Unix time after which no trial starts."""
     max_retries: int = 3
+    """How often a trial is started again whose worker was killed."""
     fresh_seeds: int = 5
     models_folder: str | None = None
+    """Where the trainings of the comparison are saved, as the zoo does."""
     stage: str = "search"
+    """Or ``"compare"``, for the trainings on fresh seeds."""
 
     @property
     def n_timesteps(self) -> int:
@@ -101,10 +84,6 @@ class TuningSpec:
 
     @property
     def comparison(self) -> TuningSpec:
-        """The trainings on fresh seeds as something that workers can run."""
-        return replace(self, stage="compare", deadline=None)
-
-    @property
-    def comparison_study_name(self) -> str:
-        """Name of the study that holds the trainings on fresh seeds."""
-        return f"{self.study_name}-fresh-seeds"
+        """The trainings on fresh seeds, a study of their own."""
+        name = f"{self.study_name}-fresh-seeds"
+        return replace(self, stage="compare", study_name=name, pruner="none", deadline=None)

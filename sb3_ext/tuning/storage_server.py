@@ -26,13 +26,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Serve a database until the process is interrupted.
-
-    :param argv: Arguments; those of the process by default.
-    :return: Exit code.
-    :raises UserError: If the database cannot be reached, or the port is taken.
-    """
+    """Serve a database until the process is interrupted."""
     parser = Parser("storage-server", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("--storage", required=True, metavar="URL", help="the database, as of `sb3-ext tune`")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

@@ -20,53 +20,36 @@ from sb3_ext.zoo.storage import FIRST_TRIAL, open_storage, shown
 
 _N_STARTUP_TRIALS = 10
 """Trials that are drawn at random before a sampler learns from them."""
+_IDENTITY = ("n_timesteps", "seed", "seeds_per_trial", "n_evaluations", "eval_episodes", "eval_env_kwargs", "pruner")
+"""What the trials of a study have in common besides algorithm and environment."""
 
 
 def open_study(spec: TuningSpec) -> Study:
-    """
-    Open the study of a search or of its comparison; create it if there is none.
-
-    :param spec: The search.
-    :return: The study.
-    :raises UserError: If the storage cannot be reached.
-    """
+    """Open the study of a search or of its comparison, or create it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    study: Study = optuna.create_study(
+    return optuna.create_study(
         storage=open_storage(spec.storage, spec.max_retries),
-        study_name=spec.study_name if spec.stage == "search" else spec.comparison_study_name,
+        study_name=spec.study_name,
         direction="maximize",
         load_if_exists=True,
-        pruner=make_pruner(spec) if spec.stage == "search" else optuna.pruners.NopPruner(),
+        pruner=_pruner(spec),
     )
-    return study
 
 
 def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
     """
     Write into a study what it searches, or check that it is the same search.
 
-    :param spec: The search.
-    :param study: Its study.
-    :param command: What the user typed.
-    :return: The search as the study began: with the block that it started from, whatever the YAML file says now.
-    :raises UserError: If the study is another search's.
+    A study goes on with the block that it started from, whatever the YAML file says now.
     """
-    identity: dict[str, Any] = {
-        "algo": spec.algo,
-        "env": spec.env_id,
-        "n_timesteps": spec.n_timesteps,
-        "seed": spec.seed,
-        "seeds_per_trial": spec.seeds_per_trial,
-        "n_evaluations": spec.n_evaluations,
-        "eval_episodes": spec.eval_episodes,
-        "eval_env_kwargs": spec.eval_env_kwargs,
-        "pruner": spec.pruner,
-    }
+    identity: dict[str, Any] = {"algo": spec.algo, "env": spec.env_id}
+    identity |= {name: getattr(spec, name) for name in _IDENTITY}
     attrs = study.user_attrs
     trials = states(study)
     where = f"the study {spec.study_name!r} in {shown(spec.storage)!r}"
-    if trials["complete"] or trials["pruned"] or trials["running"]:
+    started = bool(trials["complete"] or trials["pruned"] or trials["running"])
+    if started:
         ours = all("settings" in trial.user_attrs for trial in trials["complete"])
         if not ours or "algo" not in attrs or "block" not in attrs:
             raise UserError(f"{where} has trials that `sb3-ext tune` did not make: give another --study-name")
@@ -79,12 +62,12 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
                 f"{where} is a search with {name} {attrs.get(name)!r}, not {identity[name]!r}:"
                 " give another --study-name"
             )
-    if set(compared) == set(identity):
+    if started:
         was, given = (block.get("env_kwargs") or {} for block in (attrs["block"], spec.block))
         if was != given:
             raise UserError(f"{where} is a search with env_kwargs {was!r}, not {given!r}: give another --study-name")
     begin(study)
-    if set(compared) == set(identity):
+    if started:
         return replace(spec, block=attrs["block"])
     for name, value in {**identity, "block": spec.block, "command": command, SEARCH_ID: uuid.uuid4().hex}.items():
         study.set_user_attr(name, value)
@@ -92,29 +75,18 @@ def claim_study(spec: TuningSpec, study: Study, command: str) -> TuningSpec:
 
 
 def begin(study: Study) -> None:
-    """
-    Forget why workers stopped the last time: the failures before don't count any more.
-
-    :param study: The study.
-    """
+    """Forget why workers stopped the last time: the failures before don't count any more."""
     study.set_user_attr(EXHAUSTED, False)
     study.set_user_attr(FIRST_TRIAL, len(study.get_trials(deepcopy=False)))
 
 
 def make_sampler(spec: TuningSpec, worker_index: int, n_trials_so_far: int, explore: bool = False) -> BaseSampler:
     """
-    The sampler of a worker's next trial.
+    The sampler of a worker's next trial, seeded anew for every one, also after the worker was restarted.
 
-    Its seed differs between workers, and within one worker from trial to trial, also after the worker was restarted.
-
-    :param spec: The search.
-    :param worker_index: Number of the worker.
-    :param n_trials_so_far: Trials in the study.
-    :param explore: Whether to draw at random, since the sampler proposed what had been tried.
-    :return: The sampler.
+    It explores, drawing at random, where the sampler proposed what had been tried.
     """
-    sequence = np.random.SeedSequence([spec.seed, worker_index, n_trials_so_far])
-    seed = int(sequence.generate_state(1)[0])
+    seed = int(np.random.SeedSequence([spec.seed, worker_index, n_trials_so_far]).generate_state(1)[0])
     if spec.sampler == "random" or explore:
         return optuna.samplers.RandomSampler(seed=seed)
     if spec.sampler == "gp":
@@ -124,13 +96,8 @@ def make_sampler(spec: TuningSpec, worker_index: int, n_trials_so_far: int, expl
     )
 
 
-def make_pruner(spec: TuningSpec) -> BasePruner:
-    """
-    The pruner of a search. Its steps are the evaluations of a trial, one training after the other.
-
-    :param spec: The search.
-    :return: The pruner.
-    """
+def _pruner(spec: TuningSpec) -> BasePruner:
+    """Its steps are the evaluations of a trial, one training after the other."""
     n_steps = spec.n_evaluations * spec.seeds_per_trial
     if spec.pruner == "none":
         return optuna.pruners.NopPruner()

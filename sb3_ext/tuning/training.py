@@ -34,7 +34,6 @@ class Training(NamedTuple):
     evaluations: list[float]
     """Mean return of every evaluation, the last one after the training."""
     fingerprint: str
-    """Of the trained policy: equal if and only if every weight is."""
     model: BaseAlgorithm
     """The trained agent; its environment is closed."""
 
@@ -61,25 +60,14 @@ def train(
     seed: int,
     evaluation_seeds: range,
     folder: Path,
-    report: Callable[[list[float]], None] | None = None,
+    report: Callable[[list[float]], None] = lambda _: None,
     save_as: Path | None = None,
 ) -> Training:
     """
     Train as ``sb3-ext train`` does with the block, the settings over it, and the seed.
 
-    Evaluations leave the training as it would be without them: environments of their own, and the state of the global
-    random numbers is put back.
-
-    :param spec: The search.
-    :param settings: What the trial changes of the block.
-    :param seed: Seed of the training.
-    :param evaluation_seeds: Seed of every episode of an evaluation.
-    :param folder: An empty folder for what the zoo writes.
-    :param report: Called after every evaluation with the mean returns so far. It ends the training by raising.
-    :param save_as: Folder to keep the run in, as the zoo would; None to keep nothing.
-    :return: The training.
-    :raises UserError: If the settings are wrong.
-    :raises ValueError: If an evaluation is not finite.
+    Evaluations leave the training as it would be without them. After each the mean returns so far are reported; the
+    report ends the training by raising. What the zoo writes goes into an empty folder, the run into ``save_as``.
     """
     manager = make_manager(spec, settings, seed, folder)
     if save_as is not None:
@@ -102,8 +90,7 @@ def train(
             value = _evaluate(model, env, eval_env, evaluation_seeds, manager.deterministic_eval)
             for _ in range(times):
                 evaluations.append(value)
-                if report is not None:
-                    report(evaluations)
+                report(evaluations)
 
         manager.callbacks.append(_Evaluations(spec.n_timesteps, spec.n_evaluations, evaluate))
         manager.learn(model)
@@ -117,16 +104,7 @@ def train(
 def make_manager(
     spec: TuningSpec, settings: dict[str, Any], seed: int, folder: Path, optimize: bool = False
 ) -> CheckedExperimentManager:
-    """
-    The zoo's manager of a training.
-
-    :param spec: The search.
-    :param settings: What is changed of the block.
-    :param seed: Seed of the training.
-    :param folder: An empty folder for what the zoo writes.
-    :param optimize: Whether to prepare a search in place of a training.
-    :return: The manager.
-    """
+    """The zoo's manager of a training, or of a search, that writes into an empty folder."""
     conf_file = folder / "block.yml"
     conf_file.write_text(yaml.safe_dump({spec.env_id: spec.block}), encoding="utf-8")
     # What the zoo saves beside a model, for `enjoy`
@@ -180,12 +158,7 @@ def _random_numbers_kept() -> Iterator[None]:
 
 
 def fingerprint(model: BaseAlgorithm) -> str:
-    """
-    Tell agents apart by their weights.
-
-    :param model: An agent.
-    :return: Hexadecimal digits; equal for two agents if and only if all weights are.
-    """
+    """Hexadecimal digits, equal for two agents if and only if all weights are."""
     digest = hashlib.sha256()
     for name, value in sorted(model.policy.state_dict().items()):
         digest.update(name.encode())

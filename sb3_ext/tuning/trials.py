@@ -17,12 +17,7 @@ _MOST_FAILURES = 5
 
 
 def states(study: Study) -> dict[str, list[FrozenTrial]]:
-    """
-    The trials of a study by their state.
-
-    :param study: The study.
-    :return: Trials by ``"complete"``, ``"pruned"``, ``"running"``, ``"waiting"``, ``"fail"``.
-    """
+    """Trials by ``"complete"``, ``"pruned"``, ``"running"``, ``"waiting"`` and ``"fail"``."""
     by_state: dict[str, list[FrozenTrial]] = {state.name.lower(): [] for state in TrialState}
     for trial in study.get_trials(deepcopy=False):
         by_state[trial.state.name.lower()].append(trial)
@@ -33,11 +28,7 @@ def open_slots(spec: TuningSpec, study: Study) -> int:
     """
     How many more trials workers may start now.
 
-    Failed trials don't count as trials of the study, as in the zoo. A comparison has the trials that were queued.
-
-    :param spec: The search.
-    :param study: Its study.
-    :return: The number, 0 if there is nothing to do.
+    Failed ones don't count as trials of the study, as in the zoo. A comparison has the trials that were queued.
     """
     if spec.overdue or study.user_attrs.get(EXHAUSTED) or _always_fails(spec, study):
         return 0
@@ -48,25 +39,13 @@ def open_slots(spec: TuningSpec, study: Study) -> int:
 
 
 def missing(spec: TuningSpec, study: Study) -> int:
-    """
-    How many trials a search lacks, those that run included.
-
-    :param spec: The search.
-    :param study: Its study.
-    :return: The number; below 0 if it has more than it asked for.
-    """
+    """How many trials a search lacks, those that run included; below 0 if it has more than it asked for."""
     by_state = states(study)
     return spec.n_trials - len(by_state["complete"]) - len(by_state["pruned"])
 
 
 def shortfall(spec: TuningSpec, study: Study) -> str | None:
-    """
-    Say why a search ended before it had all its trials.
-
-    :param spec: The search.
-    :param study: Its study.
-    :return: One line; None if nothing is missing.
-    """
+    """Say why a search ended before it had all its trials, if it did."""
     lacking = missing(spec, study)
     if lacking <= 0:
         return None
@@ -85,12 +64,7 @@ def shortfall(spec: TuningSpec, study: Study) -> str | None:
 
 
 def failures(study: Study) -> list[FrozenTrial]:
-    """
-    The trials that failed for good: not those that were started again, nor those that had nothing to do.
-
-    :param study: The study.
-    :return: The trials; the user attribute ``failure`` says why, unless the worker vanished.
-    """
+    """The trials that failed for good: not those that were started again, nor those that had nothing to do."""
     trials = study.get_trials(deepcopy=False)
     retried = {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
     failed = [trial for trial in trials if trial.state.name == "FAIL"]
@@ -111,34 +85,18 @@ def _always_fails(spec: TuningSpec, study: Study) -> bool:
 
 
 def reason_of(trial: FrozenTrial) -> str:
-    """
-    Say why a trial failed.
-
-    :param trial: The trial.
-    :return: One line.
-    """
+    """Why a trial failed, in one line."""
     return str(trial.user_attrs.get("failure", "its worker vanished"))
 
 
 def is_of(trial: FrozenTrial, search: Study | Trial) -> bool:
-    """
-    Tell whether a training of a comparison belongs to a search, and not to a deleted one of the same name.
-
-    :param trial: A trial of a comparison.
-    :param search: The search, or another training of it.
-    :return: Whether it does.
-    """
+    """Tell whether a training of a comparison belongs to a search, and not to a deleted one of the same name."""
     # A trial that a worker began with an empty queue trains nothing
     return "settings" in trial.user_attrs and trial.user_attrs.get(SEARCH_ID) == search.user_attrs.get(SEARCH_ID)
 
 
 def pair_of(trial: FrozenTrial) -> tuple[int, int]:
-    """
-    What a trial of a comparison trains.
-
-    :param trial: The trial.
-    :return: Number of the candidate, and the training seed.
-    """
+    """Number of the candidate that a trial of a comparison trains, and the training seed."""
     # A waiting trial has no parameters yet, a trial that was started again has no others.
     params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     return int(params["trial"]), int(params["seed"])

@@ -20,15 +20,10 @@ _MOST_SKIPPED = 50
 
 def run_worker(spec: TuningSpec, worker_index: int, owner: str | None = None) -> None:
     """
-    Run trials of a study until there is nothing left to start.
+    Run trials of a study until there is nothing left to start, in any process on any machine that reaches it.
 
-    It may run in any process on any machine that reaches the storage. Whoever started it cleans up if it dies:
-    :func:`sb3_ext.tuning.dead_workers.fail_trials_of` with the same ``owner``.
-
-    :param spec: The search, with the block as the study began (:func:`sb3_ext.tuning.study.claim_study`).
-    :param worker_index: Number of the worker, for the seed of its sampler.
-    :param owner: Its name, unique over all workers of the study; ``host:pid:start`` of this process by default.
-    :raises UserError: If the storage cannot be reached, or the block or the search space is wrong.
+    Whoever started it cleans up if it dies: :func:`sb3_ext.tuning.dead_workers.fail_trials_of` with the same ``owner``,
+    a name unique over all workers of the study.
     """
     # Neither a search space that cannot be learned jointly nor an experimental class of Optuna is the user's doing.
     warnings.simplefilter("ignore")

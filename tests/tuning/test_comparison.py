@@ -89,7 +89,7 @@ class TestComparison:
 
 def test_candidates_whose_trainings_failed_come_last() -> None:
     def candidate(number: int, *scores: float) -> Candidate:
-        return Candidate(number, {}, np.array(scores), np.array(scores), np.zeros((len(scores), 1)), 1.0)
+        return Candidate(number, {}, np.array(scores), np.zeros((len(scores), 1)), 1.0)
 
     lucky, steady, worse = (
         candidate(0, np.nan, np.nan, 150.0),

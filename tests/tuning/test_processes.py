@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 import random
 import signal
@@ -10,7 +11,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import optuna
@@ -32,17 +32,13 @@ class Killer:
         self.left = n_kills
         self.study = study
         self.random = random.Random(0)
-        self.workers: list[BaseProcess] = []
         self.finished: dict[int, float] = {}
         self.next_kill = 0.0
-
-    def started(self, process: BaseProcess) -> None:
-        self.workers.append(process)
 
     def watch(self, study: optuna.Study) -> None:
         for trial in states(study)["complete"]:
             self.finished.setdefault(trial.number, trial.values[0])
-        alive = [worker for worker in self.workers if worker.is_alive()]
+        alive = multiprocessing.active_children()
         if self.left and alive and states(study)["running"] and time.monotonic() > self.next_kill:
             pid = self.random.choice(alive).pid
             assert pid is not None
@@ -65,7 +61,7 @@ def run_killing(spec: TuningSpec, n_kills: int, n_workers: int = 2) -> tuple[opt
     study = open_study(spec)
     spec = claim_study(spec, study, "test")
     killer = Killer(n_kills, study)
-    run_processes(spec, study, n_workers, killer.watch, killer.started)
+    run_processes(spec, study, n_workers, killer.watch)
     return study, killer
 
 
