@@ -46,13 +46,7 @@ class CheckedAlgorithm(BaseAlgorithm):
 
 
 def with_defaults(method: Callable[Inputs, Output], **defaults: Any) -> Callable[Inputs, Output]:
-    """
-    Give arguments of a method other default values, such as another name of the runs in TensorBoard.
-
-    :param method: method of a base class
-    :param defaults: default values by the name of the argument
-    :return: the method for the class at hand
-    """
+    """Give arguments of a base class's method other default values, such as another name of the runs in TensorBoard."""
     signature = inspect.signature(method)
     arguments = signature.parameters.values()
     signature = signature.replace(parameters=[a.replace(default=defaults.get(a.name, a.default)) for a in arguments])

@@ -25,69 +25,35 @@ PALETTE = (
 
 
 def color_of(index: int) -> str:
-    """
-    Colour of the n-th channel or run; after ten they repeat.
-
-    :param index: Number from 0.
-    :return: A hexadecimal colour.
-    """
+    """Colour of the n-th channel or run from 0, hexadecimal; after ten they repeat."""
     return PALETTE[index % len(PALETTE)]
 
 
 def money_axis(axis: Any) -> None:
-    """
-    Format an axis as money with a few round ticks.
-
-    :param axis: ``axes.xaxis`` or ``axes.yaxis``.
-    """
+    """Format ``axes.xaxis`` or ``axes.yaxis`` as money with a few round ticks."""
     axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda amount, _: format_money(amount)))
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """
-    An empty white figure that pyplot does not know about.
-
-    :param width: Inches.
-    :param height: Inches.
-    :return: The figure, 100 dots per inch.
-    """
+    """An empty white figure that pyplot does not know about: inches, 100 dots each."""
     return Figure(figsize=(width, height), dpi=100, facecolor="white")
 
 
 def add_title(figure: Figure, title: str) -> None:
-    """
-    Write a title above everything.
-
-    :param figure: The figure.
-    :param title: The title.
-    """
+    """Write a title above everything."""
     top = 1.0 - 0.22 / figure.get_size_inches()[1]
     figure.text(0.02, top, title, fontsize=13, fontweight="bold", color=INK, va="top")
 
 
 def add_legend(figure: Figure, handles: Sequence[Any], left: float, top: float, columns: int, **options: Any) -> None:
-    """
-    Explain colours and lines in rows of a few names.
-
-    :param figure: The figure.
-    :param handles: What matplotlib's ``legend`` takes.
-    :param left: Left end, share of the figure's width.
-    :param top: Upper end, share of its height.
-    :param columns: Names in a row.
-    :param options: More that ``legend`` takes, such as distances.
-    """
+    """Explain colours and lines from a left upper corner on, in shares of the figure, in rows of a few names."""
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left, top), "ncols": columns}
     figure.legend(handles=handles, **place, frameon=False, labelcolor=INK, **{"fontsize": 9, **options})
 
 
 def style_axes(axes: Any, title: str = "") -> None:
-    """
-    Give axes the common look: light horizontal grid, no box, title at the left.
-
-    :param axes: The axes.
-    :param title: Their title.
-    """
+    """Give axes the common look: light horizontal grid, no box, title at the left."""
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=7)
     axes.grid(axis="y", color=GRID, linewidth=0.9)
     axes.set_axisbelow(True)

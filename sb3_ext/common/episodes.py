@@ -36,25 +36,13 @@ def discount(rewards: npt.ArrayLike, gamma: float, ends: npt.ArrayLike | None = 
 
 
 def normalize(values: FloatArray) -> FloatArray:
-    """
-    Shift and scale to mean 0 and (population) standard deviation 1.
-
-    :param values: at least one number
-    :return: same shape; zeros if all values are equal
-    """
+    """Shift and scale to mean 0 and (population) standard deviation 1; zeros if all values are equal."""
     normalized: FloatArray = (values - values.mean()) / (values.std() + 1e-8)
     return normalized
 
 
 def check_length(owner: str, longest_running: int, max_episode_steps: int) -> None:
-    """
-    Give up on an environment that seems to have no end.
-
-    :param owner: name of the algorithm
-    :param longest_running: steps so far of the longest episode that has not ended
-    :param max_episode_steps: length of the longest episode allowed
-    :raises RuntimeError: if there can't be an episode as short as that
-    """
+    """Raise ``RuntimeError`` for an environment that seems to have no end: an episode has run as long as allowed."""
     if longest_running >= max_episode_steps:
         raise RuntimeError(
             f"{owner}: an episode has not ended after max_episode_steps={max_episode_steps} steps, but only whole "
@@ -126,14 +114,7 @@ class EpisodeBatch:
         rewards: npt.NDArray[np.floating],
         dones: BoolArray,
     ) -> None:
-        """
-        Store one step of every environment that is in an episode of the batch.
-
-        :param observations: observations acted on, by environment
-        :param actions: actions by environment
-        :param rewards: rewards, shape (n_envs,)
-        :param dones: whether the episode ended, shape (n_envs,)
-        """
+        """Store one step, each array by environment, of those environments that are in an episode of the batch."""
         active = self.active.copy()
         if isinstance(observations, dict):
             self._observations.append({key: value[active] for key, value in observations.items()})
@@ -149,13 +130,7 @@ class EpisodeBatch:
             self._begin(dones)
 
     def samples(self, gamma: float, device: th.device) -> EpisodeSamples:
-        """
-        Put all steps of the complete batch together, in the order of time.
-
-        :param gamma: discount factor
-        :param device: device of the tensors
-        :return: the steps
-        """
+        """Put all steps of the complete batch together, in the order of time."""
         returns = discount(np.stack(self._rewards), gamma, np.stack(self._dones))[np.stack(self._stored)]
         first = self._observations[0]
         observations: Any

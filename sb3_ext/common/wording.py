@@ -2,24 +2,13 @@
 
 
 def amount(money: float, digits: int = 0) -> str:
-    """
-    Money with thousands separated.
-
-    :param money: Money.
-    :param digits: Digits after the point.
-    :return: E.g. ``"1,234"``.
-    """
+    """Money with thousands separated, such as ``1,234``."""
     text = f"{money:,.{digits}f}"
     return text[1:] if text.startswith("-") and not text.strip("-0.,") else text
 
 
 def format_money(amount: float) -> str:
-    """
-    An amount of money in at most three significant digits, with k, M or B for thousands, millions and billions.
-
-    :param amount: Money.
-    :return: E.g. ``"-1.25M"``, ``"43.2k"``, ``"850"``, ``"0.5"``.
-    """
+    """Money in at most three significant digits, with k, M or B: ``-1.25M``, ``43.2k``, ``850``, ``0.5``."""
     for unit, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, "")):
         # 999.6 has three significant digits only as "1k".
         if abs(amount) >= 0.9995 * unit:
@@ -31,23 +20,12 @@ def format_money(amount: float) -> str:
 
 
 def period_name(days: float) -> str:
-    """
-    What to call a period.
-
-    :param days: Its length in days.
-    :return: ``"day"``, ``"week"``, ``"month"`` or ``"period"``.
-    """
+    """What to call a period of so many days: day, week, month, or period for any other."""
     if 28.0 <= days <= 31.0:
         return "month"
     return {1.0: "day", 7.0: "week"}.get(days, "period")
 
 
 def count(number: int, thing: str) -> str:
-    """
-    A number of things.
-
-    :param number: How many.
-    :param thing: What one of them is called.
-    :return: E.g. ``"1 week"`` or ``"2 weeks"``.
-    """
+    """A number of things, such as ``1 week`` or ``2 weeks``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -64,12 +64,7 @@ def forward_numpy(module: nn.Module, x: AnyArray) -> AnyArray:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """
-    Tell whether :func:`forward_numpy` can stand in for a network.
-
-    :param module: the network
-    :return: whether it is made of linear layers in float32 on the CPU, ReLU, tanh, our own heads and nothing else
-    """
+    """Tell whether a network is of float32 linear layers on the CPU, ReLU, tanh, our own heads and nothing else."""
     if module._forward_hooks or module._forward_pre_hooks:
         return False
     if type(module) is nn.Linear:

@@ -45,11 +45,7 @@ class Update(Generic[Inputs, Output]):
         self.compiles = self.mode is not False
 
     def check(self) -> None:
-        """
-        Refuse at once what could not be compiled later.
-
-        :raises ValueError: if that shows in an optimizer or in the version of PyTorch
-        """
+        """Raise ``ValueError`` at once where the optimizer or the version of PyTorch would let compiling fail later."""
         if self.compiles and (obstacle := self._find_obstacle()):
             raise ValueError(f"compile={self.mode!r} needs {obstacle}; use compile=False.")
 

@@ -107,11 +107,7 @@ class GradientStep:
             self.numbers.copy_(th.tensor(numbers))
 
     def __call__(self, loss: th.Tensor) -> None:
-        """
-        Change the parameters, as far as they are not frozen.
-
-        :param loss: scalar to minimise
-        """
+        """Minimise a scalar by one step of the parameters that are not frozen."""
         if not self.parameters:
             return
         gradients = self._gradients(loss)

@@ -63,11 +63,7 @@ class FastPolicy(BasePolicy):
         return actions
 
     def set_training_mode(self, mode: bool) -> None:
-        """
-        Switch batch normalisation and dropout of the networks that learn; targets always stay in evaluation mode.
-
-        :param mode: true for training, false for evaluation
-        """
+        """Switch batch normalisation and dropout of the networks that learn; targets always stay in evaluation mode."""
         self._switch([getattr(self, name) for name in self.learned], mode)
         self.training = mode
 
@@ -85,13 +81,7 @@ class FastPolicy(BasePolicy):
 
 
 def lean_optimizer_kwargs(optimizer_class: type[th.optim.Optimizer], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """
-    Ask Adam and AdamW for their fused kernel, unless the user chose an implementation.
-
-    :param optimizer_class: class of the optimizer
-    :param kwargs: the user's optimizer arguments (not changed)
-    :return: the arguments to build the optimizer with
-    """
+    """Ask Adam and AdamW for their fused kernel, unless the user chose an implementation."""
     chosen = {"fused", "foreach", "differentiable"} & kwargs.keys()
     if optimizer_class in (th.optim.Adam, th.optim.AdamW) and not chosen:
         return {**kwargs, "fused": True}

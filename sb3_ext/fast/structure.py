@@ -9,13 +9,7 @@ from torch import nn
 
 
 def are_same(first: Sequence[object], second: Sequence[object]) -> bool:
-    """
-    Compare two lists by identity.
-
-    :param first: objects of any kind
-    :param second: others
-    :return: whether both hold the same objects in the same order
-    """
+    """Tell whether two lists hold the same objects, by identity, in the same order."""
     return len(first) == len(second) and all(map(operator.is_, first, second))
 
 
@@ -40,11 +34,6 @@ class Structure:
         return list(itertools.chain.from_iterable(map(dict.values, self._filled)))
 
     def fits(self, networks: Sequence[nn.Module]) -> bool:
-        """
-        Tell whether networks are still the same.
-
-        :param networks: the networks as they are now
-        :return: whether they are those given before, and nothing in them was replaced, added or removed
-        """
+        """Tell whether networks are those given before, with nothing in them replaced, added or removed."""
         same = are_same(networks, self.networks) and not any(self._empty)
         return same and are_same(self._list_parts(), self._parts)

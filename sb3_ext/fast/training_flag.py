@@ -19,12 +19,7 @@ class TrainingSwitch:
         self._usual = True
 
     def __call__(self, networks: Sequence[nn.Module], mode: bool) -> None:
-        """
-        Switch.
-
-        :param networks: what is to be switched
-        :param mode: true for training, false for evaluation
-        """
+        """Switch networks to training if the mode is true, else to evaluation."""
         if not self._structure.fits(networks):
             self._structure = Structure(networks)
             self._usual = all(type(module).train is nn.Module.train for module in self._structure.modules)

@@ -33,20 +33,10 @@ def agent_rollout(
     seeds: range,
 ) -> Rollout:
     """
-    Let a saved agent spend the budgets of campaigns, without exploration.
+    Let a saved agent spend the budgets of campaigns, without exploration. Loading it unpickles: only trusted files.
 
     Beside a model of the zoo lie its environment's wrappers, arguments and normalization, which are honoured. Any other
     model is tried with every form of observations and actions that the registered environments have.
-
-    :param path: The saved model. Loading it unpickles: only for trusted files.
-    :param algo: Zoo key of its algorithm.
-    :param market: The market.
-    :param budget: Budget of each campaign, money.
-    :param periods: Length of the campaigns.
-    :param bounds: Smallest and largest spend per channel, shapes (N,), where they are not the market's own.
-    :param seeds: Seeds of the campaigns, in steps of 1.
-    :return: What it did.
-    :raises UserError: If the model cannot be loaded, or was trained for another market, budget or horizon.
     """
     settings = [file.parent.name for file in Path(path).parent.glob("*/config.yml")]
     env_id = settings[0] if len(settings) == 1 else "AdSpend-v0"

@@ -10,13 +10,7 @@ from sb3_ext.common.wording import period_name
 
 
 def default_start(period_days: float, today: date) -> date:
-    """
-    When a campaign starts that nobody dated: tomorrow, next Monday, or the first of next month.
-
-    :param period_days: Length of a period in days; weeks start on Mondays, months on the first.
-    :param today: The current date.
-    :return: A date after today.
-    """
+    """When a campaign starts that nobody dated: tomorrow, next Monday, or the first of next month."""
     match period_name(period_days):
         case "week":
             return today + timedelta(days=7 - today.weekday())
@@ -26,15 +20,7 @@ def default_start(period_days: float, today: date) -> date:
 
 
 def period_dates(start: date, period_days: float, periods: int) -> list[date]:
-    """
-    First day of every period.
-
-    :param start: First day of the campaign.
-    :param period_days: Length of a period in days, >= 1. Months follow the calendar, other lengths are rounded to days.
-    :param periods: Number of periods.
-    :return: The dates, ascending.
-    :raises UserError: If a period is shorter than a day, or the campaign passes the year 9999.
-    """
+    """First day of every period, ascending. Months follow the calendar, other lengths are rounded to days."""
     if period_days < 1.0:
         raise UserError(
             f"--market: its periods last {period_days:g} days: a plan by date needs periods of a day or more"

@@ -38,19 +38,10 @@ class Campaign:
         return len(self.dates)
 
     def envs(self, count: int) -> AdSpendVectorEnv:
-        """
-        The campaign as environments.
-
-        :param count: How many.
-        :return: The environments, stepped together.
-        """
+        """The campaign as environments that step together."""
         return AdSpendVectorEnv(count, self.market, self.budget, self.periods, act_range=(self.low, self.cap))
 
     def baselines(self) -> dict[str, Baseline]:
-        """
-        The policies that the plan is compared with.
-
-        :return: All baselines by name, but the one that is the optimized plan.
-        """
+        """The policies that the plan is compared with, by name: all but the one that is the optimized plan."""
         env = AdSpendEnv(self.market, self.budget, self.periods, act_range=(self.low, self.cap))
         return {name: policy for name, policy in all_baselines(env, seed=0).items() if name != _SAME_AS_OPTIMIZED}

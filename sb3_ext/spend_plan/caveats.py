@@ -12,12 +12,7 @@ _CENT = 0.01
 
 
 def find_caveats(plan: SpendPlan) -> Iterator[str]:
-    """
-    Say where a plan leaves what the model has seen, cannot spend the budget, or rests on weak ground.
-
-    :param plan: The plan.
-    :return: One line each.
-    """
+    """Where a plan leaves what the model has seen, cannot spend the budget, or rests on weak ground, a line each."""
     campaign, spend, single = plan.campaign, plan.spend, plan.single
     value, even_value = plan.score.value, plan.score_of(EVEN).value
     market, periods = campaign.market, campaign.periods

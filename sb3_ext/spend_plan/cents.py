@@ -15,34 +15,20 @@ _TRIFLE = 1e-5
 
 
 def floor_cents(amount: float) -> int:
-    """
-    An amount in whole cents, rounded down; exact for any float, as its decimal digits read.
-
-    :param amount: Money.
-    :return: Cents.
-    """
+    """An amount of money in whole cents, rounded down; exact for any float, as its decimal digits read."""
     return int((Decimal(repr(float(amount))) * 100).to_integral_value(ROUND_FLOOR))
 
 
 def ceil_cents(amount: float) -> int:
-    """
-    An amount in whole cents, rounded up.
-
-    :param amount: Money.
-    :return: Cents.
-    """
+    """An amount of money in whole cents, rounded up."""
     return int((Decimal(repr(float(amount))) * 100).to_integral_value(ROUND_CEILING))
 
 
 def round_plan(spend: FloatArray, budget: float, low: FloatArray, cap: FloatArray) -> Cents:
     """
-    Round a plan to cents so that it keeps to the budget and the caps: down, then the largest remainders up.
+    Round spend of shape (T, N), money, down to cents, then the largest remainders up: within budget and caps.
 
-    :param spend: Spend, shape (T, N), money, within the bounds.
-    :param budget: Budget of the campaign, money.
-    :param low: Smallest spend per channel, shape (N,), money. Kept wherever the budget in cents allows.
-    :param cap: Largest spend per channel, shape (N,), money.
-    :return: Cents, shape (T, N).
+    The smallest spends are kept wherever the budget in cents allows.
     """
     lowest = np.array([ceil_cents(amount) for amount in low], dtype=np.int64)
     highest = np.array([floor_cents(amount) for amount in cap], dtype=np.int64)
@@ -77,10 +63,5 @@ def _without_trifles(spend: FloatArray, low: FloatArray, cap: FloatArray) -> Flo
 
 
 def as_money(cents: int) -> str:
-    """
-    Cents as an amount of money, for a CSV.
-
-    :param cents: Cents, >= 0.
-    :return: E.g. ``"1234.50"``.
-    """
+    """Cents, >= 0, as an amount of money for a CSV, such as ``1234.50``."""
     return f"{cents // 100}.{cents % 100:02d}"

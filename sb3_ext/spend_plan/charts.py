@@ -37,13 +37,7 @@ _DRAWS_SHOWN = 200
 
 
 def plan_figure(plan: SpendPlan, width: float) -> Figure:
-    """
-    Spend per channel over time, above the sales expected from it and from even pacing.
-
-    :param plan: The plan.
-    :param width: Inches.
-    :return: The figure.
-    """
+    """Spend per channel over time, above the sales expected from it and from even pacing."""
     campaign, spend = plan.campaign, plan.spend
     names, periods = campaign.market.names, campaign.periods
     wide = width > 6.0
@@ -102,13 +96,7 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
 
 
 def curves_figure(plan: SpendPlan, width: float) -> Figure:
-    """
-    Response curve of every channel, with the periods of the plan on it and what lies beyond the data shaded.
-
-    :param plan: The plan.
-    :param width: Inches.
-    :return: The figure.
-    """
+    """Response curve of every channel, with the periods of the plan on it and what lies beyond the data shaded."""
     campaign, market = plan.campaign, plan.campaign.market
     n_channels = len(market.names)
     n_columns = min(n_channels, 3) if width > 6.0 else 1
@@ -174,13 +162,7 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
 
 
 def comparison_figure(plan: SpendPlan, width: float) -> Figure:
-    """
-    What every policy earns, with 95% intervals where anything is uncertain.
-
-    :param plan: The plan.
-    :param width: Inches.
-    :return: The figure.
-    """
+    """What every policy earns, with 95% intervals where anything is uncertain."""
     scores = plan.scores[::-1]
     wide = width > 6.0
     height = 0.5 + (0.36 if wide else 0.56) * len(scores)

@@ -68,13 +68,7 @@ output files (--output DIR): plan.html (one page, also for print and phones) and
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Plan a campaign as the command line says.
-
-    :param argv: Arguments; those of the process by default.
-    :return: Exit code 0.
-    :raises UserError: If an argument or a file is wrong.
-    """
+    """Plan a campaign as the command line says."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
     campaign = _campaign(args)

@@ -50,14 +50,7 @@ class Gain(NamedTuple):
 
 
 def paired_gain(name: str, values: FloatArray, reference: FloatArray) -> Gain:
-    """
-    Compare a policy with another one case by case.
-
-    :param name: The policy.
-    :param values: What it earned, shape (cases,), at least 2.
-    :param reference: What the other one earned in the same cases.
-    :return: The mean difference and its interval.
-    """
+    """Compare what a policy and another one earned, shapes (cases,), in the same cases, at least 2."""
     return Gain(name, float(np.mean(values - reference)), *_mean_interval(values - reference))
 
 
@@ -67,12 +60,7 @@ def _mean_interval(values: FloatArray) -> tuple[float, float]:
 
 
 def interval_over_draws(values: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """
-    The middle 95% of the values under alternative parameters or on random paths: how uncertain one campaign is.
-
-    :param values: Shape (..., cases).
-    :return: Lower and upper end, each of shape (...).
-    """
+    """Ends, shape (...), of the middle 95% of values of shape (..., cases): how uncertain one campaign is."""
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(np.asarray(values, dtype=np.float64), [tail, 1.0 - tail], axis=-1)
     return low, high
@@ -82,15 +70,10 @@ def compare(
     values: Mapping[str, npt.ArrayLike], reference: str, expected: Mapping[str, float] | None = None
 ) -> list[Score]:
     """
-    Score policies that faced the same cases, e.g. random campaigns or draws of a posterior.
+    Score policies by what they earned, shapes (cases,), in the same cases in the same order; the best comes first.
 
     A single case gives a number. Several give the mean over the cases and its 95% bootstrap interval; with
     ``expected`` that is the number, and the interval is the middle 95% of the cases.
-
-    :param values: Money earned by policy, shapes (cases,): the same cases in the same order.
-    :param reference: The policy that the others are compared with, case by case.
-    :param expected: Money earned by policy under the central parameters.
-    :return: One score per policy, the best first.
     """
     cases = {name: np.atleast_1d(np.asarray(earned, dtype=np.float64)) for name, earned in values.items()}
     scores = []

@@ -33,15 +33,7 @@ class Outcome(NamedTuple):
 
 
 def simulate(market: Market, budget: float, plans: FloatArray, scenario: Scenario | None = None) -> Outcome:
-    """
-    Carry out plans, each in a campaign of its own.
-
-    :param market: The market.
-    :param budget: Budget of each campaign, money.
-    :param plans: Spends, finite and >= 0, shape (P, T, N), money.
-    :param scenario: What happens to the P campaigns. Default: everything as expected.
-    :return: What they lead to.
-    """
+    """Carry out plans, shape (P, T, N), money, each in a campaign of its own; without a scenario all is as expected."""
     n_plans, periods, _ = plans.shape
     campaigns = CampaignSimulator(market, budget, periods, num_envs=n_plans)
     campaigns.reset(scenario)
@@ -71,14 +63,7 @@ class Rollout(NamedTuple):
 
 
 def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int = 0) -> Rollout:
-    """
-    Let a policy spend the budgets of campaigns, without exploration.
-
-    :param policy: Anything with SB3's ``predict``.
-    :param envs: AdSpend environments, one for each campaign.
-    :param seed: Seed of the first campaign; campaign i gets ``seed + i``.
-    :return: What it did.
-    """
+    """Let a policy spend the budgets of campaigns, without exploration; campaign i has the seed ``seed + i``."""
     # PyTorch takes seconds that `--help` and mistakes need not.
     from sb3_ext.evaluation.measure import measure
     from sb3_ext.vec_env import GymnasiumVecEnv

@@ -20,13 +20,7 @@ from sb3_ext.spend_plan.wording import Wording
 
 
 def render_page(plan: SpendPlan, command: str) -> str:
-    """
-    Render the page: it loads nothing, so it can be mailed and opened anywhere.
-
-    :param plan: The plan.
-    :param command: The command that made it.
-    :return: HTML.
-    """
+    """The page as HTML: it loads nothing, so it can be mailed and opened anywhere."""
     words, market = Wording(plan), plan.campaign.market
 
     def picture(draw: Callable[[SpendPlan, float], Figure], name: str, label: str, caption: str) -> dict[str, str]:

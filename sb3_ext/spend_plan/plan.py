@@ -64,12 +64,7 @@ class SpendPlan:
         return self.score_of(self.policy)
 
     def score_of(self, name: str) -> Score:
-        """
-        What a policy earns.
-
-        :param name: The policy.
-        :return: Its score.
-        """
+        """What a policy earns."""
         return next(score for score in self.scores if score.name == name)
 
     @property
@@ -85,17 +80,10 @@ def make_plan(
     report: Callable[[str], object] = lambda policy: None,
 ) -> SpendPlan:
     """
-    Find the plan, and compare it with every baseline.
+    Find the plan for what is expected, and compare it with every baseline and with what agents did, by name.
 
-    :param campaign: What is to be planned.
-    :param agents: What trained agents did, by name: in a single campaign, or in a random market in the ``n_paths``
-        campaigns with the seeds from 10000 on.
-    :param n_paths: Number of random campaigns to compare in, >= 2, where the market is random. Default:
-        :func:`~sb3_ext.spend_plan.random_campaigns.default_paths`.
-    :param report: Called with the name of every policy before it goes through the random campaigns.
-    :return: The optimized plan, made for what is expected; where nothing is random, the best of it and those agents'
-        that keep to the bounds, under the central parameters.
-    :raises ValueError: If the bounds or the budget are out of range.
+    Agents in a random market went through the ``n_paths`` campaigns with seeds from 10000 on. Where nothing is random,
+    the plan of one that keeps to the bounds is taken if it earns more.
     """
     # A dated plan cannot react: it is made for what is expected.
     market = replace(campaign.market, randomness=Randomness())

@@ -41,12 +41,7 @@ class RandomCampaigns:
 
 
 def default_paths(campaign: Campaign) -> int:
-    """
-    How many random campaigns are to be had within a minute or so, re-planning every period included.
-
-    :param campaign: What is to be planned.
-    :return: 300; 20 where a curve is S-shaped or the campaign is long.
-    """
+    """How many random campaigns are to be had within a minute or so, re-planning every period included."""
     return _PATHS if campaign.market.is_concave and campaign.periods <= _LONG_CAMPAIGN else _FEW_PATHS
 
 
@@ -57,16 +52,7 @@ def play(
     n_paths: int,
     report: Callable[[str], object] = lambda policy: None,
 ) -> RandomCampaigns:
-    """
-    Let every policy spend the budget of the same random campaigns: those with the seeds from 10000 on.
-
-    :param campaign: What is to be planned, in a random market.
-    :param plan: The plan, shape (T, N), money.
-    :param agents: What trained agents did in these campaigns, by name.
-    :param n_paths: Number n of campaigns, >= 2.
-    :param report: Called with the name of every policy before its turn.
-    :return: What happened.
-    """
+    """Let a plan, shape (T, N), money, and every policy go through the random campaigns with seeds from 10000 on."""
     envs, baselines = campaign.envs(n_paths), campaign.baselines()
     rollouts = {}
     for name, policy in baselines.items():

@@ -15,14 +15,7 @@ _FONTS = ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu San
 
 
 def inline_svg(draw: Callable[[], Figure], name: str, label: str) -> str:
-    """
-    Draw a figure as an ``<svg>`` element: text stays text, nothing is loaded from elsewhere.
-
-    :param draw: Draws the figure.
-    :param name: Prefix of all ids, unique in the page.
-    :param label: What the figure shows, for those who cannot see it.
-    :return: The element.
-    """
+    """Draw a figure as an ``<svg>`` element: text stays text, nothing is loaded, ids start with the name."""
     text = io.StringIO()
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     # Names of channels are no formulas, and equal plans give equal files.

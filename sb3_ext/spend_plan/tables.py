@@ -15,12 +15,7 @@ from sb3_ext.spend_plan.plan import SpendPlan
 
 
 def date_table(plan: SpendPlan) -> Table:
-    """
-    What to spend and expect in every period.
-
-    :param plan: The plan.
-    :return: The table.
-    """
+    """What to spend and expect in every period."""
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
     beyond = plan.spend > market.historical_max + 0.005
     left = floor_cents(plan.campaign.budget) - np.cumsum(plan.cents.sum(axis=1))
@@ -46,12 +41,7 @@ def date_table(plan: SpendPlan) -> Table:
 
 
 def channel_table(plan: SpendPlan) -> Table:
-    """
-    What every channel gets.
-
-    :param plan: The plan.
-    :return: The table.
-    """
+    """What every channel gets."""
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
     totals, past = plan.cents.sum(axis=0) / 100.0, market.historical_mean
     known = past.sum() > 0.0
@@ -71,12 +61,7 @@ def channel_table(plan: SpendPlan) -> Table:
 
 
 def policy_table(plan: SpendPlan) -> Table:
-    """
-    What every policy earns.
-
-    :param plan: The plan.
-    :return: The table, the best policy first.
-    """
+    """What every policy earns, the best first."""
     even = plan.score_of(EVEN).value
     intervals = any(score.low is not None for score in plan.scores)
     rows = []
@@ -105,12 +90,7 @@ def _span(ends: tuple[float, float] | None, sign: str = "") -> str:
 
 
 def fit_table(plan: SpendPlan) -> Table:
-    """
-    How well the curves fit the points they were fitted to.
-
-    :param plan: The plan of a market from response curves.
-    :return: The table.
-    """
+    """How well the curves fit the points they were fitted to."""
     rows = [
         Row([
             fit.channel.name, str(len(fit.spend)), f"{fit.nrmse:.2%}", f"{fit.r_squared:.4f}",
@@ -126,13 +106,7 @@ def fit_table(plan: SpendPlan) -> Table:
 
 
 def write_csv(plan: SpendPlan, path: Path) -> None:
-    """
-    Write one line per period; amounts of spend are exact to the cent.
-
-    :param plan: The plan.
-    :param path: The file.
-    :raises OSError: If it cannot be written.
-    """
+    """Write one line per period; amounts of spend are exact to the cent."""
     spent = np.cumsum(plan.cents.sum(axis=1))
     left = floor_cents(plan.campaign.budget) - spent
     sales = {"expected_sales": plan.outcome.sales[0]}

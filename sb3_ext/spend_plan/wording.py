@@ -25,11 +25,7 @@ class Card(NamedTuple):
 
 
 class Wording:
-    """
-    A plan in words.
-
-    :param plan: The plan.
-    """
+    """A plan in words."""
 
     def __init__(self, plan: SpendPlan) -> None:
         self._plan = plan
