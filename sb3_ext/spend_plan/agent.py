@@ -13,42 +13,35 @@ from gymnasium import spaces
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from sb3_ext.app.errors import UserError, mistakes_explained
-from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
 from sb3_ext.envs.ad_spend.campaign.actions import ActionMode
 from sb3_ext.envs.ad_spend.campaign.observations import ObsMode
 from sb3_ext.evaluation.runs import Run, read_run
+from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.outcome import Rollout, roll_out
 
 _ADVICE = "train an agent on this campaign, or give the campaign it was trained for"
 
 
-def agent_rollout(
-    path: str,
-    algo: str,
-    market: Market,
-    budget: float,
-    periods: int,
-    bounds: tuple[FloatArray, FloatArray] | None,
-    seeds: range,
-) -> Rollout:
+def agent_rollout(path: str, algo: str, campaign: Campaign, bounded: bool, seeds: range) -> Rollout:
     """
     Let a saved agent spend the budgets of campaigns, without exploration. Loading it unpickles: only trusted files.
 
     Beside a model of the zoo lie its environment's wrappers, arguments and normalization, which are honoured. Any other
-    model is tried with every form of observations and actions that the registered environments have.
+    model is tried with every form of observations and actions that the registered environments have. Where the campaign
+    is not ``bounded``, its smallest and largest spends are those of the market, or of the training.
     """
     settings = [file.parent.name for file in Path(path).parent.glob("*/config.yml")]
     env_id = settings[0] if len(settings) == 1 else "AdSpend-v0"
     run = read_run(Path(path).name, algo, env_id, path)
-    campaign: dict[str, Any] = {"market": market, "budget": budget, "periods": periods}
-    if bounds is not None:
-        campaign["act_range"] = bounds
+    asked: dict[str, Any] = {"market": campaign.market, "budget": campaign.budget, "periods": campaign.periods}
+    if bounded:
+        asked["act_range"] = (campaign.low, campaign.cap)
     if len(settings) == 1:
-        _check_training(run, campaign, path)
-        forms = [{**run.training_env_kwargs, **campaign}]
+        _check_training(run, asked, path)
+        forms = [{**run.training_env_kwargs, **asked}]
     else:
-        forms = [{**campaign, **form} for form in _plain_forms(market)]
+        forms = [{**asked, **form} for form in _plain_forms(campaign.market)]
     wanted = _spaces(path, algo)
     for env_kwargs in forms:
         run = replace(run, env_kwargs=env_kwargs)
@@ -86,28 +79,23 @@ def _plain_forms(market: Market) -> list[dict[str, Any]]:
     ]
 
 
-def _check_training(run: Run, campaign: dict[str, Any], path: str) -> None:
+def _check_training(run: Run, asked: dict[str, Any], path: str) -> None:
     """Compare the campaign with the one that the zoo noted."""
     with mistakes_explained(f"--model: cannot rebuild the environment that {path!r} was trained on"):
         trained = gymnasium.make(run.env_id, **run.training_env_kwargs).unwrapped
     if not isinstance(trained, AdSpendEnv):
         raise UserError(f"--model: {path!r} was trained on {run.env_id}, which is no AdSpend environment")
-    if trained.periods != campaign["periods"]:
-        raise UserError(
-            f"--model: {path!r} was trained for another horizon ({trained.periods} periods, not "
-            f"{campaign['periods']}): {_ADVICE}"
-        )
-    if not np.isclose(trained.budget, campaign["budget"], rtol=1e-6):
-        raise UserError(
-            f"--model: {path!r} was trained for another budget ({trained.budget:,.2f}, not "
-            f"{campaign['budget']:,.2f}): {_ADVICE}"
-        )
-    if trained.market != campaign["market"]:
-        raise UserError(f"--model: {path!r} was trained for another market: {_ADVICE}")
-    if "act_range" in campaign and not np.allclose(trained.spend_bounds, campaign["act_range"], rtol=1e-6):
-        raise UserError(
-            f"--model: {path!r} was trained with other smallest and largest spends: leave out --caps and --min"
-        )
+    if trained.periods != asked["periods"]:
+        other = f"for another horizon ({trained.periods} periods, not {asked['periods']}): {_ADVICE}"
+    elif not np.isclose(trained.budget, asked["budget"], rtol=1e-6):
+        other = f"for another budget ({trained.budget:,.2f}, not {asked['budget']:,.2f}): {_ADVICE}"
+    elif trained.market != asked["market"]:
+        other = f"for another market: {_ADVICE}"
+    elif "act_range" in asked and not np.allclose(trained.spend_bounds, asked["act_range"], rtol=1e-6):
+        other = "with other smallest and largest spends: leave out --caps and --min"
+    else:
+        return
+    raise UserError(f"--model: {path!r} was trained {other}")
 
 
 def _spaces(path: str, algo: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:

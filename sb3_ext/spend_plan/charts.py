@@ -41,7 +41,7 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
     campaign, spend = plan.campaign, plan.spend
     names, periods = campaign.market.names, campaign.periods
     wide = width > 6.0
-    beyond = spend > campaign.market.historical_max + 0.005
+    beyond = plan.beyond
     handles = [Patch(color=color_of(index), label=name) for index, name in enumerate(names)]
     if np.any(beyond):
         handles.append(Patch(facecolor=LINE, edgecolor="white", hatch="///", label="beyond the data"))
@@ -73,12 +73,11 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
     if plan.sales_interval is not None:
         low, high = (np.append(end, end[-1]) for end in plan.sales_interval)
         lower.fill_between(edges, low, high, step="post", color=ACCENT, alpha=0.18, linewidth=0)
-    lower.stairs(sales, edges, baseline=None, color=ACCENT, linewidth=2.2)
-    lower.stairs(even, edges, baseline=None, color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)))
-    lines: list[Any] = [
-        Line2D([], [], color=ACCENT, linewidth=2.2, label="this plan"),
-        Line2D([], [], color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)), label=EVEN),
-    ]
+    planned: dict[str, Any] = {"color": ACCENT, "linewidth": 2.2}
+    paced: dict[str, Any] = {"color": MUTED, "linewidth": 1.3, "linestyle": (0, (4, 2))}
+    lower.stairs(sales, edges, baseline=None, **planned)
+    lower.stairs(even, edges, baseline=None, **paced)
+    lines: list[Any] = [Line2D([], [], **planned, label="this plan"), Line2D([], [], **paced, label=EVEN)]
     if plan.sales_interval is not None:
         band = "95% of campaigns" if plan.n_paths else "95% of draws"
         lines.insert(1, Patch(color=ACCENT, alpha=0.18, label=band if wide else "95%"))
@@ -105,6 +104,8 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
     figure = new_figure(width, height)
     ends = {"left": 0.62 / width, "right": 1.0 - 0.12 / width, "top": 1.0 - 0.62 / height, "bottom": 0.52 / height}
     figure.subplots_adjust(**ends, hspace=0.62, wspace=0.24)
+    past: dict[str, Any] = {"marker": "D", "color": "white", "markeredgecolor": INK, "markersize": 5, "linestyle": ""}
+    border: dict[str, Any] = {"color": _DOUBT, "linewidth": 1.0, "linestyle": (0, (3, 2))}
     points = {fit.channel.name: fit for fit in campaign.fits}
     picked = np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS_SHOWN).astype(int))
     seen_beyond = False
@@ -121,17 +122,17 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
             low, high = np.quantile(draws.response(grid[:, None]), [0.025, 0.975], axis=1)
             axes.fill_between(grid, low, high, color=color_of(index), alpha=0.18, linewidth=0)
         axes.plot(grid, curve.response(grid), color=color_of(index), linewidth=2.0)
-        if known is not None and known < largest / 1.08 * (1.0 + 1e-9):
-            axes.axvspan(known, largest, color=_DOUBT, alpha=0.09, linewidth=0)
-            seen_beyond = True
         if known is not None:
-            axes.axvline(known, color=_DOUBT, linewidth=1.0, linestyle=(0, (3, 2)))
+            if known < largest / 1.08 * (1.0 + 1e-9):
+                axes.axvspan(known, largest, color=_DOUBT, alpha=0.09, linewidth=0)
+                seen_beyond = True
+            axes.axvline(known, **border)
         if channel.name in points:
             fit = points[channel.name]
             axes.plot(fit.spend, fit.response, "x", color=MUTED, markersize=4, markeredgewidth=1.0)
         if channel.historical_mean > 0.0:
             mean = np.array([channel.historical_mean])
-            axes.plot(mean, curve.response(mean), "D", color="white", markeredgecolor=INK, markersize=5)
+            axes.plot(mean, curve.response(mean), **past)
         axes.plot(
             at_work, curve.response(at_work), "o", color=color_of(index), markeredgecolor="white",
             markersize=6, markeredgewidth=0.8, alpha=0.9,
@@ -145,18 +146,13 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
             axes.set_xlabel("advertising at work, as money per period")
     handles: list[Any] = [Line2D([], [], marker="o", color=MUTED, linestyle="", label="periods of the plan")]
     if any(channel.historical_mean > 0.0 for channel in market.channels):
-        past = Line2D(
-            [], [], marker="D", color="white", markeredgecolor=INK, markersize=5, linestyle="", label="the past's mean"
-        )
-        handles.append(past)
+        handles.append(Line2D([], [], **past, label="the past's mean"))
     if points:
         handles.append(Line2D([], [], marker="x", color=MUTED, markersize=4, linestyle="", label="data"))
-    if any(channel.historical_max is not None for channel in market.channels):
-        handles.append(
-            Patch(color=_DOUBT, alpha=0.15, label="beyond the data")
-            if seen_beyond
-            else Line2D([], [], color=_DOUBT, linewidth=1.0, linestyle=(0, (3, 2)), label="end of the data")
-        )
+    if seen_beyond:
+        handles.append(Patch(color=_DOUBT, alpha=0.15, label="beyond the data"))
+    elif any(channel.historical_max is not None for channel in market.channels):
+        handles.append(Line2D([], [], **border, label="end of the data"))
     _legend(figure, handles, 5 if width > 6.0 else 2, 0.62 / width)
     return figure
 
@@ -176,24 +172,18 @@ def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     faces = {plan.policy: ACCENT, CLAIRVOYANT: "white"}
     colors = [faces.get(score.name, LINE) for score in scores]
     bars = axes.barh(rows, [score.value for score in scores], 0.58 if wide else 0.36, color=colors, linewidth=0)
-    for bar, score in zip(bars, scores, strict=True):
+    reach = [max(score.value, score.high or score.value, 0.0) for score in scores]
+    note: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9.5, "color": INK, "annotation_clip": False}
+    for row, bar, score, end in zip(rows, bars, scores, reach, strict=True):
         if score.name == CLAIRVOYANT:
             bar.set(edgecolor=MUTED, linewidth=1.0, linestyle=(0, (3, 2)))
-    reach = [max(score.value, score.high or score.value, 0.0) for score in scores]
-    for row, score, end in zip(rows, scores, reach, strict=True):
         if score.low is not None and score.high is not None:
             axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.5, solid_capstyle="butt")
             axes.plot([score.low, score.high], [row, row], "|", color=INK, markersize=7, markeredgewidth=1.5)
         weight = "bold" if score.name == plan.policy else "normal"
-        axes.annotate(
-            format_money(score.value), (end, row), (5, 0), textcoords="offset points", va="center", fontsize=9.5,
-            color=INK, fontweight=weight, annotation_clip=False,
-        )  # fmt: skip
+        axes.annotate(format_money(score.value), (end, row), (5, 0), va="center", fontweight=weight, **note)
         if not wide:
-            axes.annotate(
-                score.name, (0.0, row), (2, 9), textcoords="offset points", va="bottom", fontsize=9.5, color=INK,
-                fontweight=weight, annotation_clip=False,
-            )  # fmt: skip
+            axes.annotate(score.name, (0.0, row), (2, 9), va="bottom", fontweight=weight, **note)
     axes.set_yticks(rows, [score.name for score in scores] if wide else [""] * len(scores))
     if wide:
         axes.tick_params(axis="y", labelsize=9.5, labelcolor=INK)

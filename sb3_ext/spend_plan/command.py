@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.paths is not None and not is_random:
         raise UserError("--paths goes with a random market: in this one every campaign goes alike")
     n_paths = (args.paths or default_paths(campaign)) if is_random else 1
-    agents = _agents(args, campaign, range(FIRST_SEED, FIRST_SEED + n_paths)) if args.model else None
+    agents = _agents(args, campaign, range(FIRST_SEED, FIRST_SEED + n_paths)) if args.model else {}
     status = Console(stderr=True).status("planning")
     with mistakes_explained("cannot plan this campaign"), status:
         plan = make_plan(
@@ -94,21 +95,16 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--budget", required=True, type=_amount, metavar="MONEY", help="budget of the whole campaign")
     add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
     add("--start", type=_date, metavar="DATE", help="first day, YYYY-MM-DD (default: tomorrow, next Monday or the 1st)")
-    add("--caps", nargs="+", default=[], metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
-    add("--min", nargs="+", default=[], metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
+    pairs: dict[str, Any] = {"nargs": "+", "default": []}
+    add("--caps", **pairs, metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
+    add("--min", **pairs, metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
     add("--season", nargs="+", type=_amount, metavar="F", help="demand factors by period, repeated; 1 is average")
     add("--margin", type=_amount, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
     add("--spend-cost", type=_amount, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
     add("--afterwards", choices=["nothing", "past"], help="what is spent after it: nothing, or the past's mean")
     add("--period-days", type=_amount, metavar="D", help="CSV only: days of a period (default: 7)")
-    add("--carry-over", nargs="+", default=[], metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
-    add(
-        "--spend-per-exposure",
-        nargs="+",
-        default=[],
-        metavar="CHANNEL=MONEY",
-        help="Robyn only: what an exposure costs",
-    )
+    add("--carry-over", **pairs, metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
+    add("--spend-per-exposure", **pairs, metavar="CHANNEL=MONEY", help="Robyn only: what an exposure costs")
     add(
         "--paths",
         type=int,
@@ -177,14 +173,13 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
     with mistakes_explained("--market"):
         if args.market.lower().endswith(_CSV_SUFFIXES):
             days = 7.0 if args.period_days is None else args.period_days
-            carry_over = {name: number for name, number in _pairs(args.carry_over, "--carry-over")}
-            market, fits = fit_response_curves(args.market, days, carry_over)
+            market, fits = fit_response_curves(args.market, days, _pairs(args.carry_over, "--carry-over"))
             if args.spend_per_exposure:
                 raise UserError("--spend-per-exposure goes with a Robyn export, not with a CSV")
         elif args.period_days is not None or args.carry_over:
             raise UserError("--period-days and --carry-over go with a CSV: this market has its own")
         elif args.market not in PRESETS and Path(args.market).is_file():
-            market = Market.load(args.market, dict(_pairs(args.spend_per_exposure, "--spend-per-exposure")))
+            market = Market.load(args.market, _pairs(args.spend_per_exposure, "--spend-per-exposure"))
         elif args.spend_per_exposure:
             raise UserError("--spend-per-exposure goes with a Robyn export: this market knows no exposures")
         elif args.market in PRESETS:
@@ -197,21 +192,21 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
         return replace(market, **{name: value for name, value in given.items() if value is not None}), fits
 
 
-def _pairs(texts: list[str], flag: str) -> list[tuple[str, float]]:
-    pairs = []
+def _pairs(texts: list[str], flag: str) -> dict[str, float]:
+    pairs = {}
     for text in texts:
         name, _, number = text.rpartition("=")
         try:
-            pairs.append((name, float(number)))
+            pairs[name] = float(number)
         except ValueError:
             name = ""
-        if not name or not math.isfinite(pairs[-1][1]):
+        if not name or not math.isfinite(pairs[name]):
             raise UserError(f"{flag}: cannot read {text!r}: give CHANNEL=NUMBER, e.g. facebook=5000")
     return pairs
 
 
 def _apply(texts: list[str], flag: str, market: Market, limits: FloatArray) -> None:
-    for name, number in _pairs(texts, flag):
+    for name, number in _pairs(texts, flag).items():
         if name not in market.names:
             raise UserError(
                 f"{flag}: there is no channel {name!r}.{did_you_mean(name, market.names)} Channels: "
@@ -224,8 +219,7 @@ def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[
     from sb3_ext.spend_plan.agent import agent_rollout
 
     check_algorithm(args.algo)
-    bounds = (campaign.low, campaign.cap) if args.caps or args.min else None
-    rollout = agent_rollout(args.model, args.algo, campaign.market, campaign.budget, campaign.periods, bounds, seeds)
+    rollout = agent_rollout(args.model, args.algo, campaign, bool(args.caps or args.min), seeds)
     return {f"agent ({args.algo}, {Path(args.model).name})": rollout}
 
 

@@ -23,7 +23,6 @@ class Score:
     """What a policy earns."""
 
     name: str
-    """Name of the policy."""
     value: float
     """Money earned over a zero-spend campaign, on average."""
     low: float | None = None
@@ -40,7 +39,6 @@ class Gain(NamedTuple):
     """How much more a policy earns than another one in the same cases, on average."""
 
     name: str
-    """The policy."""
     mean: float
     """Money."""
     low: float

@@ -56,11 +56,6 @@ class Rollout(NamedTuple):
     value: FloatArray
     """Money earned over a zero-spend campaign, tail included, shape (n,)."""
 
-    @property
-    def mean_spent(self) -> float:
-        """Money spent in a campaign, on average."""
-        return float(self.spend.sum(axis=(1, 2)).mean())
-
 
 def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int = 0) -> Rollout:
     """Let a policy spend the budgets of campaigns, without exploration; campaign i has the seed ``seed + i``."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
+import warnings
 from collections.abc import Callable
 from functools import partial
+from html import escape
 
 import jinja2
+import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -15,23 +20,20 @@ from sb3_ext.common.wording import period_name
 from sb3_ext.spend_plan import charts, tables
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
-from sb3_ext.spend_plan.svg import inline_svg
 from sb3_ext.spend_plan.wording import Wording
+
+_FONTS = ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans", "sans-serif"]
 
 
 def render_page(plan: SpendPlan, command: str) -> str:
     """The page as HTML: it loads nothing, so it can be mailed and opened anywhere."""
     words, market = Wording(plan), plan.campaign.market
-
-    def picture(draw: Callable[[SpendPlan, float], Figure], name: str, label: str, caption: str) -> dict[str, str]:
-        """A figure in two widths. Matplotlib escapes the names of channels."""
-        wide, narrow = (
-            Markup(inline_svg(partial(draw, plan, width), prefix, label))
-            for width, prefix in ((charts.WIDE, name), (charts.NARROW, f"{name}-n"))
-        )
-        return {"wide": wide, "narrow": narrow, "caption": caption}
-
     spends = f"Spend per {period_name(market.period_days)} and channel, and the sales expected from it"
+    pictures = (
+        ("plan", charts.plan_figure, spends, words.plan_caption),
+        ("comparison", charts.comparison_figure, "What every policy earns", words.comparison_caption),
+        ("curves", charts.curves_figure, "Response curve of every channel", words.curves_caption),
+    )
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sb3_ext.spend_plan", "."),
         autoescape=True,
@@ -39,15 +41,15 @@ def render_page(plan: SpendPlan, command: str) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("template.html.j2").render(
-        title="Spend plan",
         words=words,
         warnings=list(find_caveats(plan)),
         figures={
-            "plan": picture(charts.plan_figure, "plan", spends, words.plan_caption),
-            "comparison": picture(
-                charts.comparison_figure, "comparison", "What every policy earns", words.comparison_caption
-            ),
-            "curves": picture(charts.curves_figure, "curves", "Response curve of every channel", words.curves_caption),
+            name: {
+                "wide": _inline_svg(partial(draw, plan, charts.WIDE), name, label),
+                "narrow": _inline_svg(partial(draw, plan, charts.NARROW), f"{name}-n", label),
+                "caption": caption,
+            }
+            for name, draw, label, caption in pictures
         },
         colors=[color_of(index) for index in range(len(market.names))],
         tables={
@@ -59,3 +61,29 @@ def render_page(plan: SpendPlan, command: str) -> str:
         command=command,
         versions=versions(),
     )
+
+
+def _inline_svg(draw: Callable[[], Figure], name: str, label: str) -> Markup:
+    """Draw a figure as an ``<svg>`` element: text stays text, nothing is loaded, ids start with the name."""
+    text = io.StringIO()
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    # Names of channels are no formulas, and equal plans give equal files.
+    with (
+        warnings.catch_warnings(),
+        matplotlib.rc_context(
+            {"svg.fonttype": "none", "svg.hashsalt": name, "text.parse_math": False, "font.sans-serif": _FONTS}
+        ),
+    ):
+        # The browser has its own fonts.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        draw().savefig(text, format="svg", metadata=metadata, transparent=True)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    box = re.search(r'viewBox="[^"]*"', svg)
+    assert box is not None
+    head = f'<svg {box[0]} class="chart" role="img" aria-label="{escape(label)}">'
+    # Matplotlib escapes the names of channels.
+    return Markup(head + svg[svg.index(">") + 1 :])

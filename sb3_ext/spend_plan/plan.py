@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend import plan_optimal
 from sb3_ext.envs.ad_spend.baselines import RandomSpend
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
@@ -15,7 +15,7 @@ from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import Cents, round_plan
 from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, Gain, Score, compare, interval_over_draws
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
-from sb3_ext.spend_plan.random_campaigns import default_paths, play
+from sb3_ext.spend_plan.random_campaigns import play
 
 _RANDOM_PLANS = 20
 
@@ -41,11 +41,11 @@ class SpendPlan:
     """Money that every policy spends."""
     sales_interval: tuple[FloatArray, FloatArray] | None
     """Middle 95% of the sales per period over the draws or random campaigns, two arrays of shape (T,); None without."""
-    n_paths: int
+    n_paths: int = 0
     """Number of random campaigns that all policies went through; 0 where nothing is random."""
-    reaction: Gain | None
+    reaction: Gain | None = None
     """The best policy that reacts to what happens, against the plan; None where nothing is random."""
-    single: tuple[float, float] | None
+    single: tuple[float, float] | None = None
     """What the plan earns in the middle 95% of the random campaigns, money; None where nothing is random."""
 
     @property
@@ -68,6 +68,11 @@ class SpendPlan:
         return next(score for score in self.scores if score.name == name)
 
     @property
+    def beyond(self) -> BoolArray:
+        """Whether a spend is more than the model has ever seen, shape (T, N)."""
+        return np.asarray(self.spend > self.campaign.market.historical_max + 0.005)
+
+    @property
     def relative_gap(self) -> float:
         """How much more than this plan can be earned at most, relative to its value."""
         return _gap(self.upper_bound, self.score.value)
@@ -75,50 +80,35 @@ class SpendPlan:
 
 def make_plan(
     campaign: Campaign,
-    agents: Mapping[str, Rollout] | None = None,
-    n_paths: int | None = None,
+    agents: Mapping[str, Rollout] = {},
+    n_paths: int = 1,
     report: Callable[[str], object] = lambda policy: None,
 ) -> SpendPlan:
     """
     Find the plan for what is expected, and compare it with every baseline and with what agents did, by name.
 
-    Agents in a random market went through the ``n_paths`` campaigns with seeds from 10000 on. Where nothing is random,
-    the plan of one that keeps to the bounds is taken if it earns more.
+    In a random market all go through ``n_paths`` campaigns, at least 2, with seeds from 10000 on, as the agents did.
+    Where nothing is random, the plan of an agent that keeps to the bounds is taken if it earns more.
     """
     # A dated plan cannot react: it is made for what is expected.
     market = replace(campaign.market, randomness=Randomness())
     best = plan_optimal(market, campaign.budget, campaign.periods, low=campaign.low, cap=campaign.cap)
     cents = round_plan(best.spend, campaign.budget, campaign.low, campaign.cap)
-    if campaign.market.randomness.any:
-        paths = default_paths(campaign) if n_paths is None else n_paths
-        return _plan_at_random(campaign, cents, best.upper_bound, agents or {}, paths, report)
-    return _plan_as_expected(campaign, cents, best.upper_bound, agents or {})
-
-
-def _plan_at_random(
-    campaign: Campaign,
-    cents: Cents,
-    upper_bound: float,
-    agents: Mapping[str, Rollout],
-    n_paths: int,
-    report: Callable[[str], object],
-) -> SpendPlan:
-    """The optimized plan, compared in random campaigns."""
+    if not campaign.market.randomness.any:
+        return _plan_as_expected(campaign, cents, best.upper_bound, agents)
     played = play(campaign, cents / 100.0, agents, n_paths, report)
-    expected = replace(campaign.market, randomness=Randomness())
-    gap = _gap(upper_bound, float(simulate(expected, campaign.budget, cents[None] / 100.0).value[0]))
+    gap = _gap(best.upper_bound, float(simulate(market, campaign.budget, cents[None] / 100.0).value[0]))
+    pairs = zip(played.plan, played.even, strict=True)
     low, high = interval_over_draws(played.plan.value)
     return SpendPlan(
         campaign,
         OPTIMIZED,
         cents,
-        Outcome(
-            *(np.stack([np.mean(each, axis=0) for each in pair]) for pair in zip(played.plan, played.even, strict=True))
-        ),
+        Outcome(*(np.stack([np.mean(each, axis=0) for each in pair]) for pair in pairs)),
         played.upper_bound,
         gap,
         compare(played.values, EVEN),
-        {name: rollout.mean_spent for name, rollout in played.rollouts.items()},
+        {name: float(rollout.spend.sum(axis=(1, 2)).mean()) for name, rollout in played.rollouts.items()},
         interval_over_draws(played.plan.sales.T),
         n_paths,
         played.reaction,
@@ -171,9 +161,6 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
         scores,
         spent,
         interval,
-        n_paths=0,
-        reaction=None,
-        single=None,
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.optimum.references import campaign_references, steady_spend
-from sb3_ext.envs.ad_spend.policies.base import Baseline
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_gain
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
@@ -31,8 +30,8 @@ class RandomCampaigns:
     """What even pacing leads to."""
     upper_bound: float
     """What no policy earns more than on average over these campaigns, money."""
-    reaction: Gain | None
-    """The policy that reacts and earns most, against the plan; None if none does."""
+    reaction: Gain
+    """The policy that reacts and earns most, against the plan."""
 
     @property
     def values(self) -> dict[str, FloatArray]:
@@ -73,14 +72,7 @@ def play(
     best = [campaign_references(*problem, scenario.of(path)).plan for path in range(n_paths)]
     rollouts[CLAIRVOYANT] = Rollout(np.stack([p.spend for p in best]), np.array([p.value for p in best]))
     bound = float(np.mean([p.upper_bound for p in best]))
-    return RandomCampaigns(rollouts, planned, paced, bound, _best_reaction(rollouts, baselines, agents))
-
-
-def _best_reaction(
-    rollouts: Mapping[str, Rollout], baselines: Mapping[str, Baseline], agents: Mapping[str, Rollout]
-) -> Gain | None:
     reacting = [name for name, policy in baselines.items() if policy.observes] + list(agents)
-    if not reacting:
-        return None
-    best = max(reacting, key=lambda name: float(rollouts[name].value.mean()))
-    return paired_gain(best, rollouts[best].value, rollouts[OPTIMIZED].value)
+    favourite = max(reacting, key=lambda name: float(rollouts[name].value.mean()))
+    gain = paired_gain(favourite, rollouts[favourite].value, planned.value)
+    return RandomCampaigns(rollouts, planned, paced, bound, gain)

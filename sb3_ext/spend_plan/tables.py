@@ -17,7 +17,6 @@ from sb3_ext.spend_plan.plan import SpendPlan
 def date_table(plan: SpendPlan) -> Table:
     """What to spend and expect in every period."""
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
-    beyond = plan.spend > market.historical_max + 0.005
     left = floor_cents(plan.campaign.budget) - np.cumsum(plan.cents.sum(axis=1))
     # Where single amounts are small, cents matter to the eye; the CSV has them always.
     digits = 2 if plan.total / plan.cents.size < 100.0 else 0
@@ -28,14 +27,14 @@ def date_table(plan: SpendPlan) -> Table:
             low, high = (amount(end[period]) for end in plan.sales_interval)
             sales += f" ({low} to {high})"
         cells = [amount(cents / 100.0, digits) for cents in (*plan.cents[period], plan.cents[period].sum())]
-        marked = frozenset((np.flatnonzero(beyond[period]) + 1).tolist())
+        marked = frozenset((np.flatnonzero(plan.beyond[period]) + 1).tolist())
         rows.append(Row([f"{day:%a} {day}", *cells, sales, amount(left[period] / 100.0, digits)], marked=marked))
     totals = [amount(cents / 100.0, digits) for cents in (*plan.cents.sum(axis=0), plan.cents.sum())]
     rows.append(Row(["Total", *totals, amount(plan.outcome.sales[0].sum()), ""], "bold", "total"))
     caption = f"First day of every {unit}" if unit != "day" else "Every day of the campaign"
     if not digits:
         caption += "; to the cent in plan.csv"
-    if np.any(beyond):
+    if np.any(plan.beyond):
         caption += "; red: more than the model has ever seen"
     return Table(caption, ["Date", *market.names, "Spend", "Expected sales", "Budget left"], rows)
 
@@ -52,8 +51,7 @@ def channel_table(plan: SpendPlan) -> Table:
         cells += [f"{past[index] / past.sum():.1%}"] if known else []
         cells += [amount(totals[index] / plan.campaign.periods), amount(plan.spend[:, index].max())]
         limit = channel.historical_max
-        beyond = limit is not None and plan.spend[:, index].max() > limit + 0.005
-        marked = frozenset({len(cells)} if beyond else ())
+        marked = frozenset({len(cells)} if np.any(plan.beyond[:, index]) else ())
         rows.append(Row([channel.name, *cells, "unknown" if limit is None else amount(limit)], marked=marked))
     share_titles = ["Share", "Share in the past"] if known else ["Share"]
     titles = ["Channel", "Spend", *share_titles, f"Per {unit}", f"Largest {unit}", "Largest in the data"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,14 +13,6 @@ from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED
 from sb3_ext.spend_plan.plan import SpendPlan
 
 _REPLANNING = ("certainty-equivalent MPC", "posterior-mean MPC", "Thompson sampling")
-
-
-class Card(NamedTuple):
-    """A number of the headline."""
-
-    title: str
-    number: str
-    note: str
 
 
 class Wording:
@@ -82,8 +73,8 @@ class Wording:
         )
 
     @property
-    def cards(self) -> list[Card]:
-        """The four numbers of the headline."""
+    def cards(self) -> list[tuple[str, str, str]]:
+        """The four numbers of the headline, each between its title and a note."""
         plan, score, even = self._plan, self._plan.score, self._plan.score_of(EVEN).value
         gain = score.value - even
         earns = "over spending nothing, carry-over afterwards included"
@@ -93,20 +84,19 @@ class Wording:
             if plan.n_paths:
                 earns = f"over spending nothing, on average; 95% interval {span}"
         relative = f"{gain / even:+.1%}" if even > 0.0 else f"{gain:+,.0f}"
-        share = plan.total / plan.campaign.budget
+        share = f"{plan.total / plan.campaign.budget:.1%} of the budget of {amount(plan.campaign.budget)}"
         cases = "campaigns" if plan.n_paths else "draws"
         ahead = "" if score.ahead is None else f"; ahead in {score.ahead:.0%} of the {cases}"
         limit = "certified: no plan can earn more than that on top"
         if plan.n_paths:
             limit = "a bound for any policy, even one that knows the future"
-        spends, delivered = amount(plan.total), ""
         if abs(plan.spent[plan.policy] - plan.total) > 0.005 * plan.total:
-            delivered = f"; {amount(plan.spent[plan.policy])} of it are delivered on average"
+            share += f"; {amount(plan.spent[plan.policy])} of it are delivered on average"
         return [
-            Card("Earns", amount(score.value), earns),
-            Card(f"Against {EVEN}", relative, f"{EVEN} earns {amount(even)}{ahead}"),
-            Card("Spends", spends, f"{share:.1%} of the budget of {amount(plan.campaign.budget)}{delivered}"),
-            Card("Left to gain", f"≤ {_percent(plan.relative_gap)}", limit),
+            ("Earns", amount(score.value), earns),
+            (f"Against {EVEN}", relative, f"{EVEN} earns {amount(even)}{ahead}"),
+            ("Spends", amount(plan.total), share),
+            ("Left to gain", f"≤ {_percent(plan.relative_gap)}", limit),
         ]
 
     @property
@@ -147,10 +137,9 @@ class Wording:
             "Thompson sampling": "the same, with curves drawn from what is likely: it tries things out to learn",
             CLAIRVOYANT: "the best plan for somebody who knows in advance all that happens: nobody can earn more",
         }
-        for score in self._plan.scores:
-            if score.name.startswith("agent "):
-                meanings[score.name] = "what the trained agent decides"
-        return {score.name: meanings[score.name] for score in self._plan.scores if score.name in meanings}
+        names = [score.name for score in self._plan.scores]
+        meanings |= {name: "what the trained agent decides" for name in names if name.startswith("agent ")}
+        return {name: meanings[name] for name in names if name in meanings}
 
     @property
     def plan_caption(self) -> str:

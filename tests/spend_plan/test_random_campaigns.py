@@ -248,9 +248,8 @@ def test_a_model_goes_through_the_same_campaigns(env_id: str, seen: dict[str, An
     assert isinstance(env, AdSpendEnv)
     model = DDPG("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, seed=0)
     model.save(tmp_path / "mine.zip")
-    rollout = agent_rollout(
-        str(tmp_path / "mine.zip"), "ddpg_ext", env.market, 10_000.0, 5, None, range(10_000, 10_003)
-    )
+    asked = campaign(env.market, 10_000.0)
+    rollout = agent_rollout(str(tmp_path / "mine.zip"), "ddpg_ext", asked, False, range(10_000, 10_003))
     assert rollout.spend.shape == (3, 5, 2)
     values = [one_campaign(model, env, seed) for seed in range(10_000, 10_003)]
     np.testing.assert_allclose(rollout.value, values, rtol=1e-5)
