@@ -16,6 +16,7 @@ from typing_extensions import Unpack
 from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend.campaign.problem import CampaignOptions, CampaignProblem, shows_options
 from sb3_ext.envs.ad_spend.campaign.simulator import Period
+from sb3_ext.envs.ad_spend.market.checks import check_count
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.presets import PERIODS
 
@@ -54,8 +55,7 @@ class AdSpendVectorEnv(CampaignProblem, VectorEnv[FloatObservation, FloatObserva
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **options: Unpack[CampaignOptions],
     ) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
-            raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
+        self.num_envs = check_count(num_envs, "num_envs")
         if render_mode is not None:
             raise ValueError(f"AdSpendVectorEnv draws no pictures: render one AdSpendEnv, got {render_mode!r}")
         try:
@@ -64,7 +64,6 @@ class AdSpendVectorEnv(CampaignProblem, VectorEnv[FloatObservation, FloatObserva
             allowed = [mode.value for mode in AutoresetMode]
             raise ValueError(f"autoreset_mode must be one of {allowed}, got {autoreset_mode!r}") from None
         self.metadata = {"render_modes": [], "autoreset_mode": self._mode}
-        self.num_envs = int(num_envs)
         super().__init__(self.num_envs, market, budget, periods, **options)
         self.single_action_space = self.action_map.space
         self.single_observation_space = self.observation_map.space

@@ -16,7 +16,7 @@ from sb3_ext.envs.ad_spend.campaign.actions import ActionMap, ActionMode
 from sb3_ext.envs.ad_spend.campaign.observations import ObservationMap, ObsMode, Range
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator, Period
-from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
+from sb3_ext.envs.ad_spend.market.checks import check_count, check_number
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.presets import resolve_market
 from sb3_ext.envs.ad_spend.market.sales_function import SalesFunction, SalesFunctionMarket
@@ -77,7 +77,7 @@ class CampaignProblem:
                 raise ValueError(
                     "budget must be given: there is neither a historical mean spend nor an act_range to derive it"
                 )
-            budget = float(per_period) * check_periods(periods)
+            budget = float(per_period) * check_count(periods, "periods")
         self._campaign = campaign = CampaignSimulator(self.market, budget, periods, num_envs)
         self.budget, self.periods = campaign.budget, campaign.periods
         low, cap = limits or (np.zeros(n_channels), self.market.spend_caps(self.budget, self.periods))

@@ -11,7 +11,7 @@ import numpy as np
 
 from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
-from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
+from sb3_ext.envs.ad_spend.market.checks import check_count, check_number
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.sales_function import SalesFunctionMarket
 
@@ -48,7 +48,7 @@ class CampaignSimulator:
     ) -> None:
         self.market = market
         self.budget = check_number(budget, "budget", 1e-6, 1e15)
-        self.periods = check_periods(periods)
+        self.periods = check_count(periods, "periods")
         self.batch_shape = () if num_envs is None else (num_envs,)
         self.season = market.season_factors(self.periods)
         self._no_tail = np.zeros(self.batch_shape)[()]

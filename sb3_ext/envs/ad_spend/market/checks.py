@@ -31,11 +31,11 @@ def check_number(
     return number
 
 
-def check_periods(periods: int) -> int:
-    """The length of a campaign as an int; a ValueError if it is no whole number >= 1."""
-    if isinstance(periods, bool) or not isinstance(periods, (int, np.integer)) or periods < 1:
-        raise ValueError(f"periods must be a whole number >= 1, got {periods!r}")
-    return int(periods)
+def check_count(value: Any, what: str) -> int:
+    """``value`` as an int; a ValueError that names ``what`` if it is no whole number >= 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{what} must be a whole number >= 1, got {value!r}")
+    return int(value)
 
 
 def check_choice(value: str, allowed: object, what: str) -> None:

@@ -75,22 +75,21 @@ def fit_response_curves(
     :raises ValueError: If the file is malformed, a channel has fewer than four different spends, or an argument is out
         of range.
     """
-    name = os.fspath(path)
+    file = os.fspath(path)
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no response curves at {name!r}")
+        raise FileNotFoundError(f"no response curves at {file!r}")
     try:
         points = _read(Path(path))
         if unknown := sorted(set(carry_over or {}) - set(points)):
             raise ValueError(f"carry-over is given for {unknown[0]!r}, the channels are {list(points)}")
-        fits = tuple(
-            fit_curve(channel, data.spend, data.response, **{**data.settings, **_theta(carry_over, channel)})
-            for channel, data in points.items()
-        )
+        for channel, theta in (carry_over or {}).items():
+            points[channel].settings["theta"] = theta
+        fits = tuple(fit_curve(name, data.spend, data.response, **data.settings) for name, data in points.items())
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{file}: {error}") from error
     period_days = check_number(period_days, "period_days", 0.0, low_open=True)
     channels = tuple(fit.channel for fit in fits)
-    tail_periods = periods_to_forget(channel.theta for channel in channels)
+    tail_periods = periods_to_forget(fitted.theta for fitted in channels)
     return Market(channels, period_days=period_days, tail_periods=tail_periods), fits
 
 
@@ -136,10 +135,6 @@ def fit_curve(
     nrmse = np.sqrt(squared_error / len(y)) / spread if spread > 0.0 else 0.0
     r_squared = 1.0 - squared_error / variance if variance > 0.0 else 1.0
     return CurveFit(channel, x, y, float(nrmse), r_squared, tuple(_doubts(channel, x, float(nrmse), r_squared)))
-
-
-def _theta(carry_over: Mapping[str, float] | None, channel: str) -> dict[str, float]:
-    return {"theta": carry_over[channel]} if carry_over and channel in carry_over else {}
 
 
 def _read(path: Path) -> dict[str, CurvePoints]:

@@ -11,6 +11,8 @@ from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
+_EXPECTED = Scenario()
+
 
 @dataclass(frozen=True, eq=False)
 class Outlook:
@@ -44,13 +46,8 @@ class Outlook:
         )
 
     @classmethod
-    def expected(cls, market: Market, periods: int) -> Outlook:
-        """A whole campaign where nothing random happens, before its first period."""
-        return cls.of_scenario(market, periods, Scenario())
-
-    @classmethod
-    def of_scenario(cls, market: Market, periods: int, scenario: Scenario) -> Outlook:
-        """A whole campaign with its scenario (of a single campaign) known in advance: what a clairvoyant sees."""
+    def of_campaign(cls, market: Market, periods: int, scenario: Scenario = _EXPECTED) -> Outlook:
+        """A whole campaign whose scenario (of a single campaign) is known in advance; by default nothing is random."""
         n_channels = len(market.names)
         factors = np.append(market.season_factors(periods), np.ones(market.tail_periods))
         demand = np.tile(factors, (n_channels, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.market.checks import check_number, check_periods
+from sb3_ext.envs.ad_spend.market.checks import check_count, check_number
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.barrier import Polytope, maximize
 from sb3_ext.envs.ad_spend.optimum.channel_problem import channel_problems
@@ -77,7 +77,7 @@ def plan_optimal(
     """
     if not isinstance(market, Market):
         raise ValueError(f"plan_optimal needs a Market, got {type(market).__name__}")
-    budget, periods = check_number(budget, "budget", 1e-6, 1e15), check_periods(periods)
+    budget, periods = check_number(budget, "budget", 1e-6, 1e15), check_count(periods, "periods")
     check_number(tolerance, "tolerance", 0.0, 1.0, low_open=True, high_open=True)
     n_channels = len(market.names)
     try:
@@ -95,7 +95,7 @@ def plan_optimal(
     if lows.sum() > budget * (1.0 + _ROUNDING):
         raise ValueError(f"the smallest spends amount to {lows.sum():g}, more than the budget {budget:g}")
     if outlook is None:
-        outlook = Outlook.expected(market, periods)
+        outlook = Outlook.of_campaign(market, periods)
     elif outlook.periods != periods:
         raise ValueError(f"the outlook is on {outlook.periods} periods, the plan on {periods}")
 

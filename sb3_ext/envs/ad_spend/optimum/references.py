@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
-from sb3_ext.envs.ad_spend.market.checks import check_periods
+from sb3_ext.envs.ad_spend.market.checks import check_count
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.plan import Plan, plan_optimal
@@ -42,12 +42,12 @@ def plan_clairvoyant(
     :return: The plan; its spends are those delivered, its value leaves out the noise of the sales.
     :raises ValueError: If the scenario is of several campaigns or another length, or an argument is out of range.
     """
-    shape, drawn = (check_periods(periods), len(market.names)), scenario.curves
+    shape, drawn = (check_count(periods, "periods"), len(market.names)), scenario.curves
     fits = all(path is None or path.shape == shape for path in (scenario.media, scenario.drift, scenario.delivery))
     if not fits or (drawn is not None and drawn.beta.shape != shape[1:]):
         raise ValueError(f"the scenario must be of one campaign of {shape[0]} periods and {shape[1]} channels")
     caps = cap if scenario.delivery is None else np.asarray(cap, dtype=np.float64) * scenario.delivery
-    outlook = Outlook.of_scenario(market, periods, scenario)
+    outlook = Outlook.of_campaign(market, periods, scenario)
     return plan_optimal(market, budget, periods, cap=caps, tolerance=tolerance, outlook=outlook)
 
 

@@ -43,7 +43,7 @@ class CertaintyEquivalentMPC(ObservingBaseline):
         super().__init__(env)
         low, cap = self.env.spend_bounds
         self._replanner = Replanner(self.market, self.env.budget, low, cap, tolerance)
-        self._demand = Outlook.expected(self.market, self.env.periods).demand
+        self._demand = Outlook.of_campaign(self.market, self.env.periods).demand
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
         """Today's part of the plan under the market's parameters."""

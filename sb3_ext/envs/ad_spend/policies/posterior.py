@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray, IntArray
+from sb3_ext.envs.ad_spend.market.checks import check_count
 from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
 
@@ -27,13 +28,11 @@ class ParticlePosterior:
         random = market.randomness
         if not random.draws_parameters:
             raise ValueError("there is nothing to learn: the market's randomness draws no parameters")
-        if isinstance(n_particles, bool) or not isinstance(n_particles, (int, np.integer)) or n_particles < 1:
-            raise ValueError(f"n_particles must be a whole number >= 1, got {n_particles!r}")
         self._market, self._periods = market, periods
         self._noise = max(random.sales_sigma, _LEAST_NOISE) * float(market.beta.sum())
         self._demand = market.season_factors(periods)
         self._sigmas = np.repeat([random.beta_sigma, random.kappa_sigma], len(market.names))
-        self.n_particles = int(n_particles)
+        self.n_particles = check_count(n_particles, "n_particles")
         if random.use_draws:
             self.n_particles = min(self.n_particles, len(market.draws))
 

@@ -288,7 +288,7 @@ def test_gradient_and_curvature_against_finite_differences(
     rng = np.random.default_rng(seed)
     n_channels = len(market.names)
     highest = np.maximum(150.0, market.initial_adstock)
-    objective = Objective(market, Outlook.expected(market, periods), highest if envelope else None)
+    objective = Objective(market, Outlook.of_campaign(market, periods), highest if envelope else None)
     spend = rng.uniform(20.0, 100.0, (n_channels, periods))
     if envelope:
         kinks = objective.curves.touching
@@ -325,7 +325,7 @@ def test_envelope_is_concave_and_above_the_curve(market: Market, cap: float, see
     channels = tuple(replace(channel, theta=0.0, historical_mean=0.0) for channel in market.channels)
     market = replace(market, tail_periods=0, afterwards="nothing", channels=channels)
     caps = np.full(len(market.names), cap)
-    outlook = Outlook.expected(market, 1)
+    outlook = Outlook.of_campaign(market, 1)
     envelope, curve = Objective(market, outlook, caps), Objective(market, outlook)
     rng = np.random.default_rng(seed)
     one, other = rng.uniform(0.0, caps, (2, 1, len(caps))).swapaxes(1, 2)

@@ -23,7 +23,7 @@ def simulated(market: Market, budget: float, scenario: Scenario, orders: np.ndar
 
 def money(market: Market, budget: float, scenario: Scenario, periods: int) -> float:
     """A scale for rounding errors."""
-    outlook = Outlook.of_scenario(market, periods, scenario)
+    outlook = Outlook.of_campaign(market, periods, scenario)
     return market.margin * outlook.demand.sum() * outlook.curves.beta.sum() + market.spend_cost * budget + 1.0
 
 

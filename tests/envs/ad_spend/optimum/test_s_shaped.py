@@ -34,7 +34,7 @@ def campaigns(draw: st.DrawFn, most_periods: int = 8, max_channels: int = 3) -> 
     periods, n_channels = draw(st.integers(1, most_periods)), len(market.names)
     rng = np.random.default_rng(draw(st.integers(0, 2**20)))
     spread = draw(st.sampled_from([0.0, 0.5]))
-    expected = Outlook.expected(market, periods)
+    expected = Outlook.of_campaign(market, periods)
     outlook = replace(
         expected,
         adstock=expected.adstock * rng.uniform(0.0, 2.0),
@@ -96,7 +96,7 @@ def test_bound_of_concave_markets_is_the_optimum() -> None:
         tail_periods=4,
     )
     plan = plan_optimal(market, 150.0, 9, cap=30.0, tolerance=1e-9)
-    outlook = Outlook.expected(market, 9)
+    outlook = Outlook.of_campaign(market, 9)
     bounds = np.broadcast_to([0.0, 30.0], (2, 9, 2)).transpose(2, 0, 1)
     channels = channel_problems(market, outlook, *bounds)
     bound = lagrangian_bound(channels, 150.0, plan.value / 150.0) - value_of(market, outlook, np.zeros((2, 9)))
@@ -107,7 +107,7 @@ def test_bound_without_carry_over_is_the_concave_envelope() -> None:
     """Of equal periods: pulses at the tangent point ``kappa * (alpha - 1)**(1 / alpha)``, fractions of one included."""
     market = Market((Channel("a", beta=100.0, kappa=20.0, alpha=3.0),))
     tangent = 20.0 * 2.0 ** (1 / 3)
-    channels = channel_problems(market, Outlook.expected(market, 10), np.zeros((1, 10)), np.full((1, 10), 60.0))
+    channels = channel_problems(market, Outlook.of_campaign(market, 10), np.zeros((1, 10)), np.full((1, 10), 60.0))
     slope = 100.0 * (2 / 3) / tangent
     for budget in (100.0, 4 * tangent, 6.5 * tangent):
         bound = lagrangian_bound(channels, budget, 1.2 * slope)
@@ -141,7 +141,7 @@ def test_separable_markets_by_brute_force(budget: float) -> None:
     assert plan.upper_bound >= best[-1]
     # The grid of the brute force costs it little.
     assert plan.value <= best[-1] * 1.005
-    outlook = Outlook.expected(market, periods)
+    outlook = Outlook.of_campaign(market, periods)
     pulses = pulse_plans(channel_problems(market, outlook, np.zeros((3, 4)), np.tile(caps[:, None], 4)), budget)
     assert max(value_of(market, outlook, pulse) for pulse in pulses) >= 0.97 * best[-1]
 
@@ -172,7 +172,7 @@ def test_pulses_are_sent_at_the_best_times(theta: float) -> None:
         season=(1.0, 0.6, 1.7, 1.2, 0.5),
         tail_periods=3,
     )
-    outlook = Outlook.expected(market, 9)
+    outlook = Outlook.of_campaign(market, 9)
     low, cap = np.full((1, 9), 2.0), np.full((1, 9), 60.0)
     table = _Pulses(channel_problems(market, outlook, low, cap)[0], cell=0.05)
     patterns = np.array(list(product([0, 1], repeat=9)))
@@ -221,7 +221,7 @@ def test_never_worse_than_the_pulses_alone(market: Market, periods: int, fullnes
     cap = np.full(len(market.names), 60.0)
     budget = float(fullness * periods * cap.sum())
     plan = plan_optimal(market, budget, periods, cap=cap)
-    outlook = Outlook.expected(market, periods)
+    outlook = Outlook.of_campaign(market, periods)
     bounds = np.zeros((len(cap), periods)), np.tile(cap[:, None], periods)
     objective = Objective(market, outlook)
     for pulse in pulse_plans(channel_problems(market, outlook, *bounds), budget):
@@ -249,9 +249,9 @@ def test_the_bound_with_carry_over_is_far_below_the_envelopes() -> None:
 
 def test_long_campaigns_pulse_for_several_periods_on_end() -> None:
     market = Market((Channel("a", beta=100.0, kappa=20.0, alpha=3.0), Channel("b", beta=70.0, kappa=9.0, theta=0.5)))
-    channels = channel_problems(market, Outlook.expected(market, 150), np.zeros((2, 150)), np.full((2, 150), 50.0))
+    channels = channel_problems(market, Outlook.of_campaign(market, 150), np.zeros((2, 150)), np.full((2, 150), 50.0))
     plan = pulse_plans(channels, 2000.0)[0]
-    value = value_of(market, Outlook.expected(market, 150), plan)
+    value = value_of(market, Outlook.of_campaign(market, 150), plan)
     assert 0.95 * lagrangian_bound(channels, 2000.0, 10.0) <= value
 
 
