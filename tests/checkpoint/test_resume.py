@@ -170,6 +170,7 @@ def test_the_file_of_episodes_goes_on_with_no_line_twice(tmp_path: Path) -> None
 
 
 SCRIPT = """
+import os
 import sys
 import numpy as np
 from sb3_ext import DDPG, checkpoint
@@ -183,7 +184,8 @@ except FileNotFoundError:
     model = DDPG("MlpPolicy", "Pendulum-v1", policy_kwargs=dict(net_arch=[8]), learning_starts=20, batch_size=8, seed=0)
 print("begins", flush=True)
 model.learn(steps - model.num_timesteps, callback=every, reset_num_timesteps=False)
-model.save(path + "/end")
+model.save(path + "/saving")
+os.replace(path + "/saving.zip", path + "/end.zip")
 """
 
 
