@@ -24,15 +24,7 @@ def resolve_replay_buffer(
     Choose the replay buffer and its arguments, so that it always follows the algorithm's ``n_steps`` and ``gamma``.
 
     SB3 ignores ``n_steps`` for a buffer chosen by the user, and keeps the saved ``gamma`` after ``load(gamma=...)``.
-
-    :param replay_buffer_class: the user's choice; ``None`` selects one for any observation space and ``n_steps``
-    :param replay_buffer_kwargs: the user's arguments (not changed)
-    :param n_steps: number of rewards summed before bootstrapping, at least 1
-    :param gamma: discount factor
-    :param optimize_memory_usage: whether SB3's ``ReplayBuffer`` shall store each observation once
-    :return: the class and a fresh dictionary of arguments
-    :raises ValueError: if the class is no replay buffer, has no n-step returns though ``n_steps > 1``,
-        or ``replay_buffer_kwargs`` contradicts ``n_steps`` or ``gamma``
+    A choice of the user that contradicts the algorithm raises ``ValueError``.
     """
     if replay_buffer_class is not None and not (
         isinstance(replay_buffer_class, type) and issubclass(replay_buffer_class, ReplayBuffer)
@@ -59,14 +51,7 @@ def resolve_replay_buffer(
 
 
 def adopt_replay_buffer(replay_buffer: ReplayBuffer, algorithm: OffPolicyAlgorithm) -> None:
-    """
-    Make a replay buffer read from disk follow the algorithm, or refuse it.
-
-    :param replay_buffer: the buffer read; its ``n_steps`` and ``gamma`` are updated if it has them
-    :param algorithm: the algorithm that will use it
-    :raises ValueError: if the buffer was filled with another number of environments or from other spaces, has no
-        n-step returns, or no room for one
-    """
+    """Make a buffer read from disk follow ``n_steps`` and ``gamma``; ``ValueError`` if it does not fit."""
     for name in ("observation_space", "action_space"):
         stored, expected = getattr(replay_buffer, name), getattr(algorithm, name)
         if stored != expected:
@@ -93,13 +78,7 @@ def adopt_replay_buffer(replay_buffer: ReplayBuffer, algorithm: OffPolicyAlgorit
 
 
 def check_frame_stack(replay_buffer: ReplayBuffer | None, env: VecEnv | None) -> None:
-    """
-    Refuse at once what ``FrameReplayBuffer`` would notice at the first transition.
-
-    :param replay_buffer: any replay buffer
-    :param env: the environment whose transitions it will hold
-    :raises ValueError: if it holds frames, and those of the environment are normalised or stacked in another number
-    """
+    """Refuse at once, by ``ValueError``, what ``FrameReplayBuffer`` would notice at the first transition."""
     if not isinstance(replay_buffer, FrameReplayBuffer) or env is None:
         return
     normalized = unwrap_vec_wrapper(env, VecNormalize)
@@ -119,11 +98,7 @@ def check_frame_stack(replay_buffer: ReplayBuffer | None, env: VecEnv | None) ->
 
 
 def end_stored_episodes(replay_buffer: ReplayBuffer | None) -> None:
-    """
-    Mark the newest transitions as cut short, as their environments are about to be reset.
-
-    :param replay_buffer: the buffer; with shared observations SB3 ends the episodes itself
-    """
+    """Mark the newest transitions as cut short by a reset; with shared observations SB3 does so itself."""
     if replay_buffer is None or replay_buffer.size() == 0 or replay_buffer.optimize_memory_usage:
         return
     newest = (replay_buffer.pos - 1) % replay_buffer.buffer_size

@@ -38,17 +38,10 @@ class PrioritizedReplayBufferSamples(NamedTuple):
 
 class PrioritizedSampling(TransitionReplayBuffer):
     """
-    Draws transitions by priority from any storage of transitions; see :class:`PrioritizedReplayBuffer`.
+    Draws transitions by priority from any storage of transitions; see :class:`PrioritizedReplayBuffer`, also for the
+    arguments.
 
     It comes before the storage: ``class PrioritizedFrames(PrioritizedSampling, FrameReplayBuffer)``.
-
-    :param args: the storage's arguments
-    :param alpha: how much priorities count, in [0, 1]; 0 draws uniformly
-    :param beta: how much weights correct the bias of these draws, in [0, 1]: the first number of a linear way to 1 over
-        the training, or a function of the remaining progress (1 at the start, 0 at the end)
-    :param epsilon: added to absolute TD errors so that none is 0, above 0
-    :param kwargs: the storage's keyword arguments
-    :raises ValueError: if an argument is out of range
     """
 
     storage: ClassVar[type[TransitionReplayBuffer]]
@@ -87,11 +80,7 @@ class PrioritizedSampling(TransitionReplayBuffer):
         self.set_progress(1.0)
 
     def set_progress(self, progress_remaining: float) -> None:
-        """
-        Let ``beta`` follow the training; algorithms call this before they sample.
-
-        :param progress_remaining: 1 at the start of the training, 0 at its end
-        """
+        """Let ``beta`` follow the training (1 at its start, 0 at its end); algorithms call this before they sample."""
         self.beta = float(self._beta_schedule.var(progress_remaining))
 
     def reset(self) -> None:
@@ -101,19 +90,13 @@ class PrioritizedSampling(TransitionReplayBuffer):
         self._largest_priority = 1.0
 
     def add(self, *args: Any, **kwargs: Any) -> None:
-        """
-        Store one transition of each environment, at the largest priority seen so far.
-
-        :param args: as the storage's ``add``
-        :param kwargs: as the storage's ``add``
-        """
+        """Store one transition of each environment, at the largest priority seen so far."""
         first = self.pos * self.n_envs
         super().add(*args, **kwargs)
         self._priorities.update(np.arange(first, first + self.n_envs), self._largest_priority)
 
     def _draw(self, batch_size: int) -> tuple[Indices, Indices]:
-        times, envs, _ = self._draw_prioritized(batch_size)
-        return times, envs
+        return self._draw_prioritized(batch_size)[:2]
 
     def _draw_prioritized(self, batch_size: int) -> tuple[Indices, Indices, npt.NDArray[np.float64]]:
         """Draw transitions that have their observations: times, environments and priorities, shape (batch_size,)."""
@@ -132,14 +115,7 @@ class PrioritizedSampling(TransitionReplayBuffer):
     def sample(  # type: ignore[override]  # two more fields
         self, batch_size: int, env: VecNormalize | None = None
     ) -> PrioritizedReplayBufferSamples:
-        """
-        Draw transitions in proportion to their priorities, with replacement.
-
-        :param batch_size: number of transitions
-        :param env: normalises observations and rewards if given
-        :return: the batch; ``discounts``, shape (batch_size, 1), only if ``n_steps > 1``
-        :raises ValueError: if the buffer is empty
-        """
+        """Draw in proportion to the priorities, with replacement; ``ValueError`` if the buffer is empty."""
         if self.size() == 0:
             raise ValueError(f"{type(self).__name__} is empty: add transitions before you sample.")
         times, envs, priorities = self._draw_prioritized(batch_size)
@@ -218,14 +194,7 @@ class PrioritizedFrameReplayBuffer(PrioritizedSampling, FrameReplayBuffer):
 
 
 def prioritize(replay_buffer_class: type[ReplayBuffer]) -> type[PrioritizedSampling]:
-    """
-    Find the prioritized replay buffer with the storage of another.
-
-    :param replay_buffer_class: SB3's ``ReplayBuffer``, ``DictReplayBuffer`` or ``NStepReplayBuffer``, their common form
-        ``TransitionReplayBuffer``, ``FrameReplayBuffer``, or a prioritized class
-    :return: the prioritized class, which takes the same arguments and some more
-    :raises ValueError: if there is none
-    """
+    """Find the prioritized replay buffer with the storage of another; ``ValueError`` if there is none."""
     if issubclass(replay_buffer_class, PrioritizedSampling):
         return replay_buffer_class
     if replay_buffer_class in (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer):

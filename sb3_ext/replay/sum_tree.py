@@ -39,12 +39,7 @@ class SumTree:
             level.fill(0.0)
 
     def update(self, indices: IntArray, values: FloatArray | float) -> None:
-        """
-        Change numbers.
-
-        :param indices: which ones, shape (n,); of several equal indices the last one counts
-        :param values: what they become, finite and at least 0, shape (n,), or one number for all
-        """
+        """Change numbers to finite ones >= 0, shape (n,) or one for all; of equal indices the last counts."""
         for level in self._blocks:
             level.reshape(-1)[indices] = values
             indices = indices >> _SHIFT
@@ -55,11 +50,8 @@ class SumTree:
         """
         Cut the sum of all numbers into n equal parts and draw from each, in proportion to the numbers.
 
+        Returns indices in ascending order and the numbers there, none of them 0; ``ValueError`` if all numbers are.
         Randomness comes from NumPy's global generator, as in SB3's buffers.
-
-        :param n: how many to draw
-        :return: indices in ascending order and the numbers there, which are not 0; each of shape (n,)
-        :raises ValueError: if all numbers are 0
         """
         sums = self._root.cumsum()
         total = float(sums[-1])

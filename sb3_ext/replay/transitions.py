@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +48,6 @@ class TransitionReplayBuffer(ReplayBuffer):
 
     observations: Observations  # type: ignore[assignment]  # a dictionary for Dict spaces
     next_observations: Observations  # type: ignore[assignment]
-    draws_ahead: ClassVar[bool] = True
-    """Whether later batches can be drawn before earlier ones are used; not with a ``sample`` of the class's own."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.draws_ahead = cls.sample is TransitionReplayBuffer.sample
 
     def __init__(
         self,
@@ -115,17 +109,7 @@ class TransitionReplayBuffer(ReplayBuffer):
         done: npt.NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """
-        Store one transition of each environment in place of the oldest ones.
-
-        :param obs: observations, shape (n_envs, ...), or a dictionary of such arrays
-        :param next_obs: the observations after the step, at the end of an episode its last one
-        :param action: actions, shape (n_envs, ...)
-        :param reward: rewards, shape (n_envs,)
-        :param done: whether the episode ended, shape (n_envs,)
-        :param infos: infos of the step, whose ``TimeLimit.truncated`` is read
-        :raises ValueError: if observations have another shape than those of the space
-        """
+        """Store one transition of each environment in place of the oldest ones; wrong shapes raise ``ValueError``."""
         self._store_observations(obs, next_obs)
         self.actions[self.pos] = action.reshape((self.n_envs, self.action_dim))
         self.rewards[self.pos] = reward
@@ -179,29 +163,20 @@ class TransitionReplayBuffer(ReplayBuffer):
     def sample(  # type: ignore[override]  # dictionary samples for Dict spaces
         self, batch_size: int, env: VecNormalize | None = None
     ) -> ReplayBufferSamples | DictReplayBufferSamples:
-        """
-        Draw transitions uniformly with replacement.
-
-        :param batch_size: number of transitions
-        :param env: normalises observations and rewards if given
-        :return: the batch; ``discounts``, shape (batch_size, 1), only if ``n_steps > 1``
-        """
+        """Draw uniformly with replacement; ``discounts``, shape (batch_size, 1), only if ``n_steps > 1``."""
         return self._gather(*self._draw(batch_size), env)
 
     def sample_several(
         self, n_batches: int, batch_size: int, env: VecNormalize | None = None
     ) -> Iterator[ReplayBufferSamples | DictReplayBufferSamples]:
         """
-        Draw several batches, as so many calls of :meth:`sample` do; of small observations many are gathered at a time.
+        Draw several batches, as so many calls of :meth:`sample` do, each to be used before something is added.
 
-        :param n_batches: number of batches
-        :param batch_size: number of transitions in each
-        :param env: normalises observations and rewards if given
-        :return: the batches, each to be used before something is added
+        Of small observations many are gathered at a time.
         """
         at_once = min(n_batches, GATHERED_NUMBERS // (batch_size * spaces.flatdim(self.observation_space)))
-        # priorities change with every update
-        if at_once < 2 or not self.draws_ahead:
+        # A ``sample`` of the class's own may depend on what became of earlier batches, as priorities do.
+        if at_once < 2 or type(self).sample is not TransitionReplayBuffer.sample:
             yield from (self.sample(batch_size, env) for _ in range(n_batches))
             return
         for first in range(0, n_batches, at_once):

@@ -86,12 +86,7 @@ class GymnasiumVecEnv(VecEnv):
             self._writer = ResultsWriter(os.fspath(filename), header, extra_keys=info_keywords)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """
-        Seed the next reset: sub-environment ``i`` gets ``seed + i``.
-
-        :param seed: the seed, folded to 31 bits because ``AtariVectorEnv`` takes no more; random by default
-        :return: the seed of each sub-environment
-        """
+        """Let sub-environment i have ``seed + i``, folded to 31 bits because ``AtariVectorEnv`` takes no more."""
         first = super().seed(seed)[0]
         assert first is not None
         first = int(first) % (2**31 - self.num_envs)
@@ -99,12 +94,7 @@ class GymnasiumVecEnv(VecEnv):
         return self._seeds
 
     def reset(self) -> VecEnvObs:
-        """
-        Begin new episodes everywhere, with the seeds and options set before.
-
-        :return: the first observations
-        :raises ValueError: if ``set_options`` gave different options to the sub-environments
-        """
+        """Begin new episodes everywhere; options that differ between the sub-environments raise ``ValueError``."""
         options = self._options[0]
         if any(other != options for other in self._options):
             raise ValueError("set_options: a vector environment takes the same options for all its sub-environments")
@@ -119,25 +109,14 @@ class GymnasiumVecEnv(VecEnv):
         return first
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """
-        Take the actions of the next step.
-
-        :param actions: one per sub-environment, in the dtype of the action space or one that converts to it
-        :raises ValueError: if the shape is not that of the batched action space
-        :raises TypeError: if they are of another kind, such as fractions for a discrete space
-        """
+        """Take the actions: another shape raises ``ValueError``, fractions for a discrete space ``TypeError``."""
         space = self.env.action_space
         if actions.shape != space.shape:
             raise ValueError(f"actions have shape {actions.shape}, {self.env} wants {space.shape}")
         self._actions = actions.astype(space.dtype, casting="same_kind", copy=False)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """
-        Step all sub-environments.
-
-        :return: observations, rewards (float32), whether an episode ended, infos
-        :raises RuntimeError: if the environment cannot begin single episodes
-        """
+        """Step all; ``RuntimeError`` if the environment cannot begin single episodes."""
         batch, rewards, terminated, truncated, batched_infos = self.env.step(self._actions)
         observations = copied(batch)
         dones: BoolArray = np.logical_or(terminated, truncated)
@@ -228,11 +207,7 @@ class GymnasiumVecEnv(VecEnv):
             self._writer.close()
 
     def get_images(self) -> Sequence[npt.NDArray[Any] | None]:
-        """
-        Render every sub-environment.
-
-        :return: RGB images, ``None`` for each (and a warning) unless the render mode is ``rgb_array``
-        """
+        """Render every sub-environment: RGB, or ``None`` and a warning unless the render mode is ``rgb_array``."""
         if self.render_mode != "rgb_array":
             warnings.warn(f"images need render_mode='rgb_array', this is {self.render_mode!r}", stacklevel=2)
             return [None] * self.num_envs
@@ -240,28 +215,14 @@ class GymnasiumVecEnv(VecEnv):
         return list(images)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """
-        Read an attribute, see the class for what has attributes.
-
-        :param attr_name: name
-        :param indices: sub-environments, all by default
-        :return: one value per index
-        :raises AttributeError: if there is no such attribute
-        """
+        """Read an attribute, see the class for what has attributes."""
         chosen = list(self._get_indices(indices))
         if self._sub_envs is None:
             return [getattr(self._owner(attr_name), attr_name)] * len(chosen)
         return [self._sub_envs[i].get_wrapper_attr(attr_name) for i in chosen]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """
-        Set an attribute, see the class for what has attributes.
-
-        :param attr_name: name
-        :param value: the same value for every index
-        :param indices: sub-environments, all by default; only those of ``SyncVectorEnv`` can be told apart
-        :raises ValueError: if they cannot
-        """
+        """Set an attribute; a part of the indices raises ``ValueError`` unless there is a ``SyncVectorEnv``."""
         chosen = list(self._get_indices(indices))
         if self._sub_envs is not None:
             for i in chosen:
@@ -274,14 +235,7 @@ class GymnasiumVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> Any:
-        """
-        Call a method, see the class for what has methods.
-
-        :param method_name: name
-        :param indices: sub-environments, all by default
-        :return: one result per index
-        :raises AttributeError: if there is no such method
-        """
+        """Call a method, see the class for what has methods."""
         methods = self.get_attr(method_name, indices)
         if self._sub_envs is None:
             return [method(*method_args, **method_kwargs) for method in methods[:1]] * len(methods)
@@ -290,13 +244,7 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> Any:
-        """
-        Tell whether sub-environments are wrapped.
-
-        :param wrapper_class: a Gymnasium wrapper; ``Monitor`` always counts, as the adapter does its work
-        :param indices: sub-environments, all by default
-        :return: one truth value per index
-        """
+        """Tell who is wrapped; ``Monitor`` always counts, as the adapter does its work."""
         chosen = list(self._get_indices(indices))
         if wrapper_class is Monitor or self._sub_envs is None:
             return [wrapper_class is Monitor] * len(chosen)

@@ -70,13 +70,7 @@ def _has_own_reset(env: VectorEnv[Any, Any]) -> bool:
 
 
 def find_autoreset_mode(env: VectorEnv[Any, Any]) -> AutoresetMode:
-    """
-    Find out when an environment resets its finished sub-environments.
-
-    :param env: the vector environment or its outermost wrapper
-    :return: its autoreset mode
-    :raises ValueError: if it has none, or a wrapper does not go with it
-    """
+    """Find when an environment resets; ``ValueError`` if it does not say, or a wrapper does not go with it."""
     # AtariVectorEnv writes its mode into metadata that all its instances share.
     mode = getattr(env.unwrapped, "autoreset_mode", None) or env.metadata.get("autoreset_mode")
     if mode is None:
