@@ -15,19 +15,26 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_real
+from sb3_ext.common.hyperparameters import Rules, check_hyperparameters, integer, number
 from sb3_ext.wrappers.ms_pacman import (
     CROP,
     MS_PACMAN,
     SCREEN,
+    STEPS,
     STRIDE,
+    SWITCH,
     FrameReduction,
     Frames,
     MsPacmanAtariWrapper,
-    check_steps,
 )
 
 MAX_FRAMES = 108_000
+
+_EMULATOR: Rules = {
+    "repeat_action_probability": number(0, 1),
+    "full_action_space": SWITCH,
+    "max_num_frames_per_episode": integer(1),
+}
 
 Step = tuple[Frames, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
@@ -60,7 +67,7 @@ def MsPacmanAtariEnv(
     :return: the environment
     :raises ValueError: if an argument is out of its range
     """
-    _check_emulator("MsPacmanAtariEnv", repeat_action_probability, full_action_space, max_num_frames_per_episode)
+    check_hyperparameters("MsPacmanAtariEnv", locals(), _EMULATOR)
     env = AtariEnv(
         "ms_pacman",
         frameskip=1,
@@ -102,16 +109,8 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
 
     :param num_envs: number of games, >= 1
     :param stack_num: number of frames in an observation, >= 1; with more than one, stack no frames on top
-    :param noop_max: at most this many no-ops when a game begins
-    :param frame_skip: frames per action, of the last two of which the larger colours are kept; 1 for no skipping
-    :param terminal_on_life_loss: end episodes with every lost life; the next one continues the game
-    :param clip_reward: replace rewards by their sign
-    :param crop: see :class:`~sb3_ext.wrappers.MsPacmanPreprocessing`, as are the next two
-    :param stride: step between the pixels kept
-    :param masked_color: colour painted black
-    :param repeat_action_probability: with which probability a frame repeats the action before, instead of the new one
-    :param full_action_space: all 18 actions
-    :param max_num_frames_per_episode: frames after which a game is truncated
+    :param noop_max: see :class:`~sb3_ext.wrappers.MsPacmanAtariWrapper`, as are all up to ``masked_color``
+    :param repeat_action_probability: see :func:`MsPacmanAtariEnv`, as are the next two
     :param num_threads: threads of the emulator, 0 for as many as there are cores
     :param render_mode: only ``None``
     :param autoreset_mode: ``SAME_STEP``: the last step of an episode already returns the first observation of the next
@@ -141,21 +140,21 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
         owner = type(self).__name__
-        _check_emulator(owner, repeat_action_probability, full_action_space, max_num_frames_per_episode)
         modes = [mode.value for mode in AutoresetMode]
         mode = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
         check_hyperparameters(
             owner,
             {**locals(), "autoreset_mode": mode},
             {
-                "num_envs": (is_integer(num_envs, 1), "an integer >= 1"),
-                "stack_num": (is_integer(stack_num, 1), "an integer >= 1"),
-                "num_threads": (is_integer(num_threads, 0), "an integer >= 0"),
+                **_EMULATOR,
+                "num_envs": integer(1),
+                "stack_num": integer(1),
+                "num_threads": integer(0),
                 "render_mode": (render_mode is None, "None, and render a single environment"),
                 "autoreset_mode": (mode in modes, f"one of {', '.join(modes)}"),
+                **STEPS,
             },
         )
-        check_steps(owner, noop_max, frame_skip, terminal_on_life_loss, clip_reward)
         self._reduce = FrameReduction(owner, crop, stride, masked_color)
         self.autoreset_mode = AutoresetMode(mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
@@ -193,26 +192,23 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         self._first_frames = np.zeros(num_envs, np.int64)
         self._finished: BoolArray = np.zeros(num_envs, np.bool_)
         self._life_lost: BoolArray = np.zeros(num_envs, np.bool_)
-        self._infos: dict[str, Any] | None = None
+        self._infos: dict[str, Any] = {}
 
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Frames, dict[str, Any]]:
         """
-        Begin new episodes.
+        Begin new episodes, see the class for what differs from the single environment.
 
-        :param seed: of the emulators, below 2^31: game i gets ``seed + i``, or ``seed[i]``
-        :param options: ``reset_mask``, shape (n,), tells which games are meant, by default all. With it and without a
-            seed, one that has just lost a life goes on
-        :return: observations and infos of all games
-        :raises RuntimeError: if the first reset has a mask
-        :raises ValueError: if the mask or the seeds have another shape, or a seed is out of its range
+        Game i gets ``seed + i``, or ``seed[i]``, below 2^31. ``options["reset_mask"]``, shape (n,), tells which games
+        are meant, by default all. With it and without a seed, one that has just lost a life goes on. A mask or seeds
+        that do not fit raise ``ValueError``, a mask at the first reset ``RuntimeError``.
         """
         mask = (options or {}).get("reset_mask")
         chosen: BoolArray = np.ones(self.num_envs, np.bool_) if mask is None else np.asarray(mask)
         if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
             raise ValueError(f"reset_mask must be {self.num_envs} truth values, got {mask!r}")
-        if self._infos is None and not chosen.all():
+        if not self._infos and not chosen.all():
             raise RuntimeError("call reset() without reset_mask first")
         seeds = None if seed is None else self._seeds(seed)
         continued = chosen & self._life_lost if mask is not None and seed is None else np.zeros_like(chosen)
@@ -248,34 +244,28 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         """
         Play ``frame_skip`` frames in every game.
 
-        :param actions: shape (n,), from 0 to 8, or 17 with ``full_action_space``
-        :return: observations (n, stack_num, 88, 80), rewards (n,), terminated (n,), truncated (n,), info (see the
-            class)
-        :raises ValueError: if an action is out of its range
-        :raises RuntimeError: if the games have not begun, or with ``DISABLED`` some have ended
+        Other actions than 0 to 8 (17 with ``full_action_space``) raise ``ValueError``. Games that have not begun, or
+        have ended with ``DISABLED``, raise ``RuntimeError``.
         """
-        if self._infos is None:
+        if not self._infos:
             raise RuntimeError("call reset() before step()")
         # The emulator reads beyond its table for any other action.
         if not 0 <= actions.min() <= actions.max() < self._n_actions:
             raise ValueError(f"actions={actions} are not valid; pass integers from 0 to {self._n_actions - 1}.")
         begun = self._finished
-        some_begin = bool(begun.any())
-        if some_begin:
+        if begun.any():
             if self.autoreset_mode is AutoresetMode.DISABLED:
                 raise RuntimeError("episodes have ended: call reset(options={'reset_mask': ...}) before step()")
             actions = np.where(begun, 0, actions)
         screens, points, terminated, truncated, self._infos = self._emulator.step(actions)
-        if some_begin:
-            self._note_new_games(begun & ~self._life_lost)
+        self._note_new_games(begun & ~self._life_lost)
         self._scores += points
         rewards = (np.sign(points) if self._clip_reward else points).astype(np.float64)
         stacks = np.empty_like(self._stacks)
         stacks[:, :-1] = self._stacks[:, 1:]
         stacks[:, -1] = self._reduce(screens[:, 0])
-        if some_begin:
-            stacks[begun, :-1] = 0
-            rewards[begun] = 0
+        stacks[begun, :-1] = 0
+        rewards[begun] = 0
         self._stacks = stacks
         self._finished = np.logical_or(terminated, truncated)
         out_of_time = self._infos["episode_frame_number"] - self._first_frames >= self._max_frames
@@ -289,27 +279,8 @@ class MsPacmanVectorEnv(VectorEnv[Frames, Frames, npt.NDArray[Any]]):
         return observations, rewards, terminated, truncated, info
 
     def _note_new_games(self, games: BoolArray) -> None:
-        assert self._infos is not None
         self._scores[games] = 0.0
         self._first_frames[games] = self._infos["episode_frame_number"][games]
 
     def _info(self) -> dict[str, Any]:
-        assert self._infos is not None
         return {**self._infos, "score": self._scores.copy()}
-
-
-def _check_emulator(owner: str, repeat_action_probability: float, full_action_space: bool, max_frames: int) -> None:
-    """Check what the emulator takes as it is."""
-    check_hyperparameters(
-        owner,
-        {
-            "repeat_action_probability": repeat_action_probability,
-            "full_action_space": full_action_space,
-            "max_num_frames_per_episode": max_frames,
-        },
-        {
-            "repeat_action_probability": (is_real(repeat_action_probability, 0, 1), "a number in [0, 1]"),
-            "full_action_space": (isinstance(full_action_space, (bool, np.bool_)), "True or False"),
-            "max_num_frames_per_episode": (is_integer(max_frames, 1), "an integer >= 1"),
-        },
-    )

@@ -90,36 +90,20 @@ class ThreeStateMDP(gym.Env[np.int64, np.int64]):
         self._state = 0
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """
-        Tell which actions the current state has.
-
-        :return: shape (3,)
-        """
+        """Tell which actions the current state has, shape (3,)."""
         masks: npt.NDArray[np.bool_] = AVAILABLE[self._state].copy()
         return masks
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.int64, dict[str, Any]]:
-        """
-        Start in state 0.
-
-        :param seed: seed of the transitions
-        :param options: unused
-        :return: the state, and the action mask
-        """
+        """Start in state 0."""
         super().reset(seed=seed)
         self._state = 0
         return self._observe()
 
     def step(self, action: np.int64) -> tuple[np.int64, SupportsFloat, bool, bool, dict[str, Any]]:
-        """
-        Do one transition.
-
-        :param action: 0, 1 or 2
-        :return: state, reward, never terminated, never truncated, and the action mask of the new state
-        :raises ValueError: if the action is none of the three
-        """
+        """Do one transition; ``ValueError`` if the action is none of the three."""
         if not self.action_space.contains(action):
             raise ValueError(f"ThreeStateMDP: action={action!r} is not valid; pass 0, 1 or 2.")
         state, reward = self._state, 0.0
@@ -130,11 +114,7 @@ class ThreeStateMDP(gym.Env[np.int64, np.int64]):
         return observation, reward, False, False, info
 
     def render(self) -> npt.NDArray[np.uint8] | None:
-        """
-        Draw the current state.
-
-        :return: picture, shape (48, 144, 3), or ``None`` without a render mode
-        """
+        """Draw the current state, shape (48, 144, 3); ``None`` without a render mode."""
         if self.render_mode is None:
             return None
         frame = np.full((48, 144, 3), 255, dtype=np.uint8)

@@ -84,13 +84,7 @@ class DiscretizeObservation(gym.ObservationWrapper[np.int64, Any, npt.NDArray[An
         self.observation_space = spaces.Discrete(n_cells)
 
     def observation(self, observation: npt.ArrayLike) -> np.int64:
-        """
-        Number of the cell that contains an observation.
-
-        :param observation: d numbers, in the shape of the ``Box``
-        :return: cell from 0 to the product of the bins - 1
-        :raises ValueError: if the observation contains NaN
-        """
+        """Number the cell that contains an observation; NaN raises ``ValueError``."""
         cell = 0
         # Plain Python is several times faster than NumPy for a handful of numbers.
         for value, (count, low, scale) in zip(np.ravel(observation).tolist(), self._grid, strict=True):

@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.atari_wrappers import ClipRewardEnv, EpisodicLifeEnv, MaxAndSkipEnv, NoopResetEnv
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.common.hyperparameters import Rule, Rules, check_hyperparameters, integer, is_integer
 
 Frames = npt.NDArray[np.uint8]
 
@@ -23,15 +23,18 @@ CROP = (1, 176)
 STRIDE = 2
 MS_PACMAN = (210, 164, 74)
 
+SWITCH: Rule = (lambda value: isinstance(value, (bool, np.bool_)), "True or False")
+STEPS: Rules = {
+    "noop_max": integer(0),
+    "frame_skip": integer(1),
+    "terminal_on_life_loss": SWITCH,
+    "clip_reward": SWITCH,
+}
+"""The arguments of the usual Atari steps."""
+
 
 class FrameReduction:
-    """
-    The arithmetic of :class:`MsPacmanPreprocessing`, for one frame or for many at once.
-
-    :param owner: name of the class whose arguments these are, for error messages
-    :param crop: see :class:`MsPacmanPreprocessing`, as are the others
-    :raises ValueError: if an argument is out of its range
-    """
+    """The arithmetic of :class:`MsPacmanPreprocessing`, whose arguments these are, for one frame or many at once."""
 
     def __init__(
         self,
@@ -42,17 +45,16 @@ class FrameReduction:
         normalize: bool = False,
     ) -> None:
         height, width, _ = SCREEN
-        given = {"crop": crop, "stride": stride, "masked_color": masked_color, "normalize": normalize}
         cropped = _are_integers(crop, 2, height) and crop[0] < crop[1]
         colored = masked_color is None or _are_integers(masked_color, 3, 255)
         check_hyperparameters(
             owner,
-            given,
+            locals(),
             {
                 "crop": (cropped, f"the first row and the one after the last, 0 <= first < last <= {height}"),
                 "stride": (is_integer(stride, 1) and stride <= width, f"an integer from 1 to {width}"),
                 "masked_color": (colored, "red, green and blue from 0 to 255, or None for no mask"),
-                "normalize": (isinstance(normalize, (bool, np.bool_)), "True or False"),
+                "normalize": SWITCH,
             },
         )
         self._rows = slice(int(crop[0]), int(crop[1]), int(stride))
@@ -62,12 +64,7 @@ class FrameReduction:
         self.shape = (len(range(height)[self._rows]), len(range(width)[self._columns]))
 
     def __call__(self, frames: Frames) -> npt.NDArray[Any]:
-        """
-        Reduce frames.
-
-        :param frames: RGB, shape (..., 210, 160, 3)
-        :return: grey, shape (..., height, width)
-        """
+        """Reduce RGB frames, shape (..., 210, 160, 3), to grey ones, shape (..., height, width)."""
         pixels = frames[..., self._rows, self._columns, :]
         sums = pixels[..., 0].astype(np.uint16)
         sums += pixels[..., 1]
@@ -140,13 +137,7 @@ class MsPacmanPreprocessing(gym.ObservationWrapper[npt.NDArray[Any], Any, Frames
         )
 
     def observation(self, observation: Frames) -> npt.NDArray[Any]:
-        """
-        Reduce one frame.
-
-        :param observation: RGB frame, shape (210, 160, 3), ``uint8``
-        :return: shape (height, width, 1), ``uint8`` or float32
-        :raises ValueError: if the frame has another shape or type
-        """
+        """Reduce one frame; ``ValueError`` if it has another shape or type than the emulator's."""
         if observation.shape != SCREEN or observation.dtype != np.uint8:
             raise ValueError(
                 f"MsPacmanPreprocessing: a frame is {observation.dtype} of shape {observation.shape}; it takes uint8 "
@@ -205,7 +196,7 @@ class MsPacmanAtariWrapper(gym.Wrapper[npt.NDArray[Any], Any, Frames, Any], gym.
         masked_color: Sequence[int] | None = MS_PACMAN,
         normalize: bool = False,
     ) -> None:
-        check_steps("MsPacmanAtariWrapper", noop_max, frame_skip, terminal_on_life_loss, clip_reward)
+        check_hyperparameters("MsPacmanAtariWrapper", locals(), STEPS)
         _check_frames(env)
         if not hasattr(env.unwrapped, "ale"):
             raise ValueError(f"MsPacmanAtariWrapper: {env.unwrapped} is no Atari game; pass MsPacmanNoFrameskip-v4.")
@@ -241,13 +232,7 @@ class MsPacmanAtariWrapper(gym.Wrapper[npt.NDArray[Any], Any, Frames, Any], gym.
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """
-        Go on after a lost life, or begin a game.
-
-        :param seed: begins a game in any case; SB3's ``EpisodicLifeEnv`` would leave it aside in the middle of one
-        :param options: options of the emulator
-        :return: frame and info
-        """
+        """Go on after a lost life, or begin a game; a seed always does, though ``EpisodicLifeEnv`` ignores it."""
         if seed is not None and isinstance(self._lives, EpisodicLifeEnv):
             self._lives.was_real_done = True
         return super().reset(seed=seed, options=options)
@@ -273,20 +258,6 @@ class _Score(gym.Wrapper[Frames, Any, Frames, Any]):
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._score += float(reward)
         return observation, reward, terminated, truncated, {**info, "score": self._score}
-
-
-def check_steps(owner: str, noop_max: int, frame_skip: int, terminal_on_life_loss: bool, clip_reward: bool) -> None:
-    """Raise ``ValueError`` if an argument of the usual Atari steps is out of its range."""
-    flags = {"terminal_on_life_loss": terminal_on_life_loss, "clip_reward": clip_reward}
-    check_hyperparameters(
-        owner,
-        {"noop_max": noop_max, "frame_skip": frame_skip, **flags},
-        {
-            "noop_max": (is_integer(noop_max, 0), "an integer >= 0"),
-            "frame_skip": (is_integer(frame_skip, 1), "an integer >= 1"),
-            **{name: (isinstance(flag, (bool, np.bool_)), "True or False") for name, flag in flags.items()},
-        },
-    )
 
 
 def _check_frames(env: Any) -> None:

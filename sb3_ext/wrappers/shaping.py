@@ -61,12 +61,7 @@ class CartPoleAngleReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         gym.Wrapper.__init__(self, _with_monitor(env))
 
     def step(self, action: Any) -> tuple[npt.NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
-        """
-        Step, with the shaped reward.
-
-        :param action: action
-        :return: observation, shaped reward, terminated, truncated, info
-        """
+        """Step, with the shaped reward."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         penalty = min(abs(float(observation[ANGLE])), MAX_ANGLE_PENALTY)
         return observation, float(reward) - penalty, terminated, truncated, info
@@ -109,12 +104,7 @@ class TerminalPenalty(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         self.penalty = float(penalty)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """
-        Step, with the penalty for a failure.
-
-        :param action: action
-        :return: observation, shaped reward, terminated, truncated, info
-        """
+        """Step, with the penalty for a failure."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         failed = terminated and not truncated
         return observation, self.penalty if failed else reward, terminated, truncated, info
