@@ -14,12 +14,9 @@ from sb3_ext.common.arrays import BoolArray, IntArray
 
 class PolicyBatch(BasePolicy):
     """
-    Policies of one architecture, each acting on its own observation of a batch, greedily.
+    Copies of one policy, each to act greedily with parameters of its own on its own observation of a batch.
 
     All forward passes are one, mapped over the parameters: for 100 policies it costs as much as ten single ones.
-
-    :param policy: the architecture; it is copied
-    :param size: number of policies
     """
 
     def __init__(self, policy: BasePolicy, size: int) -> None:
@@ -34,23 +31,13 @@ class PolicyBatch(BasePolicy):
         }
 
     def assign(self, index: int, genome: th.Tensor) -> None:
-        """
-        Replace one policy of the batch.
-
-        :param index: which
-        :param genome: its parameters, shape (n_parameters,)
-        """
+        """Replace the parameters of one policy of the batch, shape (n_parameters,)."""
         self._genomes[index] = genome
         if len(self._genomes) == 1:
             th.nn.utils.vector_to_parameters(genome, self.parameters())
 
     def forward(self, observation: PyTorchObs) -> th.Tensor:
-        """
-        Act with the parameters that ``functional_call`` puts in.
-
-        :param observation: a batch of observations
-        :return: actions
-        """
+        """Act with the parameters that ``functional_call`` puts in."""
         return self.policy._predict(observation, deterministic=True)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
@@ -72,9 +59,7 @@ class Tournament:
     """
     Hands the episodes to be played to the environments, in turn, and adds up their rewards.
 
-    :param episodes: the members that are to play, one entry for each episode
-    :param n_members: size of the population
-    :param n_envs: number of environments, each at the start of an episode
+    ``episodes`` names the members that are to play, one entry for each; each environment is at the start of an episode.
     """
 
     def __init__(self, episodes: IntArray, n_members: int, n_envs: int) -> None:
@@ -98,13 +83,7 @@ class Tournament:
         return int(self.lengths[self.players >= 0].max(initial=0))
 
     def add(self, rewards: npt.NDArray[np.floating], dones: BoolArray) -> IntArray:
-        """
-        Count one step of every environment; where an episode ended, :attr:`started` says who goes on.
-
-        :param rewards: rewards, shape (n_envs,)
-        :param dones: whether the episode ended, shape (n_envs,)
-        :return: environments in which an episode that counts ended
-        """
+        """Count one step; return where an episode that counts ended. :attr:`started` says who goes on."""
         self._returns += rewards
         self.lengths += 1
         ended = np.flatnonzero(dones)

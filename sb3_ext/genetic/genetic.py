@@ -184,6 +184,7 @@ class GeneticSearch(CheckedAlgorithm):
         # Round by round, so that a long-lived policy does not play all its episodes one after the other at the end
         tournament = Tournament(np.tile(members, self.n_eval_episodes), len(self.population), env.num_envs)
         policies = PolicyBatch(self.policy, env.num_envs)
+        normalizer = self._vec_normalize_env
         self._last_episode_starts = np.zeros(env.num_envs, dtype=bool)
 
         while not tournament.over:
@@ -197,7 +198,9 @@ class GeneticSearch(CheckedAlgorithm):
             if not callback.on_step():
                 return False
 
-            counted = tournament.add(self._unnormalized(rewards), dones)
+            # Rewards on one scale for all generations
+            earned = rewards if normalizer is None else normalizer.get_original_reward()
+            counted = tournament.add(earned, dones)
             self._update_info_buffer([infos[index] for index in counted], dones[counted])
             check_length(type(self).__name__, tournament.longest_running, self.max_episode_steps)
         self._last_episode_starts = dones
@@ -210,11 +213,6 @@ class GeneticSearch(CheckedAlgorithm):
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
-
-    def _unnormalized(self, rewards: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Rewards on one scale for all generations."""
-        normalizer = self._vec_normalize_env
-        return rewards if normalizer is None else normalizer.get_original_reward()
 
     def _choose_best(self) -> bool:
         """Let :attr:`policy` be the best of the generation; tell whether it has reached the target."""

@@ -6,11 +6,7 @@ import torch as th
 
 
 class Population:
-    """
-    Parameter vectors with the returns of all the episodes that each has played.
-
-    :param genomes: one row of network parameters for each member, float, shape (size, n_parameters)
-    """
+    """Parameter vectors, shape (size, n_parameters), with the returns of all the episodes that each has played."""
 
     def __init__(self, genomes: th.Tensor) -> None:
         self.genomes = genomes
@@ -26,34 +22,18 @@ class Population:
         return self.return_sums / self.episodes
 
     def record(self, return_sums: th.Tensor, episodes: th.Tensor) -> None:
-        """
-        Add episodes.
-
-        :param return_sums: sum of the returns of the new episodes of each member, shape (size,)
-        :param episodes: number of the new episodes of each member, shape (size,)
-        """
+        """Add the sums of the returns of new episodes and their numbers, one for each member."""
         self.return_sums += return_sums
         self.episodes += episodes
 
     def ranking(self) -> th.Tensor:
-        """
-        Order the members, all of which must have played, from the best to the worst.
-
-        Of two with the same mean return the one with more episodes is better.
-
-        :return: indices, shape (size,)
-        """
+        """Order from the best to the worst; of two with the same mean the one with more episodes is better."""
         by_episodes = th.argsort(self.episodes, descending=True, stable=True)
         order = th.argsort(self.fitness[by_episodes], descending=True, stable=True)
         return by_episodes[order]
 
     def best(self, proof: int) -> int:
-        """
-        Choose the best member among those with enough episodes; if there is none, among those with the most.
-
-        :param proof: number of episodes that is enough
-        :return: its index
-        """
+        """Find the best member with at least ``proof`` episodes; if there is none, of those with the most."""
         enough = self.episodes >= min(proof, int(self.episodes.max()))
         ranking = self.ranking()
         return int(ranking[enough[ranking]][0])
@@ -62,12 +42,8 @@ class Population:
         """
         Let the best survive with their episodes, and fill up with mutated offspring that have played none.
 
-        Each survivor has the same number of offspring; what doesn't divide goes to the best.
-
-        :param size: members of the next generation
-        :param n_survivors: survivors, fewer than ``size``
-        :param mutation_std: standard deviation of the Gaussian noise added to every parameter of an offspring
-        :return: the survivors from the best to the worst, then the offspring
+        Each survivor has the same number of offspring; what doesn't divide goes to the best. Survivors come first, from
+        the best to the worst.
         """
         survivors = self.ranking()[:n_survivors]
         parents = survivors[th.arange(size - len(survivors)) % len(survivors)]
@@ -83,12 +59,7 @@ class Population:
         return {"genomes": self.genomes, "return_sums": self.return_sums, "episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """
-        Restore what :meth:`state_dict` returned; the number of members may differ.
-
-        :param state: the state
-        :param strict: as of PyTorch's modules; nothing may be missing anyway
-        """
+        """Restore what :meth:`state_dict` returned; the number of members may differ."""
         self.genomes = th.as_tensor(state["genomes"]).to(self.genomes, copy=True)
         self.return_sums = th.as_tensor(state["return_sums"]).to(self.return_sums, copy=True)
         self.episodes = th.as_tensor(state["episodes"]).to(self.episodes, copy=True)

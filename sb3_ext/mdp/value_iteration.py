@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
-from sb3_ext.common.hyperparameters import is_integer, is_positive, is_real
+from sb3_ext.common.hyperparameters import check_hyperparameters, integer, number, positive
 
 
 class SparseTransitions(NamedTuple):
@@ -134,12 +134,15 @@ def value_iteration(
     :raises RuntimeError: if ``max_iterations`` were not enough
     """
     backup = _make_backup("value_iteration", transitions, rewards, available, gamma)
-    start = np.zeros(len(backup(None)))
-
-    def sweep(values: FloatArray) -> FloatArray:
-        return _best(backup(values))
-
-    return _iterate("value_iteration", sweep, start, lambda v: (backup(v), v), gamma, tolerance, max_iterations)
+    return _iterate(
+        "value_iteration",
+        sweep=lambda values: backup(values).max(axis=1),
+        values=np.zeros(len(backup(None))),
+        result=lambda values: (backup(values), values),
+        gamma=gamma,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
 
 
 def q_value_iteration(
@@ -157,12 +160,15 @@ def q_value_iteration(
     Arguments, result and errors as for :func:`value_iteration`; the residual and its bound are those of the Q-values.
     """
     backup = _make_backup("q_value_iteration", transitions, rewards, available, gamma)
-    start = np.where(np.isneginf(backup(None)), -np.inf, 0.0)
-
-    def sweep(q_values: FloatArray) -> FloatArray:
-        return backup(_best(q_values))
-
-    return _iterate("q_value_iteration", sweep, start, lambda q: (q, _best(q)), gamma, tolerance, max_iterations)
+    return _iterate(
+        "q_value_iteration",
+        sweep=lambda q_values: backup(q_values.max(axis=1)),
+        values=np.where(np.isneginf(backup(None)), -np.inf, 0.0),
+        result=lambda q_values: (q_values, q_values.max(axis=1)),
+        gamma=gamma,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
 
 
 def policy_values(
@@ -198,17 +204,6 @@ def policy_values(
     return values
 
 
-def _best(q_values: FloatArray) -> FloatArray:
-    best: FloatArray = q_values.max(axis=1)
-    return best
-
-
-def _error_bound(gamma: float, residual: float) -> float:
-    if residual == 0.0 or gamma == 0.0:
-        return 0.0
-    return float("inf") if gamma == 1 else gamma / (1 - gamma) * residual
-
-
 def _iterate(
     owner: str,
     sweep: Callable[[FloatArray], FloatArray],
@@ -219,13 +214,9 @@ def _iterate(
     max_iterations: int,
 ) -> Plan:
     """Apply the contraction until its residual is small enough; ``result`` turns what it reached into Q and V."""
-    if not is_positive(tolerance):
-        raise ValueError(f"{owner}: tolerance={tolerance!r} is not valid; pass a finite number > 0.")
-    if not is_integer(max_iterations, 1):
-        raise ValueError(f"{owner}: max_iterations={max_iterations!r} is not valid; pass an integer >= 1.")
+    check_hyperparameters(owner, locals(), {"tolerance": positive(), "max_iterations": integer(1)})
     finite = np.isfinite(values)
     goal = tolerance * (1 - gamma) / gamma if 0 < gamma < 1 else tolerance
-    residual = float("inf")
     for iteration in range(1, max_iterations + 1):
         new = sweep(values)
         residual = float(np.abs(new[finite] - values[finite]).max())
@@ -233,7 +224,8 @@ def _iterate(
         rounding = 2 * np.finfo(np.float64).eps * float(np.abs(new[finite]).max())
         if residual <= max(goal, rounding) or gamma == 0:
             q_values, best = result(values)
-            bound = _error_bound(gamma, residual)
+            factor = gamma / (1 - gamma) if gamma < 1 else np.inf
+            bound = factor * residual if residual > 0 else 0.0
             return Plan(q_values, best, q_values.argmax(axis=1), iteration, residual, bound)
     raise RuntimeError(
         f"{owner}: after {max_iterations:,} sweeps values still change by {residual:.3g}, with gamma={gamma:g} and "
@@ -245,8 +237,7 @@ def _make_backup(
     owner: str, transitions: Transitions, rewards: npt.ArrayLike, available: npt.ArrayLike | None, gamma: float
 ) -> Callable[[FloatArray | None], FloatArray]:
     """Check a model; return the function from values of states, or ``None`` for zeros, to Q-values."""
-    if not is_real(gamma, 0, 1):
-        raise ValueError(f"{owner}: gamma={gamma!r} is not valid; pass a number in [0, 1].")
+    check_hyperparameters(owner, locals(), {"gamma": number(0, 1)})
     if isinstance(transitions, SparseTransitions):
         successors, probabilities = transitions
     else:

@@ -75,12 +75,7 @@ class QTablePolicy(BasePolicy):
         return counts
 
     def state_indices(self, observations: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """
-        Rows of the table.
-
-        :param observations: shape (n, ...), n observations
-        :return: shape (n,)
-        """
+        """Find the rows of n observations, shape (n,)."""
         if len(self._sizes) == 1:
             states: npt.NDArray[np.int64] = observations.reshape(-1).astype(np.int64) - self._starts[0]
             return states

@@ -152,11 +152,7 @@ class QLearning(CheckedAlgorithm):
         self._td_error_sum, self._td_error_count = 0.0, 0
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """
-        Set the seeds of Python, NumPy, PyTorch, the environments, and the exploration.
-
-        :param seed: the seed, ``None`` for a random one for the exploration alone
-        """
+        """Set the seed of the exploration too; ``None`` for a random one for the exploration alone."""
         super().set_random_seed(seed)
         self._rng = np.random.default_rng(seed)
 
