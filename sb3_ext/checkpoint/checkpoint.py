@@ -110,6 +110,8 @@ def write_checkpoint(model: BaseAlgorithm, folder: Path, callback: BaseCallback 
         "inexact": capture.opaque,
         "recipe": recipes.of(model.env),
     }
+    for half_written in folder.glob(".*_steps-*"):  # by a process that was killed
+        shutil.rmtree(half_written)
     older = _checkpoints(folder)
     number = 1 + max((int(path.name.rpartition("-")[2]) for path in older), default=0)
     written = folder / f"{model.num_timesteps}_steps-{number}"
@@ -206,7 +208,7 @@ def _single(callback: BaseCallback | None) -> Iterator[BaseCallback]:
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints, the newest last."""
-    found = [path for path in folder.glob("*_steps-*") if (path / "state.json").is_file()]
+    found = [path for path in folder.glob("[0-9]*_steps-*") if (path / "state.json").is_file()]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
 

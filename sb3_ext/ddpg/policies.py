@@ -47,19 +47,7 @@ def _init_final_layer(layer: nn.Module, bound: float | None) -> None:
 
 
 class Actor(BasePolicy):
-    """
-    Deterministic policy mu(s), in the scaled action space [-1, 1].
-
-    :param observation_space: observation space
-    :param action_space: action space
-    :param net_arch: units of the hidden layers
-    :param features_dim: number of features
-    :param activation_fn: activation of the hidden layers
-    :param squash: activation of the output, ``"tanh"`` or ``"sigmoid"``, see :class:`DDPGPolicy`
-    :param final_init: bound of the uniform initialisation of the output layer, ``None`` for PyTorch's own
-    :param initial_action: scaled action around which the untrained actor starts, in (-1, 1)
-    :param kwargs: features extractor and ``normalize_images``, see SB3's ``BaseModel``
-    """
+    """Deterministic policy mu(s), in the scaled action space [-1, 1]; arguments: see :class:`DDPGPolicy`."""
 
     def __init__(
         self,
@@ -89,18 +77,7 @@ class Actor(BasePolicy):
 
 
 class Critic(BaseModel):
-    """
-    Action value Q(s, a), with actions in the scaled space [-1, 1].
-
-    :param observation_space: observation space
-    :param action_space: action space
-    :param net_arch: units of the hidden layers
-    :param features_dim: number of features
-    :param activation_fn: activation of the hidden layers
-    :param action_layer: index of the hidden layer that receives the action beside its usual input
-    :param final_init: bound of the uniform initialisation of the output layer, ``None`` for PyTorch's own
-    :param kwargs: features extractor and ``normalize_images``, see SB3's ``BaseModel``
-    """
+    """Action value Q(s, a), for actions in the scaled space [-1, 1]; arguments: see :class:`DDPGPolicy`."""
 
     features_extractor: BaseFeaturesExtractor
 

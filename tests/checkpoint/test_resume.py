@@ -204,6 +204,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         assert process.wait() in (0, -signal.SIGKILL)
+        process.stdout.close()
     assert kills >= 3
     expected, found = (sb3_ext.DDPG.load(tmp_path / name / "end") for name in ("whole", "part"))
     for name, value in expected.policy.state_dict().items():

@@ -81,6 +81,17 @@ def test_a_damaged_one_is_refused(damage: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_what_a_killed_process_left_is_no_checkpoint_and_goes(tmp_path: Path) -> None:
+    half_written = tmp_path / ".900_steps-9-0123456789abcdef"
+    half_written.mkdir()
+    (half_written / "state.json").write_text("{}")
+    with pytest.raises(FileNotFoundError):
+        checkpoint.load(tmp_path)
+    checkpoint.save(small_model(), tmp_path)
+    assert not half_written.exists()
+    assert checkpoint.load(tmp_path).num_timesteps == 0
+
+
 def test_none_at_all(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         checkpoint.load(tmp_path / "nothing")
