@@ -224,8 +224,10 @@ def test_never_worse_than_the_pulses_alone(market: Market, periods: int, fullnes
     outlook = Outlook.of_campaign(market, periods)
     bounds = np.zeros((len(cap), periods)), np.tile(cap[:, None], periods)
     objective = Objective(market, outlook)
+    # Concave markets (all channels logistic) are planned to a gap, without a look at pulses.
+    slack = 1e-12 * scale_of(market, outlook, budget) + (1e-6 * plan.value if market.is_concave else 0.0)
     for pulse in pulse_plans(channel_problems(market, outlook, *bounds), budget):
-        assert plan.value >= objective.gain(pulse) - 1e-12 * scale_of(market, outlook, budget)
+        assert plan.value >= objective.gain(pulse) - slack
 
 
 def test_the_bound_with_carry_over_is_far_below_the_envelopes() -> None:
