@@ -75,13 +75,7 @@ def load(
 
 
 def newest(folder: Path) -> Path:
-    """
-    Find the newest checkpoint.
-
-    :param folder: A folder of checkpoints, or a checkpoint.
-    :return: The checkpoint.
-    :raises FileNotFoundError: If there is none.
-    """
+    """Find the newest checkpoint in a folder; FileNotFoundError if there is none."""
     if (folder / "state.json").is_file():
         return folder
     found = _checkpoints(folder)
@@ -92,13 +86,8 @@ def newest(folder: Path) -> Path:
 
 def write_checkpoint(model: BaseAlgorithm, folder: Path, callback: BaseCallback | None, keep: int) -> list[str]:
     """
-    Write a checkpoint and remove those that are too many.
-
-    :param model: The training.
-    :param folder: Folder of the checkpoints.
-    :param callback: Of the ``learn`` under way, at the start of a rollout; None between two.
-    :param keep: How many checkpoints stay.
-    :return: What hides its state; empty if the training can go on exactly.
+    Write a checkpoint of the ``learn`` under way, at the start of a rollout, or of none (``callback`` None); of all in
+    the folder the newest ``keep`` stay. Returns what hides its state: nothing if the training can go on exactly.
     """
     capture = Capture(specials())
     document = {

@@ -51,13 +51,7 @@ def check_length(owner: str, longest_running: int, max_episode_steps: int) -> No
 
 
 class EpisodeSamples(NamedTuple):
-    """
-    Every step of the episodes of a batch.
-
-    :param observations: N observations
-    :param actions: N actions as the policy drew them
-    :param returns: discounted rewards from each step to the end of its episode, float64, shape (N,)
-    """
+    """All N steps of a batch of episodes: observations, actions as drawn, returns to the episode's end (float64)."""
 
     observations: th.Tensor | dict[str, th.Tensor]
     actions: th.Tensor

@@ -9,13 +9,7 @@ EXPLORATION_DECAYS = ("linear", "exponential")
 
 
 class ExponentialSchedule:
-    """
-    Geometric decay from ``start`` to ``end`` over a fraction of the training, ``end`` afterwards.
-
-    :param start: value at the start, above 0
-    :param end: value at the end of the decay, above 0
-    :param end_fraction: share of the training after which the end is reached, in (0, 1]
-    """
+    """Geometric decay from ``start`` > 0 to ``end`` > 0 over a share of the training in (0, 1], ``end`` afterwards."""
 
     def __init__(self, start: float, end: float, end_fraction: float) -> None:
         self.start, self.end, self.end_fraction = start, end, end_fraction
@@ -28,14 +22,8 @@ class ExponentialSchedule:
 
 def make_exploration_schedule(decay: str | Schedule, start: float, end: float, end_fraction: float) -> Schedule:
     """
-    Build the probability of a random action as a function of the remaining progress.
-
-    :param decay: ``"linear"``, ``"exponential"``, or the function itself
-    :param start: probability at the start
-    :param end: probability after the decay
-    :param end_fraction: share of the training over which it decays, in (0, 1]
-    :return: the schedule
-    :raises ValueError: if an exponential decay starts or ends at 0, or a given function leaves [0, 1]
+    Build the probability of a random action as a function of the remaining progress: ``"linear"``, ``"exponential"`` or
+    a function of one's own. ValueError if an exponential decay starts or ends at 0, or a given function leaves [0, 1].
     """
     if callable(decay):
         if not all(is_real(decay(progress), 0, 1) for progress in (1.0, 0.5, 0.0)):

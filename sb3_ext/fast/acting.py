@@ -23,22 +23,14 @@ class NumpyModule(nn.Module):
     """A module that can say what it computes in NumPy too."""
 
     def forward_numpy(self, x: AnyArray) -> AnyArray:
-        """
-        Compute what ``forward`` computes, from the same parameters.
-
-        :param x: input, shape (batch, features)
-        :return: output, shape (batch, ...)
-        """
+        """Compute what ``forward`` computes, from the same parameters, shape (batch, features) to (batch, ...)."""
         raise NotImplementedError
 
 
 def forward_numpy(module: nn.Module, x: AnyArray) -> AnyArray:
     """
-    Compute in NumPy what a plain network computes, from the same memory, so that it is never out of date.
-
-    :param module: a network for which :func:`is_plain` holds
-    :param x: input, shape (batch, features)
-    :return: output, shape (batch, ...), equal to PyTorch's up to rounding
+    Compute in NumPy what a network computes for which :func:`is_plain` holds, equal up to rounding, from the same
+    memory, so that it is never out of date; shape (batch, features) to (batch, ...).
     """
     y = x
     if isinstance(module, nn.Linear):
@@ -80,11 +72,8 @@ def make_acting(
     policy: BasePolicy,
 ) -> Callable[[npt.NDArray[Any] | dict[str, npt.NDArray[Any]]], npt.NDArray[Any]]:
     """
-    Build what answers to observations as the environments give them, while training collects them.
-
-    :param policy: the policy
-    :return: from observations, shape (n_envs, ...), to the actions that its ``_predict`` gives, shape (n_envs, ...); in
-        NumPy where it says by ``plain_layers`` that this gives the same, then equal up to rounding
+    Build what answers to observations (n_envs, ...) while training collects them: with the actions of the policy's
+    ``_predict``, computed in NumPy where it says by ``plain_layers`` that this gives the same up to rounding.
     """
     layers: list[nn.Module] = getattr(policy, "plain_layers", list)()
     vector = isinstance(policy.observation_space, spaces.Box) and not is_image_space(policy.observation_space)

@@ -39,11 +39,8 @@ class GradientStep:
 
     def refresh(self, optimizer: th.optim.Optimizer, max_grad_norm: float | None = None) -> bool:
         """
-        Follow the optimizer, its settings and its state.
-
-        :param optimizer: optimizer of the parameters to change
-        :param max_grad_norm: largest Euclidean norm of the whole gradient, ``None`` for no clipping
-        :return: whether another optimizer or other parameters step now, so that a compiled graph no longer holds
+        Follow the optimizer, its settings and its state; tell whether another optimizer or other parameters step now,
+        so that a compiled graph no longer holds. The norm is that of the whole gradient, None for no clipping.
         """
         self.max_grad_norm = max_grad_norm
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
@@ -182,12 +179,6 @@ def _is_lean(optimizer: th.optim.Optimizer) -> bool:
 
 @th.no_grad()
 def soft_update(targets: list[th.Tensor], sources: list[th.Tensor], tau: float) -> None:
-    """
-    Move the targets towards the sources: ``target <- (1 - tau) target + tau source``, in place.
-
-    :param targets: tensors to change
-    :param sources: tensors of the same shapes
-    :param tau: share of the source, 1 copies it
-    """
+    """Move the targets towards the sources: ``target <- (1 - tau) target + tau source``, in place."""
     if targets:
         th._foreach_lerp_(targets, sources, tau)

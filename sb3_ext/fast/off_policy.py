@@ -163,8 +163,6 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
         """
         Sample minibatches from the replay buffer and do an update with each.
 
-        :param gradient_steps: number of updates, at least 1
-        :param batch_size: transitions in a minibatch
         :raises RuntimeError: if a loss is not finite. Bad data or diverged networks are no bad trial to skip in a
             search, so it is not a ``ValueError``
         """
@@ -213,11 +211,8 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
 
         The file is a pickle, as SB3 writes it: only load files that you trust.
 
-        :param path: file written by ``save_replay_buffer``
-        :param truncate_last_traj: see ``OffPolicyAlgorithm.load_replay_buffer``
         :raises ValueError: if the buffer does not fit the model's spaces, number of environments, frame stack or
             ``n_steps``, or only one of them has prioritized replay
-        :raises AssertionError: from SB3, if the file holds no replay buffer
         """
         previous = self.replay_buffer
         try:

@@ -54,13 +54,8 @@ class Baseline(ABC):
         deterministic: bool = True,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
         """
-        Decide, with the signature of SB3's ``predict``.
+        Decide as SB3's ``predict``: for one observation, shape (D,), or a batch, shape (n, D).
 
-        :param observation: One observation, shape (D,), or a batch, shape (n, D).
-        :param state: What the last call returned; ``None`` at the start of an episode.
-        :param episode_start: Which environments of the batch have just been reset, shape (n,).
-        :param deterministic: Accepted for SB3's sake.
-        :return: Actions, shape (N,) or (n, N), and the state for the next call.
         :raises ValueError: If neither the arguments nor the observation tell the period, or the policy needs to
             remember the campaign and gets no state, or reads observations and they contradict the period or are those
             of another environment.
