@@ -43,13 +43,8 @@ def improvement_interval(
     every run of the other. Newcombe's score interval (Statistics in Medicine 25, 2006, part 2, method 5), here with
     Student's quantile, does not; several environments are combined as by Zou and Donner (2008).
 
-    :param scores: Scores of the first algorithm in every environment, each at least 2.
-    :param others: Scores of the second in the same environments, each at least 2.
-    :param confidence: Coverage, in (0, 1).
-    :param n_resamples: Number of resamples, >= 1.
-    :param seed: Seed of the resampling.
-    :return: Lower and upper end, in [0, 1].
-    :raises ValueError: If there are too few scores, or the numbers of environments differ.
+    Scores as for :func:`probability_of_improvement`, at least 2 in every environment; the other arguments as for
+    :func:`sb3_ext.evaluation.bootstrap_interval`. Both ends are in [0, 1].
     """
     sizes = [len(checked_scores(group, at_least=2)) for group in (*scores, *others)]
     share = tail(confidence, min(sizes))

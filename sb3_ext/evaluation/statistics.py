@@ -102,12 +102,8 @@ def stratified_interval(
 
     :param strata: Finite scores of every group, shapes (n_1,), (n_2,), ..., each n >= 2.
     :param statistic: Maps scores of shapes (resamples, n_1), (resamples, n_2), ... to values, shape (resamples, ...).
-    :param confidence: Coverage, in (0, 1).
-    :param n_resamples: Number of resamples, >= 1.
-    :param seed: Seed of the resampling.
-    :param method: How much the middle is, see :func:`tail`.
-    :return: Lower and upper end, each of shape (...).
-    :raises ValueError: If an argument is out of its range.
+
+    The other arguments, result and errors are those of :func:`bootstrap_interval`.
     """
     groups = [checked_scores(stratum, at_least=2) for stratum in strata]
     if not groups or any(group.ndim != 1 for group in groups):

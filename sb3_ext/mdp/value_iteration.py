@@ -182,13 +182,10 @@ def policy_values(
     """
     Values of a policy, by solving ``(I - gamma T) V = R``.
 
-    :param transitions: shape (S, A, S)
-    :param rewards: shape (S, A, S) or (S, A)
-    :param available: which actions a state has, shape (S, A); ``None`` for all
-    :param gamma: discount factor, in [0, 1)
+    Arguments and errors as for :func:`value_iteration`, with ``gamma < 1`` and transitions of shape (S, A, S).
+
     :param policy: action of each state, shape (S,)
     :return: values, shape (S,)
-    :raises ValueError: as :func:`value_iteration`; or if the policy takes actions that a state does not have
     """
     if gamma == 1:
         raise ValueError("policy_values: gamma=1 is not valid; pass a number in [0, 1).")

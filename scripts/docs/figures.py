@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from docs.effects import main_effect
 from docs.formats import Span, fixed
+from docs.results import read_comparison
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.report import markdown
-from sb3_ext.evaluation.scores import Comparison, read_comparison
+from sb3_ext.evaluation.scores import Comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 from sb3_ext.evaluation.summaries import lead
 

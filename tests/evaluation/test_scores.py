@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from docs.results import read_comparison
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.references import References
 from sb3_ext.evaluation.report import markdown
-from sb3_ext.evaluation.scores import Comparison, Score, read_comparison, write_comparison
+from sb3_ext.evaluation.scores import Comparison, Score, write_comparison
 
 PLANS = References(reward_scale=10.0, even_value=0.0, optimal_value=200.0, upper_bound=200.0, clairvoyant=False)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from docs.effects import main_effect
-from sb3_ext.evaluation.scores import Comparison, read_comparison
+from docs.results import read_comparison
+from sb3_ext.evaluation.scores import Comparison
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 

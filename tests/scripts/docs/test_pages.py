@@ -12,8 +12,8 @@ from docs.coverage import DISTRIBUTIONS, SUITES
 from docs.figures import Coverages, folder_page
 from docs.formats import Span, fixed, spread
 from docs.pages import environment, render
+from docs.results import read_comparison
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.scores import read_comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 ROOT = Path(__file__).resolve().parents[3]

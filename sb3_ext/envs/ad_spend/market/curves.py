@@ -91,14 +91,12 @@ class Hill(Curves):
         return self.beta * self.kappa
 
     def response(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         if self._is_michaelis_menten:
             return self.beta * adstock / (self.kappa + adstock)
         power = (adstock / self.kappa) ** self.alpha
         return self.beta * power / (1.0 + power)
 
     def slope(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         if self._is_michaelis_menten:
             level = self.kappa + adstock
             return self._beta_kappa / (level * level)
@@ -109,7 +107,6 @@ class Hill(Curves):
         return np.where(self.beta > 0.0, slope, 0.0)
 
     def curvature(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         if self._is_michaelis_menten:
             level = self.kappa + adstock
             return -2.0 * self._beta_kappa / (level * level * level)
@@ -141,16 +138,13 @@ class Logistic(Curves):
         return math.log(3.0) / self.kappa
 
     def response(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return self.beta * np.tanh(0.5 * self._rate * adstock)
 
     def slope(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         left = np.exp(-self._rate * adstock)
         return 2.0 * self.beta * self._rate * left / (1.0 + left) ** 2
 
     def curvature(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return -self._rate * np.tanh(0.5 * self._rate * adstock) * self.slope(adstock)
 
 
@@ -169,29 +163,23 @@ class Mixed(Curves):
         return [family(self.beta, self.kappa, self.alpha) for family in self.families]
 
     def response(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return np.choose(self.which, [curves.response(adstock) for curves in self._as_each])
 
     def slope(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return np.choose(self.which, [curves.slope(adstock) for curves in self._as_each])
 
     def curvature(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return np.choose(self.which, [curves.curvature(adstock) for curves in self._as_each])
 
     @property
     def inflexion(self) -> FloatArray:
-        """See :class:`Curves`."""
         return np.choose(self.which, [curves.inflexion for curves in self._as_each])
 
     @property
     def touching(self) -> FloatArray:
-        """See :class:`Curves`."""
         return np.choose(self.which, [curves.touching for curves in self._as_each])
 
     def map(self, function: Callable[[FloatArray], FloatArray]) -> Self:
-        """See :class:`Curves`."""
         which = np.asarray(function(self.which.astype(np.float64)), dtype=np.int64)
         return replace(super().map(function), which=which)
 
@@ -217,14 +205,11 @@ class Envelope:
         self._chord = curves.response(self.touching) / np.where(self.touching > 0.0, self.touching, 1.0)
 
     def response(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         beyond = self._curves.response(np.maximum(adstock, self.touching))
         return np.where(adstock < self.touching, adstock * self._chord, beyond)
 
     def slope(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return np.where(adstock < self.touching, self._chord, self._curves.slope(adstock))
 
     def curvature(self, adstock: FloatArray) -> FloatArray:
-        """See :class:`Curves`."""
         return np.where(adstock < self.touching, 0.0, self._curves.curvature(adstock))

@@ -108,7 +108,6 @@ def fit_curve(
     :param theta: Share of the adstock carried over to the next period, in [0, 1).
     :param historical_mean: Mean spend per period before the campaign, >= 0, money.
     :return: The fit; its ``historical_max`` and ``cap`` are the largest spend.
-    :raises ImportError: If SciPy is missing.
     :raises ValueError: If there are too few different spends, or a parameter is out of its range.
     """
     x, y = np.array(spend, dtype=np.float64), np.array(response, dtype=np.float64)
@@ -196,10 +195,7 @@ def _shape(spend: FloatArray, kappa: float, alpha: float) -> FloatArray:
 
 def _search(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     """``kappa`` and ``alpha`` of the best curve through points scaled to a largest spend and response of 1."""
-    try:
-        from scipy.optimize import least_squares
-    except ImportError as error:
-        raise ImportError('fitting response curves needs SciPy: pip install "sb3-ext[plots]"') from error
+    from scipy.optimize import least_squares  # slow to import, and `import sb3_ext` comes here
 
     low = np.log([max(1e-3 * x[x > 0.0].min(), 1e-9), _ALPHA[0]])
     high = np.log([1e3, _ALPHA[1]])

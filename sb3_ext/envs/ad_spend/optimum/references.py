@@ -33,12 +33,9 @@ def plan_clairvoyant(
     """
     The plan of someone who knows all prices, parameters, drift and delivery of a campaign in advance.
 
-    :param market: The market.
-    :param budget: Budget of the campaign, money.
-    :param periods: Length of the campaign.
-    :param cap: Largest spend to order per channel and period, shape (N,), money.
+    Arguments as for :func:`plan_optimal`, with the largest spends to order.
+
     :param scenario: The path of the campaign.
-    :param tolerance: Relative gap to stop at, in (0, 1).
     :return: The plan; its spends are those delivered, its value leaves out the noise of the sales.
     :raises ValueError: If the scenario is of several campaigns or another length, or an argument is out of range.
     """

@@ -53,24 +53,14 @@ class FixedPlan(Baseline):
 
 
 def even_pacing(env: gym.Env[Any, Any]) -> FixedPlan:
-    """
-    The same spend every period on every channel; what a channel may not spend goes to the others.
-
-    :param env: The environment.
-    :return: The policy.
-    """
+    """The same spend every period on every channel; what a channel may not spend goes to the others."""
     campaign = unwrap(env)
     weights = np.ones(len(campaign.market.names))
     return _constant(campaign, steady_spend(campaign.budget / campaign.periods, weights, *campaign.spend_bounds))
 
 
 def maximum_spend(env: gym.Env[Any, Any]) -> FixedPlan:
-    """
-    Every channel at its cap until the budget is spent.
-
-    :param env: The environment.
-    :return: The policy.
-    """
+    """Every channel at its cap until the budget is spent."""
     return _constant(env, unwrap(env).spend_bounds[1])
 
 
@@ -78,8 +68,6 @@ def historical_proportions(env: gym.Env[Any, Any]) -> FixedPlan:
     """
     The budget spread evenly over time, and over channels as in the past; what one may not spend goes to the others.
 
-    :param env: The environment.
-    :return: The policy.
     :raises ValueError: If the historical mean spends are unknown.
     """
     campaign = unwrap(env)
@@ -90,12 +78,7 @@ def historical_proportions(env: gym.Env[Any, Any]) -> FixedPlan:
 
 
 def static_optimum(env: gym.Env[Any, Any]) -> FixedPlan:
-    """
-    What media-mix tools recommend: the best constant allocation on the steady-state curves at average demand.
-
-    :param env: The environment.
-    :return: The policy.
-    """
+    """What media-mix tools recommend: the best constant allocation on the steady-state curves at average demand."""
     campaign = unwrap(env)
     market = known_market(campaign)
     steady = replace(
@@ -111,12 +94,7 @@ def static_optimum(env: gym.Env[Any, Any]) -> FixedPlan:
 
 
 def open_loop_optimum(env: gym.Env[Any, Any]) -> FixedPlan:
-    """
-    The plan of :func:`plan_optimal`, carried out as planned.
-
-    :param env: The environment.
-    :return: The policy.
-    """
+    """The plan of :func:`plan_optimal`, carried out as planned."""
     campaign = unwrap(env)
     low, cap = campaign.spend_bounds
     return FixedPlan(

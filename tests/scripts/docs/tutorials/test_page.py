@@ -10,10 +10,10 @@ import yaml
 from tutorial_samples import ROOT, SYSTEMS, q_lines, write
 
 from docs.pages import environment, render
+from docs.results import read_comparison
 from docs.tutorials.q_values import QValues
 from docs.tutorials.systems import read_chapters, read_trainings
 from sb3_ext.app.errors import UserError
-from sb3_ext.evaluation.scores import read_comparison
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 
