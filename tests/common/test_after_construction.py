@@ -221,6 +221,7 @@ def test_it_trains_as_sb3_does(make: Any, theirs: Any, changes: list[Change]) ->
         assert_equal_predictions(model, copy.deepcopy(model))
 
 
+@pytest.mark.slow  # four graphs
 def test_a_compiled_update_is_compiled_anew() -> None:
     """Layers frozen for a while have fewer steps behind them than the others."""
     fused = functools.partial(replace_optimizers, make=functools.partial(ADAM, fused=True))
