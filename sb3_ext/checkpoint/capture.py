@@ -35,7 +35,7 @@ _FIXED_PACKAGES = {
     ),
 }
 # torch.distributions are made anew for every batch; sb3_ext.fast derives all it has from networks and optimizers
-_FIXED_MODULES = ("ale_py._ale_py", "torch.distributions.", "sb3_ext.fast.")
+_FIXED_MODULES = ("torch.distributions.", "sb3_ext.fast.")
 _CONTAINERS: tuple[type[Any], ...] = (dict, *SEQUENCES.values())
 _LONG = 32
 

@@ -243,6 +243,12 @@ def test_hidden_state_is_told_and_a_new_episode_begins(tmp_path: Path, capsys: p
     assert resumed.env.get_attr("steps")[0][0] == 8
 
 
+def test_the_vectorised_emulator_hides_its_state() -> None:
+    capture = Capture(specials())
+    capture.node(gym.make_vec("ALE/MsPacman-v5", num_envs=1, vectorization_mode="vector_entry_point"))
+    assert any("ALEVectorInterface" in hidden for hidden in capture.opaque)
+
+
 def test_environments_that_cannot_be_made_again_must_be_given(tmp_path: Path) -> None:
     training: Training = TRAININGS["ppo, native"]
     checkpoint.save(training.make(), tmp_path)
