@@ -19,21 +19,10 @@ _FIXED_TYPES = (
     *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, types.UnionType),
     *(BaseException, complex, property, range, slice, np.dtype, th.device, th.dtype),
 )
-_FIXED_PACKAGES = {
-    *("_abc", "_io", "_thread", "abc", "ctypes", "functools", "io", "logging", "matplotlib"),
-    *(
-        "multiprocessing",
-        "pygame",
-        "rich",
-        "subprocess",
-        "tensorboard",
-        "threading",
-        "tqdm",
-        "types",
-        "typing",
-        "weakref",
-    ),
-}
+_FIXED_PACKAGES = frozenset(
+    "_abc _io _thread abc ctypes functools io logging matplotlib multiprocessing pygame rich subprocess tensorboard "
+    "threading tqdm types typing weakref".split()
+)
 # torch.distributions are made anew for every batch; sb3_ext.fast derives all it has from networks and optimizers
 _FIXED_MODULES = ("torch.distributions.", "sb3_ext.fast.")
 _CONTAINERS: tuple[type[Any], ...] = (dict, *SEQUENCES.values())
