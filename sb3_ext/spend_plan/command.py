@@ -7,11 +7,12 @@ import contextlib
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +21,9 @@ from sb3_ext.app.console import console
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained, need
 from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser
+from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.dates import read_date
 from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
@@ -34,6 +37,8 @@ from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
 from sb3_ext.spend_plan.tables import date_table, policy_table, write_csv
 from sb3_ext.spend_plan.wording import Wording
 from sb3_ext.zoo.checks import check_algorithm
+
+Typed = TypeVar("Typed")
 
 _MOST_PERIODS = 731
 _MOST_PATHS = 5000
@@ -94,15 +99,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--market", required=True, metavar="MARKET", help="Robyn export, adspend-params/1 JSON, CSV or preset")
     add("--budget", required=True, type=_amount, metavar="MONEY", help="budget of the whole campaign")
     add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
-    add("--start", type=_date, metavar="DATE", help="first day, YYYY-MM-DD (default: tomorrow, next Monday or the 1st)")
+    add("--start", type=_day, metavar="DATE", help="first day, YYYY-MM-DD (default: tomorrow, next Monday or the 1st)")
     pairs: dict[str, Any] = {"nargs": "+", "default": []}
     add("--caps", **pairs, metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
     add("--min", **pairs, metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
-    add("--season", nargs="+", type=_amount, metavar="F", help="demand factors by period, repeated; 1 is average")
-    add("--margin", type=_amount, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
-    add("--spend-cost", type=_amount, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
+    add("--season", nargs="+", type=_factor, metavar="F", help="demand factors by period, repeated; 1 is average")
+    add("--margin", type=_factor, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
+    add("--spend-cost", type=_factor, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
     add("--afterwards", choices=["nothing", "past"], help="what is spent after it: nothing, or the past's mean")
-    add("--period-days", type=_amount, metavar="D", help="CSV only: days of a period (default: 7)")
+    add("--period-days", type=_factor, metavar="D", help="CSV only: days of a period (default: 7)")
     add("--carry-over", **pairs, metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
     add("--spend-per-exposure", **pairs, metavar="CHANNEL=MONEY", help="Robyn only: what an exposure costs")
     add(
@@ -130,17 +135,23 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _amount(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number (write 1234.5)") from None
+    return _told(read_amount, text)
 
 
-def _date(text: str) -> date:
+def _factor(text: str) -> float:
+    return _told(partial(read_amount, what="the number", factor=True), text)
+
+
+def _day(text: str) -> date:
+    return _told(read_date, text)
+
+
+def _told(read: Callable[[str], Typed], text: str) -> Typed:
+    """What a text says, or why it says nothing."""
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date: write it as 2027-01-31") from None
+        return read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _campaign(args: argparse.Namespace) -> Campaign:
@@ -173,13 +184,13 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
     with mistakes_explained("--market"):
         if args.market.lower().endswith(_CSV_SUFFIXES):
             days = 7.0 if args.period_days is None else args.period_days
-            market, fits = fit_response_curves(args.market, days, _pairs(args.carry_over, "--carry-over"))
+            market, fits = fit_response_curves(args.market, days, _pairs(args.carry_over, "--carry-over", factor=True))
             if args.spend_per_exposure:
                 raise UserError("--spend-per-exposure goes with a Robyn export, not with a CSV")
         elif args.period_days is not None or args.carry_over:
             raise UserError("--period-days and --carry-over go with a CSV: this market has its own")
         elif args.market not in PRESETS and Path(args.market).is_file():
-            market = Market.load(args.market, _pairs(args.spend_per_exposure, "--spend-per-exposure"))
+            market = Market.load(args.market, _pairs(args.spend_per_exposure, "--spend-per-exposure", factor=True))
         elif args.spend_per_exposure:
             raise UserError("--spend-per-exposure goes with a Robyn export: this market knows no exposures")
         elif args.market in PRESETS:
@@ -192,15 +203,15 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
         return replace(market, **{name: value for name, value in given.items() if value is not None}), fits
 
 
-def _pairs(texts: list[str], flag: str) -> dict[str, float]:
+def _pairs(texts: list[str], flag: str, factor: bool = False) -> dict[str, float]:
     pairs = {}
     for text in texts:
         name, _, number = text.rpartition("=")
         try:
-            pairs[name] = float(number)
-        except ValueError:
-            name = ""
-        if not name or not math.isfinite(pairs[name]):
+            pairs[name] = read_amount(number, repr(name), factor=factor)
+        except ValueError as error:
+            raise UserError(f"{flag}: cannot read {text!r}: give CHANNEL=NUMBER, e.g. facebook=5000. {error}") from None
+        if not name:
             raise UserError(f"{flag}: cannot read {text!r}: give CHANNEL=NUMBER, e.g. facebook=5000")
     return pairs
 

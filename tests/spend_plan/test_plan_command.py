@@ -157,6 +157,13 @@ def test_equal_commands_give_equal_files_and_replace_older_ones(planner: Planner
 
 
 @pytest.mark.usefixtures("without_page")
+def test_numbers_and_dates_are_read_as_people_type_them(planner: Planner) -> None:
+    typed = ["--budget", "$20,000", "--caps", "facebook=2.5k", "--season", "1,125", "90%", "--start", "31.12.2026"]
+    plain = ["--budget", "20000", "--caps", "facebook=2500", "--season", "1.125", "0.9", "--start", "2026-12-31"]
+    assert read(planner(*typed) / "plan.csv") == read(planner(*plain) / "plan.csv")
+
+
+@pytest.mark.usefixtures("without_page")
 def test_if_a_file_fails_none_is_left(planner: Planner, mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "plan.html")
@@ -177,13 +184,16 @@ def test_if_a_file_fails_none_is_left(planner: Planner, mistake: Mistake, monkey
     [
         (["--budget", "0"], 2, "--budget is 0"),
         (["--budget", "-5"], 2, "--budget is -5"),
-        (["--budget", "nan"], 2, "--budget is nan"),
+        (["--budget", "nan"], 2, "must be a number, got 'nan'"),
         (["--budget", "1e300"], 2, "--budget is 1e+300"),
-        (["--budget", "1,000"], 2, "'1,000' is no number"),
+        (["--budget", "1,000"], 2, "'1,000' can mean 1000 or 1.0"),
+        (["--budget", "a lot"], 2, "must be a number, got 'a lot'"),
+        (["--caps", "facebook=5.000"], 2, "'5.000' can mean 5000 or 5.0"),
+        (["--start", "02/03/2027"], 2, "can mean 2027-03-02 or 2027-02-03"),
         (["--periods", "0"], 2, "--periods is 0"),
         (["--periods", "100000"], 2, "from 1 to 731"),
         (["--periods", "2.5"], 2, "--periods"),
-        (["--start", "31.01.2027"], 2, "write it as 2027-01-31"),
+        (["--start", "31.02.2027"], 2, "must be a date such as 2026-12-31"),
         (["--start", "9999-12-30"], 2, "pass the year 9999"),
         (["--market", "nowhere.json"], 2, "neither a file nor a preset (static"),
         (["--market", "nowhere.csv"], 1, "no response curves at 'nowhere.csv'"),
@@ -199,7 +209,8 @@ def test_if_a_file_fails_none_is_left(planner: Planner, mistake: Mistake, monkey
         (["--min", "facebook=2001"], 2, "10,005.00 over 5 periods, more than the budget of 10,000.00"),
         (["--min", "facebook=9", "instagram=9", "--caps", "facebook=9", "instagram=9"], 2, "nothing to plan"),
         (["--season", "1", "-1"], 1, "season factor"),
-        (["--season", "nan"], 1, "season factor"),
+        (["--season", "nan"], 2, "must be a number, got 'nan'"),
+        (["--season", "0"], 1, "season factor"),
         (["--margin", "0"], 1, "margin"),
         (["--carry-over", "facebook=0.5"], 2, "go with a CSV"),
         (["--model", "nowhere.zip"], 2, "there is no file 'nowhere.zip'"),

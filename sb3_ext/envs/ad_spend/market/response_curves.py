@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from sb3_ext.common.amounts import decimal_sign, read_amounts
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.channel import Channel, periods_to_forget
 from sb3_ext.envs.ad_spend.market.checks import check_number
@@ -17,7 +19,15 @@ from sb3_ext.envs.ad_spend.market.curves import Hill
 from sb3_ext.envs.ad_spend.market.market import Market
 
 _REQUIRED = ("channel", "spend", "response")
-_OPTIONAL = ("theta", "historical_mean")
+_OPTIONAL = ("theta", "historical_mean", "currency")
+_SCALED = re.compile(r"\b(000s?|k|thousands?|tsd|mio|mn|millions?)\b")
+_PERIODS = {
+    **dict.fromkeys(("daily", "day"), 1.0),
+    **dict.fromkeys(("weekly", "week"), 7.0),
+    **dict.fromkeys(("monthly", "month"), 30.4375),
+    **dict.fromkeys(("quarterly", "quarter"), 91.3125),
+    **dict.fromkeys(("annual", "yearly", "year"), 365.25),
+}
 _LEAST_SPENDS = 4
 _ALPHA = (0.05, 20.0)
 _POOR_FIT = 0.1
@@ -60,7 +70,8 @@ def fit_response_curves(
     Read a CSV of response curves and fit ``beta * x**alpha / (kappa**alpha + x**alpha)`` to every channel.
 
     The file needs the columns ``channel``, ``spend`` and ``response``: the sales per period that a constant spend per
-    period settles at. Separators are commas, semicolons (then a comma in a number is its decimal sign) or tabs. A curve
+    period settles at. Separators are commas, semicolons or tabs. Numbers may be written as people do (``$5,000.00``,
+    ``5.000,50``); a column that can be read in two ways is refused. Titles may say more (``Weekly Spend``). A curve
     says nothing of the past and of how quickly sales follow, so two optional columns may: ``theta``, the share of the
     adstock carried over to the next period, and ``historical_mean``, the mean spend per period before the campaign
     (each the same in all rows of a channel; 0 where missing). Further columns are ignored.
@@ -76,10 +87,11 @@ def fit_response_curves(
         of range.
     """
     file = os.fspath(path)
+    period_days = check_number(period_days, "period_days", 0.0, low_open=True)
     if not Path(path).is_file():
         raise FileNotFoundError(f"no response curves at {file!r}")
     try:
-        points = _read(Path(path))
+        points = _read(Path(path), period_days)
         if unknown := sorted(set(carry_over or {}) - set(points)):
             raise ValueError(f"carry-over is given for {unknown[0]!r}, the channels are {list(points)}")
         for channel, theta in (carry_over or {}).items():
@@ -87,7 +99,6 @@ def fit_response_curves(
         fits = tuple(fit_curve(name, data.spend, data.response, **data.settings) for name, data in points.items())
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-    period_days = check_number(period_days, "period_days", 0.0, low_open=True)
     channels = tuple(fit.channel for fit in fits)
     tail_periods = periods_to_forget(fitted.theta for fitted in channels)
     return Market(channels, period_days=period_days, tail_periods=tail_periods), fits
@@ -136,7 +147,7 @@ def fit_curve(
     return CurveFit(channel, x, y, float(nrmse), r_squared, tuple(_doubts(channel, x, float(nrmse), r_squared)))
 
 
-def _read(path: Path) -> dict[str, CurvePoints]:
+def _read(path: Path, period_days: float) -> dict[str, CurvePoints]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -144,48 +155,70 @@ def _read(path: Path) -> dict[str, CurvePoints]:
     lines = text.splitlines()
     separator = max(";\t,", key=lines[0].count) if lines else ","
     reader = csv.reader(lines, delimiter=separator)
-    points: dict[str, CurvePoints] = {}
     try:
-        header = [title.strip().lower() for title in next(reader, [])]
-        columns = {title: header.index(title) for title in (*_REQUIRED, *_OPTIONAL) if title in header}
-        for title in _REQUIRED:
-            if title not in columns:
-                raise ValueError(f"column {title!r} is missing, the first line has {header}")
-        for title in columns:
-            if header.count(title) > 1:
-                raise ValueError(f"column {title!r} is there {header.count(title)} times")
+        header = [" ".join(title.split()).lower() for title in next(reader, [])]
+        columns = _columns(header, period_days)
+        rows: list[tuple[str, dict[str, str]]] = []
         for row in reader:
             if not any(cell.strip() for cell in row):
                 continue
-            line = f"line {reader.line_num}: "
             if len(row) <= max(columns.values()):
-                raise ValueError(f"{line}{len(row)} cells, the first line has {len(header)}")
-            cells = {title: row[column].strip() for title, column in columns.items()}
-            name = cells.pop("channel")
-            if not name:
-                raise ValueError(f"{line}the channel has no name")
-            numbers = {title: _number(cell, line + title, separator == ";") for title, cell in cells.items()}
-            channel = points.setdefault(name, CurvePoints())
-            channel.spend.append(numbers.pop("spend"))
-            channel.response.append(numbers.pop("response"))
-            for title, number in numbers.items():
-                if channel.settings.setdefault(title, number) != number:
-                    raise ValueError(
-                        f"{line}{title} of {name!r} is {number:g}, but {channel.settings[title]:g} in an earlier line"
-                    )
+                raise ValueError(f"line {reader.line_num}: {len(row)} cells, the first line has {len(header)}")
+            rows.append((f"line {reader.line_num}: ", {title: row[at].strip() for title, at in columns.items()}))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: not a CSV ({error})") from error
-    if not points:
+    if not rows:
         raise ValueError("there are no points below the first line")
+    if len(currencies := {cells.pop("currency", "") for _, cells in rows}) > 1:
+        raise ValueError(f"column 'currency' holds {sorted(currencies)}: write all amounts in one currency")
+    titles = [title for title in columns if title not in ("channel", "currency")]
+    texts = {title: [cells[title] for _, cells in rows] for title in titles}
+    numbers = {}
+    for title in titles:
+        others = decimal_sign([text for other in titles if other != title for text in texts[other]])
+        places = [line + title for line, _ in rows]
+        # Spreadsheets write semicolons where the comma is the decimal sign.
+        likely = others or ("," if separator == ";" else None)
+        numbers[title] = read_amounts(texts[title], places, likely=likely, factor=title == "theta")
+    points: dict[str, CurvePoints] = {}
+    for index, (line, cells) in enumerate(rows):
+        if not (name := cells["channel"]):
+            raise ValueError(f"{line}the channel has no name")
+        channel = points.setdefault(name, CurvePoints())
+        values = {title: check_number(numbers[title][index], line + title, 0.0) for title in titles}
+        channel.spend.append(values.pop("spend"))
+        channel.response.append(values.pop("response"))
+        for title, number in values.items():
+            if channel.settings.setdefault(title, number) != number:
+                raise ValueError(
+                    f"{line}{title} of {name!r} is {number:g}, but {channel.settings[title]:g} in an earlier line"
+                )
     return points
 
 
-def _number(cell: str, what: str, decimal_comma: bool) -> float:
-    try:
-        number = float(cell.replace(",", ".") if decimal_comma else cell)
-    except ValueError:
-        raise ValueError(f"{what} must be a number, got {cell!r}") from None
-    return check_number(number, what, 0.0)
+def _columns(header: list[str], period_days: float) -> dict[str, int]:
+    """Where the columns are, by what they hold: titles may say more, such as ``Weekly Spend``."""
+    columns = {}
+    for title in (*_REQUIRED, *_OPTIONAL):
+        found = [at for at, text in enumerate(header) if text == title]
+        found = found or [at for at, text in enumerate(header) if re.search(rf"\b{title}s?\b", text.replace("_", " "))]
+        if len(found) > 1:
+            raise ValueError(f"column {title!r} is there {len(found)} times: {[header[at] for at in found]}")
+        if not found and title in _REQUIRED:
+            raise ValueError(
+                f"column {title!r} is missing, the first line has {header}: write a line for every channel and "
+                "spend, with the columns channel, spend and response"
+            )
+        if found:
+            columns[title] = found[0]
+    for title in ("spend", "response"):
+        text = header[columns[title]]
+        if unit := _SCALED.search(text):
+            raise ValueError(f"column {text!r}: write the amounts in full, not in {unit[0]!r}")
+        days = next((days for word, days in _PERIODS.items() if re.search(rf"\b{word}\b", text)), period_days)
+        if not 0.9 * days <= period_days <= 1.1 * days:
+            raise ValueError(f"column {text!r}: give {days:g} as the days of a period, not {period_days:g}")
+    return columns
 
 
 def _shape(spend: FloatArray, kappa: float, alpha: float) -> FloatArray:

@@ -96,6 +96,46 @@ def test_tabs_and_repeated_spends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "largest"),
+    [
+        # Five thousand in a German spreadsheet, once planned as 5.
+        (["channel;spend;response", *(f"tv;{spend}.000;{spend}" for spend in (1, 2, 3, 5))], 5000),
+        (["channel;spend;response", *(f"tv;{spend}.000;{spend},5" for spend in (1, 2, 3, 5))], 5000),
+        (["channel;spend;response", *(f"tv;{spend}.5;{spend}" for spend in (1, 2, 3, 5))], 5.5),
+        (["channel,Weekly Spend,response", *(f'tv,"${spend},000",{spend}' for spend in (1, 2, 3, 5))], 5000),
+        (["Channel Name,spend,response,Currency", *(f"tv,{spend} 000,{spend},EUR" for spend in (1, 2, 3, 5))], 5000),
+        (["channel,spend,response", *(f'tv,"{spend},000","{spend},000.50"' for spend in (1, 2, 3, 5))], 5000),
+        (["channel,spend,response,historical_mean", *(f"tv,{spend}k,{spend}M,40" for spend in (1, 2, 3, 5))], 5000),
+    ],
+)
+def test_amounts_are_read_as_people_write_them(tmp_path: Path, lines: list[str], largest: float) -> None:
+    _, fits = fit_response_curves(write(tmp_path / "curves.csv", lines))
+    assert fits[0].channel.historical_max == largest
+
+
+@pytest.mark.parametrize(
+    ("lines", "parts"),
+    [
+        (["channel,spend,response", *(f'tv,"{s},000",{s}' for s in (1, 2, 3, 5))], ["line 2: spend: '1,000' can mean"]),
+        (["channel;spend;response", *(f"tv;{s},000;{s}" for s in (1, 2, 3, 5))], ["line 2: spend: '1,000' can mean"]),
+        (["channel;spend;response", *(f"tv;{s}.000;{s}.5" for s in (1, 2, 3, 5))], ["line 2: spend: '1.000' can mean"]),
+        (["channel;spend;response", "tv;1.5;1", "tv;2,5;2"], ["line 2: spend: '1.5' has a decimal point", "line 3"]),
+        (["channel,weekly spend,annual spend,response"], ["column 'spend' is there 2 times"]),
+        (["channel,spend (k),response", "tv,1,1"], ["'spend (k)'", "write the amounts in full"]),
+        (["channel,monthly spend,response", "tv,1,1"], ["'monthly spend'", "give 30.4375 as the days of a period"]),
+        (["spend,tv,search", "1,1,1"], ["column 'channel' is missing", "a line for every channel and spend"]),
+        (["channel,spend,response,currency", "tv,1,1,USD", "tv,2,2,EUR"], ["['EUR', 'USD']", "in one currency"]),
+        (["channel,spend,response", "tv,10%,1"], ["line 2: spend must be a number, not a percentage"]),
+    ],
+)
+def test_doubtful_amounts_are_asked(tmp_path: Path, lines: list[str], parts: list[str]) -> None:
+    path = write(tmp_path / "curves.csv", lines)
+    with pytest.raises(ValueError) as error:
+        fit_response_curves(path)
+    one_line(error, path, *parts)
+
+
+@pytest.mark.parametrize(
     ("spend", "response", "doubt"),
     [
         ([0, 10, 20, 30, 40], [0, 1, 2, 3, 4], "where the channel saturates is a guess"),
@@ -123,7 +163,7 @@ def test_no_doubt_about_a_good_curve() -> None:
         (["channel,spend,response", *rows(), "tv,abc,3"], ["line 7", "spend must be a number", "'abc'"]),
         (["channel,spend,response", *rows(), "tv,-1,3"], ["line 7", "spend", "-1"]),
         (["channel,spend,response", *rows(), "tv,1,nan"], ["line 7", "response", "nan"]),
-        (["channel,spend,response", *rows(), "tv,1,1e999"], ["line 7", "response", "inf"]),
+        (["channel,spend,response", *rows(), "tv,1,1e999"], ["line 7", "response", "finite", "1e999"]),
         (["channel,spend,response", *rows(), "tv,1"], ["line 7", "2 cells"]),
         (["channel,spend,response", *rows(), ",1,2"], ["line 7", "no name"]),
         (["channel,spend,response", "tv,1,1", "tv,1,2", "tv,2,3", "tv,3,3"], ["'tv'", "3 different spends", "4"]),
