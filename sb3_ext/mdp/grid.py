@@ -1,4 +1,4 @@
-"""Deterministic dynamics on a box as a finite Markov decision process, for :mod:`sb3_ext.mdp.value_iteration`."""
+"""Deterministic dynamics on a box as a finite Markov decision process, for the planners of :mod:`sb3_ext.mdp`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.hyperparameters import is_integer
-from sb3_ext.mdp.value_iteration import SparseTransitions
+from sb3_ext.mdp.model import SparseTransitions
 
 
 def interpolated_model(

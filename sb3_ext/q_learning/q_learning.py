@@ -11,7 +11,9 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import LinearSchedule
 
 from sb3_ext.common.algorithm import CheckedAlgorithm
-from sb3_ext.common.hyperparameters import Rules, number, positive
+from sb3_ext.common.arrays import BoolArray, FloatArray, IntArray
+from sb3_ext.common.hyperparameters import Rules, number, one_of, positive
+from sb3_ext.q_learning.backups import UPDATES, expected_value, value_of
 from sb3_ext.q_learning.policies import MlpPolicy, QTablePolicy, TablePolicy
 
 SelfQLearning = TypeVar("SelfQLearning", bound="QLearning")
@@ -19,15 +21,21 @@ SelfQLearning = TypeVar("SelfQLearning", bound="QLearning")
 
 class QLearning(CheckedAlgorithm):
     """
-    Tabular Q-learning
+    Tabular Q-learning, SARSA, expected SARSA and double Q-learning
 
-    Paper: https://link.springer.com/article/10.1007/BF00992698 (Watkins and Dayan, 1992)
+    Papers: https://link.springer.com/article/10.1007/BF00992698 (Watkins and Dayan, 1992; Q-learning), Rummery and
+    Niranjan, 1994 (SARSA), https://doi.org/10.1109/ADPRL.2009.4927542 (van Seijen et al., 2009; expected SARSA),
+    https://papers.nips.cc/paper/3964-double-q-learning (van Hasselt, 2010)
 
-    ``Q(s, a) += alpha (r + gamma max_a' f(s', a') - Q(s, a))`` after every step of every environment, with
+    ``Q(s, a) += alpha (r + gamma V(s') - Q(s, a))`` after every step of every environment. ``update`` says what the
+    next state is worth: as much as its best action, ``max_a' f(s', a')`` (``"q"``); as the action taken there
+    (``"sarsa"``); as the mean over what exploration may do there (``"expected_sarsa"``); or as the action that is best
+    in the table to be updated, a coin's choice of two, is worth in the other (``"double_q"``). Here
 
     - ``alpha = learning_rate / (1 + learning_rate_decay k)``, k the number of updates so far;
     - ``f(s, a) = Q(s, a) + exploration_bonus / (1 + N(s, a))``, N the number of updates of the pair: a count-based
-      bonus that also makes states worth a visit from afar. While training, the greedy action maximises f as well.
+      bonus that also makes states worth a visit from afar. While training, the greedy action maximises f as well; of
+      two tables it is the mean that acts.
 
     Exploration draws a coin for each environment. ``exploration_initial_eps=exploration_final_eps=1`` explores purely
     at random, ``0`` for both relies on the bonus or on optimism, ``policy_kwargs=dict(q_init=...)``.
@@ -51,6 +59,7 @@ class QLearning(CheckedAlgorithm):
     :param exploration_initial_eps: probability of a random action at the start, in [0, 1]
     :param exploration_final_eps: probability of a random action at the end, in [0, 1]
     :param exploration_bonus: the bonus of a pair that was never updated, in units of reward, at least 0
+    :param update: ``"q"``, ``"sarsa"``, ``"expected_sarsa"`` or ``"double_q"``
     :param stats_window_size: number of episodes in the logged averages
     :param tensorboard_log: directory for TensorBoard, ``None`` for no log
     :param policy_kwargs: arguments of the policy, see :class:`sb3_ext.q_learning.QTablePolicy`
@@ -77,6 +86,7 @@ class QLearning(CheckedAlgorithm):
         exploration_initial_eps: float = 1.0,
         exploration_final_eps: float = 0.05,
         exploration_bonus: float = 0.0,
+        update: str = "q",
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -103,17 +113,18 @@ class QLearning(CheckedAlgorithm):
         self.exploration_initial_eps = exploration_initial_eps
         self.exploration_final_eps = exploration_final_eps
         self.exploration_bonus = exploration_bonus
+        self.update = update
 
         if _init_setup_model:
             self._setup_model()
 
     @property
-    def q_table(self) -> npt.NDArray[np.float64]:
-        """Q-values, shape (states, actions); a view, minus infinity for actions known not to be available."""
+    def q_table(self) -> FloatArray:
+        """See :attr:`sb3_ext.q_learning.QTablePolicy.q_table`."""
         return self.policy.q_table
 
     @property
-    def visit_counts(self) -> npt.NDArray[np.int64]:
+    def visit_counts(self) -> IntArray:
         """How often each pair was updated, shape (states, actions); a view."""
         return self.policy.visit_counts
 
@@ -130,6 +141,7 @@ class QLearning(CheckedAlgorithm):
             "exploration_initial_eps": number(0, 1),
             "exploration_final_eps": number(0, 1),
             "exploration_bonus": number(0),
+            "update": one_of(*UPDATES),
         }
 
     def _setup_lr_schedule(self) -> None:
@@ -144,11 +156,11 @@ class QLearning(CheckedAlgorithm):
             self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction
         )
         self.set_random_seed(self.seed)
-        self.policy = self.policy_class(
-            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
-        )
+        kwargs = {**self.policy_kwargs, "n_tables": 2 if self.update == "double_q" else 1}
+        self.policy = self.policy_class(self.observation_space, self.action_space, self.lr_schedule, **kwargs)
         self._masked = self.env is not None and self.env.has_attr("action_masks")
-        self._mask_known = np.zeros(len(self.q_table), dtype=np.bool_)
+        self._mask_known = np.zeros(len(self.visit_counts), dtype=np.bool_)
+        self._next_choices: IntArray | None = None
         self._td_error_sum, self._td_error_count = 0.0, 0
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -159,6 +171,7 @@ class QLearning(CheckedAlgorithm):
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """See ``BaseAlgorithm.set_env``."""
         super().set_env(env, force_reset)
+        self._next_choices = None
         self._masked = self.env is not None and self.env.has_attr("action_masks")
 
     def learn(
@@ -182,10 +195,11 @@ class QLearning(CheckedAlgorithm):
         callback.on_training_start(locals(), globals())
         self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
         states = self.policy.state_indices(self._last_obs)
+        self._next_choices = None if reset_num_timesteps else self._next_choices
         while self.num_timesteps < total_timesteps:
             callback.on_rollout_start()
             self._ask_masks(states)
-            choices = self._explore(states, self.exploration_rate)
+            choices = self._explore(states, self.exploration_rate) if self._next_choices is None else self._next_choices
             actions = choices + int(self.action_space.start)
             new_obs, rewards, dones, infos = self.env.step(actions)
             assert isinstance(new_obs, np.ndarray)
@@ -194,8 +208,11 @@ class QLearning(CheckedAlgorithm):
 
             self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             self._ask_masks(next_states)
-            targets = rewards + self.gamma * self._next_values(next_states, dones, infos)
-            self._update(states.tolist(), choices.tolist(), targets.tolist())
+            if self.update == "sarsa":
+                self._next_choices = self._explore(next_states, self.exploration_rate)
+            tables = self._choose_tables(len(states))
+            targets = rewards + self.gamma * self._next_values(next_states, dones, infos, tables)
+            self._update(tables.tolist(), states.tolist(), choices.tolist(), targets.tolist())
             self._last_obs, states = new_obs, next_states
 
             callback.update_locals(locals())
@@ -206,7 +223,7 @@ class QLearning(CheckedAlgorithm):
         callback.on_training_end()
         return self
 
-    def _ask_masks(self, states: npt.NDArray[np.int64]) -> None:
+    def _ask_masks(self, states: IntArray) -> None:
         """Mark the unavailable actions of states not met before; each environment must be in its state now."""
         if not self._masked or self._mask_known[states].all():
             return
@@ -215,25 +232,30 @@ class QLearning(CheckedAlgorithm):
             self._mark_available(state, mask)
 
     def _mark_available(self, state: int, mask: npt.ArrayLike) -> None:
-        available = np.asarray(mask, dtype=np.bool_)
-        if available.shape != self.q_table.shape[1:] or not available.any():
+        available, n_actions = np.asarray(mask, dtype=np.bool_), self.visit_counts.shape[1]
+        if available.shape != (n_actions,) or not available.any():
             raise ValueError(
-                f"QLearning: action mask {mask!r} is not valid; pass {self.q_table.shape[1]} flags, at least one true."
+                f"QLearning: action mask {mask!r} is not valid; pass {n_actions} flags, at least one true."
             )
-        self.q_table[state, ~available] = -np.inf
+        self.policy.tables[:, state, ~available] = -np.inf
         self._mask_known[state] = True
 
-    def _values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Q-values with the exploration bonus, shape (n, actions)."""
-        values: npt.NDArray[np.float64] = self.q_table[states]
+    def _values(self, states: IntArray, table: IntArray | None = None) -> FloatArray:
+        """Q-values with the exploration bonus, shape (n, actions): of a table for each state, or of their mean."""
+        values = self.policy.values(states) if table is None else self.policy.tables[table, states]
         if self.exploration_bonus > 0:
             values += self.exploration_bonus / (1 + self.visit_counts[states])
         return values
 
-    def _explore(self, states: npt.NDArray[np.int64], exploration_rate: float) -> npt.NDArray[np.int64]:
+    def _choose_tables(self, count: int) -> IntArray:
+        """The table that each of so many transitions updates."""
+        n_tables = len(self.policy.tables)
+        return self._rng.integers(n_tables, size=count) if n_tables > 1 else np.zeros(count, dtype=np.int64)
+
+    def _explore(self, states: IntArray, exploration_rate: float) -> IntArray:
         """Choose actions, numbered from 0, with a coin for each state."""
         values = self._values(states)
-        actions: npt.NDArray[np.int64] = values.argmax(axis=1)
+        actions: IntArray = values.argmax(axis=1)
         if exploration_rate > 0:
             random = self._rng.random(values.shape)
             random[np.isneginf(values)] = -1
@@ -242,12 +264,15 @@ class QLearning(CheckedAlgorithm):
         return actions
 
     def _next_values(
-        self, next_states: npt.NDArray[np.int64], dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]
-    ) -> npt.NDArray[np.float64]:
+        self,
+        next_states: IntArray,
+        dones: BoolArray,
+        infos: list[dict[str, Any]],
+        tables: IntArray,
+    ) -> FloatArray:
         """Value of the state that each transition led to; 0 for a terminal one."""
         if not dones.any():
-            best: npt.NDArray[np.float64] = self._values(next_states).max(axis=1)
-            return best
+            return self._state_values(next_states, tables, self._next_choices)
         reached, alive = next_states.copy(), ~dones
         for index in np.flatnonzero(dones):
             info = infos[index]
@@ -256,23 +281,34 @@ class QLearning(CheckedAlgorithm):
                 alive[index] = True
                 if self._masked and "action_mask" in info:
                     self._mark_available(int(reached[index]), info["action_mask"])
-        return np.where(alive, self._values(reached).max(axis=1), 0.0)
+        choices = self._next_choices
+        if choices is not None:
+            # No action follows a last state: one is drawn for its value.
+            choices = np.where(dones, self._explore(reached, self.exploration_rate), choices)
+        return np.where(alive, self._state_values(reached, tables, choices), 0.0)
 
-    def _update(self, states: list[int], actions: list[int], targets: list[float]) -> None:
+    def _state_values(self, states: IntArray, tables: IntArray, choices: IntArray | None) -> FloatArray:
+        """What states are worth for the update of one of the tables each, shape (n,)."""
+        values = self._values(states, tables)
+        if choices is not None:
+            return value_of(values, choices)
+        if self.update == "double_q":
+            return value_of(self._values(states, 1 - tables), values.argmax(axis=1))
+        return expected_value(values, self.exploration_rate if self.update == "expected_sarsa" else 0.0)
+
+    def _update(self, tables: list[int], states: list[int], actions: list[int], targets: list[float]) -> None:
         """One update for each transition, in the order of the environments."""
-        q_table, visits = self.q_table, self.visit_counts
+        q_tables, visits = self.policy.tables, self.visit_counts
         learning_rate = self.lr_schedule(self._current_progress_remaining)
-        for state, action, target in zip(states, actions, targets, strict=True):
-            error = target - q_table.item(state, action)
-            q_table[state, action] += learning_rate / (1 + self.learning_rate_decay * self._n_updates) * error
+        for table, state, action, target in zip(tables, states, actions, targets, strict=True):
+            error = target - q_tables.item(table, state, action)
+            q_tables[table, state, action] += learning_rate / (1 + self.learning_rate_decay * self._n_updates) * error
             visits[state, action] += 1
             self._n_updates += 1
             self._td_error_sum += abs(error)
         self._td_error_count += len(states)
 
-    def _count_episodes(
-        self, dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]], log_interval: int | None
-    ) -> None:
+    def _count_episodes(self, dones: BoolArray, infos: list[dict[str, Any]], log_interval: int | None) -> None:
         self._update_info_buffer(infos, dones)
         for _ in range(int(dones.sum())):
             self._episode_num += 1
@@ -308,5 +344,5 @@ class QLearning(CheckedAlgorithm):
         return explored.reshape(actions.shape), state
 
     def _excluded_save_params(self) -> list[str]:
-        derived = ["lr_schedule", "_exploration_schedule", "_rng", "_masked", "_mask_known"]
+        derived = ["lr_schedule", "_exploration_schedule", "_rng", "_masked", "_mask_known", "_next_choices"]
         return [*super()._excluded_save_params(), *derived]

@@ -175,6 +175,7 @@ def sample_q_learning_params(trial: optuna.Trial, n_envs: int) -> Params:
         "exploration_initial_eps": trial.suggest_float("exploration_initial_eps", 0.0, 1.0),
         "exploration_final_eps": trial.suggest_float("exploration_final_eps", 0.0, 0.2),
         "exploration_bonus": trial.suggest_categorical("exploration_bonus", [0.0, 1.0, 10.0]),
+        "update": trial.suggest_categorical("update", ["q", "sarsa", "expected_sarsa", "double_q"]),
     }
 
 

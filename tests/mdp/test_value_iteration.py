@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_models import gammas, models
 
 from sb3_ext.envs.toy_mdp import AVAILABLE, REWARDS, TRANSITIONS
-from sb3_ext.mdp.grid import interpolated_model
-from sb3_ext.mdp.value_iteration import (
+from sb3_ext.mdp import (
     Model,
     SparseTransitions,
     dense_model,
@@ -20,24 +20,10 @@ from sb3_ext.mdp.value_iteration import (
     toy_text_model,
     value_iteration,
 )
+from sb3_ext.mdp.grid import interpolated_model
 
 PLANNERS = pytest.mark.parametrize("planner", [value_iteration, q_value_iteration])
 T = [[[0.7, 0.3, 0], [1, 0, 0], [0.8, 0.2, 0]], [[0, 1, 0], None, [0, 0, 1]], [None, [0.8, 0.1, 0.1], None]]
-
-
-@st.composite
-def models(draw: st.DrawFn) -> Model:
-    """Random models with 1 to 3 states and actions, some actions missing."""
-    n_states, n_actions = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    transitions = rng.dirichlet(np.full(n_states, 0.5), (n_states, n_actions))
-    rewards = rng.normal(size=transitions.shape) * draw(st.sampled_from([1e-3, 1.0, 1e3]))
-    available = rng.random((n_states, n_actions)) < 0.7
-    available[:, 0] |= ~available.any(axis=1)
-    return Model(transitions, rewards, available)
-
-
-gammas = st.sampled_from([0.0, 0.3, 0.9, 0.97])
 
 
 def greedy_values(model: Model, policy: Any, gamma: float) -> np.ndarray:

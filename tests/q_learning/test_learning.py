@@ -7,7 +7,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_ext.envs.toy_mdp import AVAILABLE, REWARDS, TRANSITIONS
-from sb3_ext.mdp.value_iteration import q_value_iteration, toy_text_model, value_iteration
+from sb3_ext.mdp import q_value_iteration, toy_text_model, value_iteration
 from sb3_ext.q_learning import QLearning
 
 EXACT = q_value_iteration(TRANSITIONS, REWARDS, AVAILABLE, gamma=0.9).q_values

@@ -70,6 +70,78 @@ def test_targets_take_the_best_next_action() -> None:
     assert model.q_table[0, 0] == pytest.approx(0.5 * (1 + 0.8 * 7))
 
 
+def test_sarsa_targets_take_the_action_that_follows() -> None:
+    model = make(Line(length=6), exploration_initial_eps=0.5, exploration_final_eps=0.5, update="sarsa")
+    model.q_table[:] = first = np.random.default_rng(0).normal(size=(7, 2))
+    table, seen = first.copy(), []
+    model.env.envs[0].action_space.seed(0)
+    step = model.env.step_wait
+    model.env.step_wait = lambda: seen.append(int(model.env.actions[0])) or step()  # type: ignore[method-assign]
+    model.learn(5)
+    for state, (action, following) in enumerate(zip(seen, [*seen[1:], int(model._next_choices[0])], strict=True)):
+        table[state, action] += 0.5 * (state + 1 + 0.8 * first[state + 1, following] - table[state, action])
+    np.testing.assert_allclose(model.q_table, table)
+    # The action that was valued is the one that is taken, in a second call as well.
+    following = int(model._next_choices[0])
+    model.learn(1, reset_num_timesteps=False)
+    assert seen[-1] == following
+
+
+@pytest.mark.parametrize("terminates", [True, False])
+def test_sarsa_at_the_end_of_an_episode(terminates: bool) -> None:
+    model = make(Line(length=1, terminates=terminates), update="sarsa")
+    model.q_table[1] = [3.0, 7.0]
+    model.learn(1)
+    assert model.q_table[0, 0] == pytest.approx(0.5 * (1 + (0 if terminates else 0.8 * 7)))
+
+
+def test_expected_sarsa_targets_take_the_mean_over_the_actions() -> None:
+    model = make(Line(), exploration_initial_eps=0.4, exploration_final_eps=0.4, update="expected_sarsa")
+    model.q_table[1] = [2.0, 7.0]
+    model.learn(1)
+    learned = model.q_table[0].sum()
+    assert learned == pytest.approx(0.5 * (1 + 0.8 * (0.6 * 7 + 0.4 * 4.5)))
+
+
+def test_expected_sarsa_leaves_out_unavailable_actions() -> None:
+    env = MaskedLine(masks=[[1, 1], [1, 0], [1, 1], [1, 1]])
+    model = make(env, exploration_initial_eps=1.0, exploration_final_eps=1.0, update="expected_sarsa")
+    model.q_table[1] = [2.0, 7.0]
+    model.learn(1)
+    assert model.q_table[0].sum() == pytest.approx(0.5 * (1 + 0.8 * 2))
+
+
+def test_double_q_learning_values_the_choice_of_one_table_by_the_other() -> None:
+    model = make(*[Line() for _ in range(64)], learning_rate=0.5, update="double_q")
+    tables = model.policy.tables
+    tables[:, 1] = [[2.0, 7.0], [5.0, 3.0]]
+    model.learn(64)
+    # Table 0 would take action 1, worth 3 to table 1; table 1 would take action 0, worth 2 to table 0.
+    for table, value in enumerate((1 + 0.8 * 3, 1 + 0.8 * 2)):
+        assert 0.99 * value < tables[table, 0, 0] <= value
+    np.testing.assert_allclose(model.q_table, tables.mean(axis=0))
+
+
+def test_double_q_learning_does_not_overestimate() -> None:
+    """A choice of 20 actions that are worth 0 and noisy: the maximum looks good to one table, not to two."""
+
+    class Noise(gym.Env[np.int64, np.int64]):
+        observation_space, action_space = spaces.Discrete(1), spaces.Discrete(20)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.int64, dict[str, Any]]:
+            super().reset(seed=seed)
+            return np.int64(0), {}
+
+        def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+            return np.int64(0), self.np_random.normal(), False, self.np_random.random() < 0.1, {}
+
+    values = {}
+    for update in ("q", "double_q"):
+        model = make(Noise(), learning_rate=0.1, update=update, exploration_initial_eps=1.0, exploration_final_eps=1.0)
+        values[update] = model.learn(6000).q_table.max()
+    assert values["double_q"] < 0.5 * values["q"]
+
+
 def test_learning_rate_decays_with_the_updates() -> None:
     model = make(Line(length=1), learning_rate=lambda progress: 0.5 if progress > 0.2 else 0.25, learning_rate_decay=1)
     values, rates = [0.0, 0.0], [0.5, 0.5 / 2, 0.5 / 3, 0.25 / 4]
