@@ -11,6 +11,7 @@ from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market
 from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit
 from sb3_ext.envs.ad_spend.policies.base import Baseline
+from sb3_ext.spend_plan.comparison import EVEN, PAST_MIX
 
 # The baseline that is the optimized plan itself, but for its rounding to cents.
 _SAME_AS_OPTIMIZED = "open-loop optimum"
@@ -36,6 +37,11 @@ class Campaign:
     def periods(self) -> int:
         """Length of the campaign."""
         return len(self.dates)
+
+    @property
+    def reference(self) -> str:
+        """The policy that the plan is measured against: the past mix at this budget where it is known."""
+        return PAST_MIX if self.market.historical_mean.any() else EVEN
 
     def envs(self, count: int) -> AdSpendVectorEnv:
         """The campaign as environments that step together."""

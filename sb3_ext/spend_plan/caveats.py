@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sb3_ext.common.wording import period_name
+from sb3_ext.common.wording import amount, period_name
 from sb3_ext.spend_plan.comparison import EVEN
 from sb3_ext.spend_plan.plan import SpendPlan
+from sb3_ext.spend_plan.standouts import TRIFLE
 
 _CENT = 0.01
 
@@ -14,7 +15,7 @@ _CENT = 0.01
 def find_caveats(plan: SpendPlan) -> Iterator[str]:
     """Where a plan leaves what the model has seen, cannot spend the budget, or rests on weak ground, a line each."""
     campaign, spend, single = plan.campaign, plan.spend, plan.single
-    value, even_value = plan.score.value, plan.score_of(EVEN).value
+    value, reference = plan.score.value, plan.reference
     market, periods = campaign.market, campaign.periods
     unit = period_name(market.period_days)
     beyond = spend > market.historical_max + _CENT
@@ -41,9 +42,10 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
             if single is None
             else "in these random campaigns the plan loses money on average, although it is best for what is expected"
         )
-    elif value < even_value - 1e-6 * abs(even_value):
+    elif value < reference.value - 1e-6 * abs(reference.value):
         reason = "the search for a better one failed" if single is None else "it was made for what is expected"
-        yield f"even pacing earns more than the plan: {reason}"
+        yield f"{reference.name} earn{'s' if reference.name == EVEN else ''} more than the plan: {reason}"
+    yield from _losses(plan)
     if plan.planned_gap > 0.01 and not market.is_concave:
         yield (
             f"up to {plan.planned_gap:.1%} more could be possible: at least one curve is S-shaped, where no method is "
@@ -71,3 +73,29 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
             "the draws of the parameters are no part of the random campaigns, so the intervals leave out how uncertain "
             'they are (switch on "use_draws" in the randomness of the market)'
         )
+
+
+def _losses(plan: SpendPlan) -> Iterator[str]:
+    """Where money does not come back."""
+    market, numbers = plan.campaign.market, plan.economics
+    if not plan.total:
+        return
+    margin = f"margin {market.margin:g}" + (", unless --margin says more" if market.margin == 1.0 else "")
+    advice = "" if market.spend_cost else "; --spend-cost 1 spends only what comes back"
+    if numbers.net[-1] < -0.005:
+        yield (
+            f"below break-even: the plan spends {amount(numbers.spend[-1])} and sells {amount(numbers.sales[-1])}, a "
+            f"loss of {amount(-numbers.net[-1])} at {margin} (ROAS {numbers.roas[-1]:,.2f}, break-even at "
+            f"{numbers.break_even:,.2f}){advice}"
+        )
+    elif numbers.marginal[-1] < numbers.break_even * (1.0 - 1e-3):
+        yield (
+            f"the last money does not come back: the next unit of it would sell {numbers.marginal[-1]:,.2f}, break-even"
+            f" is at {numbers.break_even:,.2f} with {margin}{advice}"
+        )
+    if names := [
+        f"{name} (ROAS {roas:,.2f})"
+        for name, roas, net in zip(market.names, numbers.roas, numbers.net, strict=False)
+        if net < -TRIFLE * plan.total and numbers.net[-1] >= -0.005
+    ]:
+        yield f"below break-even on its own: {', '.join(names)}; break-even is at {numbers.break_even:,.2f}, {margin}"

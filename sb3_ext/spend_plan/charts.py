@@ -21,7 +21,7 @@ from sb3_ext.common.charts import (
     style_axes,
 )
 from sb3_ext.common.wording import format_money
-from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT
 from sb3_ext.spend_plan.plan import SpendPlan
 
 # Behind the import above, which says what to do if matplotlib is missing.
@@ -37,7 +37,7 @@ _DRAWS_SHOWN = 200
 
 
 def plan_figure(plan: SpendPlan, width: float) -> Figure:
-    """Spend per channel over time, above the sales expected from it and from even pacing."""
+    """Spend per channel over time, above the sales expected from it and from what it is measured against."""
     campaign, spend = plan.campaign, plan.spend
     names, periods = campaign.market.names, campaign.periods
     wide = width > 6.0
@@ -69,15 +69,15 @@ def plan_figure(plan: SpendPlan, width: float) -> Figure:
     _legend(figure, handles, columns, left)
 
     style_axes(lower, "Expected sales" if wide else "Sales")
-    sales, even = plan.outcome.sales
+    sales, reference = plan.outcome.sales
     if plan.sales_interval is not None:
         low, high = (np.append(end, end[-1]) for end in plan.sales_interval)
         lower.fill_between(edges, low, high, step="post", color=ACCENT, alpha=0.18, linewidth=0)
     planned: dict[str, Any] = {"color": ACCENT, "linewidth": 2.2}
     paced: dict[str, Any] = {"color": MUTED, "linewidth": 1.3, "linestyle": (0, (4, 2))}
     lower.stairs(sales, edges, baseline=None, **planned)
-    lower.stairs(even, edges, baseline=None, **paced)
-    lines: list[Any] = [Line2D([], [], **planned, label="this plan"), Line2D([], [], **paced, label=EVEN)]
+    lower.stairs(reference, edges, baseline=None, **paced)
+    lines: list[Any] = [Line2D([], [], **planned, label="this plan"), Line2D([], [], **paced, label=campaign.reference)]
     if plan.sales_interval is not None:
         band = "95% of campaigns" if plan.n_paths else "95% of draws"
         lines.insert(1, Patch(color=ACCENT, alpha=0.18, label=band if wide else "95%"))

@@ -34,7 +34,8 @@ from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
-from sb3_ext.spend_plan.tables import date_table, policy_table, write_csv
+from sb3_ext.spend_plan.standouts import find_standouts
+from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table, write_csv
 from sb3_ext.spend_plan.wording import Wording
 from sb3_ext.zoo.checks import check_algorithm
 
@@ -260,11 +261,14 @@ def _write(plan: SpendPlan, command: str, folder: Path) -> list[Path]:
 def _show(plan: SpendPlan, written: list[Path]) -> None:
     out, words = console(), Wording(plan)
     out.print(date_table(plan))
+    out.print(finance_table(plan))
     out.print(policy_table(plan))
     out.print(words.lead, style="bold")
     if words.reaction:
         out.print(words.reaction, style="bold")
     out.print(words.certificate)
+    for standout in find_standouts(plan):
+        out.print(standout)
     for caveat in find_caveats(plan):
         out.print(f"warning: {caveat}", style="yellow")
     out.print(f"Written: {', '.join(map(str, written))}")

@@ -14,6 +14,7 @@ from sb3_ext.evaluation.statistics import bootstrap_interval
 
 CONFIDENCE = 0.95
 EVEN = "even pacing"
+PAST_MIX = "historical proportions"
 OPTIMIZED = "optimized plan"
 CLAIRVOYANT = "clairvoyant (bound)"
 

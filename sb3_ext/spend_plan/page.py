@@ -20,6 +20,7 @@ from sb3_ext.common.wording import period_name
 from sb3_ext.spend_plan import charts, tables
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
+from sb3_ext.spend_plan.standouts import find_standouts
 from sb3_ext.spend_plan.wording import Wording
 
 _FONTS = ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans", "sans-serif"]
@@ -43,6 +44,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
     return environment.get_template("template.html.j2").render(
         words=words,
         warnings=list(find_caveats(plan)),
+        standouts=list(find_standouts(plan)),
         figures={
             name: {
                 "wide": _inline_svg(partial(draw, plan, charts.WIDE), name, label),
@@ -53,6 +55,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
         },
         colors=[color_of(index) for index in range(len(market.names))],
         tables={
+            "finance": tables.finance_table(plan),
             "channels": tables.channel_table(plan),
             "policies": tables.policy_table(plan),
             "dates": tables.date_table(plan),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from sb3_ext.envs.ad_spend.baselines import RandomSpend
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import Cents, round_plan
-from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, Gain, Score, compare, interval_over_draws
+from sb3_ext.spend_plan.comparison import OPTIMIZED, Gain, Score, compare, interval_over_draws
+from sb3_ext.spend_plan.economics import Economics, economics
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 from sb3_ext.spend_plan.random_campaigns import play
 
@@ -30,7 +32,7 @@ class SpendPlan:
     cents: Cents
     """Spend, shape (T, N), cents."""
     outcome: Outcome
-    """What the plan (row 0) and even pacing (row 1) lead to; means over the random campaigns where there are any."""
+    """What the plan (row 0) and its reference (row 1) lead to; means over the random campaigns where there are any."""
     upper_bound: float
     """No plan within the bounds earns more, money; in random campaigns no policy, on average."""
     planned_gap: float
@@ -63,9 +65,24 @@ class SpendPlan:
         """What the plan earns."""
         return self.score_of(self.policy)
 
+    @property
+    def reference(self) -> Score:
+        """What the policy earns that the plan is measured against."""
+        return self.score_of(self.campaign.reference)
+
     def score_of(self, name: str) -> Score:
         """What a policy earns."""
         return next(score for score in self.scores if score.name == name)
+
+    @cached_property
+    def economics(self) -> Economics:
+        """Sales, ROAS, marginal ROAS and net result of the plan, by channel and in total."""
+        return economics(self.campaign, self.spend)
+
+    @cached_property
+    def reference_economics(self) -> Economics:
+        """The same of what it is measured against, at its mean spends."""
+        return economics(self.campaign, self.outcome.spend[1])
 
     @property
     def beyond(self) -> BoolArray:
@@ -98,7 +115,7 @@ def make_plan(
         return _plan_as_expected(campaign, cents, best.upper_bound, agents)
     played = play(campaign, cents / 100.0, agents, n_paths, report)
     gap = _gap(best.upper_bound, float(simulate(market, campaign.budget, cents[None] / 100.0).value[0]))
-    pairs = zip(played.plan, played.even, strict=True)
+    pairs = zip(played.plan, played.reference, strict=True)
     low, high = interval_over_draws(played.plan.value)
     return SpendPlan(
         campaign,
@@ -107,7 +124,7 @@ def make_plan(
         Outcome(*(np.stack([np.mean(each, axis=0) for each in pair]) for pair in pairs)),
         played.upper_bound,
         gap,
-        compare(played.values, EVEN),
+        compare(played.values, campaign.reference),
         {name: float(rollout.spend.sum(axis=(1, 2)).mean()) for name, rollout in played.rollouts.items()},
         interval_over_draws(played.plan.sales.T),
         n_paths,
@@ -141,15 +158,15 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
     spent = {name: float(money) for name, money in by_policy(outcome.spend.sum(axis=(1, 2))).items()}
     eligible = [name for name, amounts in rounded.items() if name == OPTIMIZED or np.all(amounts >= 100.0 * low - 1.0)]
     name = max(eligible, key=values.__getitem__)
-    rows = [owners.index(name), owners.index(EVEN)]
+    rows = [owners.index(name), owners.index(campaign.reference)]
     interval = None
     if market.draws:
         markets = (replace(market, channels=draw, draws=()) for draw in market.draws)
         draws = [simulate(each, budget, stacked) for each in markets]
-        scores = compare(by_policy(np.stack([draw.value for draw in draws], axis=-1)), EVEN, values)
+        scores = compare(by_policy(np.stack([draw.value for draw in draws], axis=-1)), campaign.reference, values)
         interval = interval_over_draws(np.stack([draw.sales[rows[0]] for draw in draws], axis=-1))
     else:
-        scores = compare(values, EVEN)
+        scores = compare(values, campaign.reference)
     upper_bound = max(upper_bound, values[name])
     return SpendPlan(
         campaign,

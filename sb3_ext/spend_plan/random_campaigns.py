@@ -10,7 +10,7 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.optimum.references import campaign_references, steady_spend
 from sb3_ext.spend_plan.campaign import Campaign
-from sb3_ext.spend_plan.comparison import CLAIRVOYANT, OPTIMIZED, Gain, paired_gain
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, Gain, paired_gain
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 
 FIRST_SEED = 10_000
@@ -26,8 +26,8 @@ class RandomCampaigns:
     """By policy, the clairvoyant among them."""
     plan: Outcome
     """What the plan leads to in every campaign, the campaigns on the first axis."""
-    even: Outcome
-    """What even pacing leads to."""
+    reference: Outcome
+    """What the policy leads to that the plan is measured against."""
     upper_bound: float
     """What no policy earns more than on average over these campaigns, money."""
     reaction: Gain
@@ -64,8 +64,9 @@ def play(
         spends = np.broadcast_to(spend, (n_paths, *spend.shape))
         return simulate(campaign.market, campaign.budget, spends, scenario)
 
-    even = steady_spend(campaign.budget / campaign.periods, np.ones(plan.shape[1]), campaign.low, campaign.cap)
-    planned, paced = carry_out(plan), carry_out(np.tile(even, (campaign.periods, 1)))
+    weights = np.ones(plan.shape[1]) if campaign.reference == EVEN else campaign.market.historical_mean
+    steady = steady_spend(campaign.budget / campaign.periods, weights, campaign.low, campaign.cap)
+    planned, reference = carry_out(plan), carry_out(np.tile(steady, (campaign.periods, 1)))
     rollouts |= {OPTIMIZED: Rollout(planned.spend, planned.value), **agents}
     report(CLAIRVOYANT)
     problem = (campaign.market, campaign.budget, campaign.periods, campaign.cap)
@@ -75,4 +76,4 @@ def play(
     reacting = [name for name, policy in baselines.items() if policy.observes] + list(agents)
     favourite = max(reacting, key=lambda name: float(rollouts[name].value.mean()))
     gain = paired_gain(favourite, rollouts[favourite].value, planned.value)
-    return RandomCampaigns(rollouts, planned, paced, bound, gain)
+    return RandomCampaigns(rollouts, planned, reference, bound, gain)

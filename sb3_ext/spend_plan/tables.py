@@ -8,9 +8,8 @@ import numpy as np
 
 from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
-from sb3_ext.common.wording import amount, period_name
+from sb3_ext.common.wording import amount, count, period_name
 from sb3_ext.spend_plan.cents import as_money, floor_cents
-from sb3_ext.spend_plan.comparison import EVEN
 from sb3_ext.spend_plan.plan import SpendPlan
 
 
@@ -39,6 +38,43 @@ def date_table(plan: SpendPlan) -> Table:
     return Table(caption, ["Date", *market.names, "Spend", "Expected sales", "Budget left"], rows)
 
 
+def finance_table(plan: SpendPlan) -> Table:
+    """Sales, ROAS, marginal ROAS and net result, by channel and in total."""
+    numbers, market = plan.economics, plan.campaign.market
+    known = market.historical_mean.any()
+    rows = []
+    for index, name in enumerate((*market.names, "Total")):
+        spend, past, roas = numbers.spend[index], numbers.past[index], numbers.roas[index]
+        cells = {"Channel": name, "Spend": amount(spend)}
+        if known:
+            cells["Past spend"] = amount(past)
+            cells["Change"] = f"{spend / past - 1.0:+.0%}" if past else ""
+        cells["Sales"] = amount(numbers.sales[index])
+        cells["ROAS"] = "" if np.isnan(roas) else f"{roas:,.2f}"
+        cells["Marginal ROAS"] = f"{numbers.marginal[index]:,.2f}"
+        cells["Net result"] = amount(numbers.net[index])
+        loss = frozenset({len(cells) - 1} if numbers.net[index] < -0.5 else ())
+        total = index == len(market.names)
+        rows.append(Row(list(cells.values()), "bold" if total else "", "total" if total else "", marked=loss))
+    caption = f"What every channel sells, and what is left: net result = {margin_of(market.margin)}sales - spend"
+    notes = (
+        "Sales over a campaign that spends nothing, carry-over afterwards included; ROAS: sales per unit of spend;"
+        " marginal ROAS: sales of the next unit, where the plan spends and may spend more. Amounts are rounded each for"
+        " itself, so they may miss their total by a unit or two."
+    )
+    if known:
+        unit = count(plan.campaign.periods, period_name(market.period_days))
+        notes += f" Past spend: the past's mean over {unit}."
+    if plan.n_paths:
+        notes += " As if everything happened as expected, where all else is a mean over random campaigns."
+    return Table(caption, list(cells), rows, notes)
+
+
+def margin_of(margin: float) -> str:
+    """The margin as a factor in front of sales."""
+    return "" if margin == 1.0 else f"{margin:g} x "
+
+
 def channel_table(plan: SpendPlan) -> Table:
     """What every channel gets."""
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
@@ -60,17 +96,17 @@ def channel_table(plan: SpendPlan) -> Table:
 
 def policy_table(plan: SpendPlan) -> Table:
     """What every policy earns, the best first."""
-    even = plan.score_of(EVEN).value
+    reference = plan.reference
     intervals = any(score.low is not None for score in plan.scores)
     rows = []
     for score in plan.scores:
-        gain = score.value - even
-        share = f" ({gain / even:+.1%})" if even > 0.0 and not plan.n_paths else ""
+        gain = score.value - reference.value
+        share = f" ({gain / reference.value:+.1%})" if reference.value > 0.0 and not plan.n_paths else ""
         cells = {"Policy": score.name, "Earns": amount(score.value)}
         if intervals:
             ends = None if score.low is None or score.high is None else (score.low, score.high)
             cells["95% interval" if plan.n_paths else "95% of draws"] = _span(ends)
-        cells[f"Against {EVEN}"] = "0" if score.name == EVEN else f"{gain:+,.0f}{share}"
+        cells[f"Against {reference.name}"] = "0" if score.name == reference.name else f"{gain:+,.0f}{share}"
         if plan.n_paths:
             cells["Its 95% interval"] = _span(score.gain_interval, sign="+")
         if intervals:

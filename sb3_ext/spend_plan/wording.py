@@ -9,8 +9,9 @@ import numpy as np
 
 from sb3_ext.common.wording import amount, count, format_money, period_name
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
-from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, PAST_MIX
 from sb3_ext.spend_plan.plan import SpendPlan
+from sb3_ext.spend_plan.standouts import TRIFLE
 
 _REPLANNING = ("certainty-equivalent MPC", "posterior-mean MPC", "Thompson sampling")
 
@@ -38,18 +39,21 @@ class Wording:
         """What to do and what it brings, in one or two sentences."""
         plan = self._plan
         totals = plan.cents.sum(axis=0) / 100.0
-        order = [index for index in np.argsort(-totals, kind="stable") if totals[index] > 0.0]
+        order = [index for index in np.argsort(-totals, kind="stable") if totals[index] > TRIFLE * plan.total]
         if not order:
             return "Spend nothing: under this model no spending earns what it costs."
         parts = [f"{format_money(totals[index])} on {self._market.names[index]}" for index in order[:3]]
         if len(order) > 3:
             parts.append(f"{format_money(totals[order[3:]].sum())} on {count(len(order) - 3, 'other channel')}")
         listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        gain = plan.score.value - plan.score_of(EVEN).value
-        verdict = f"{format_money(abs(gain))} {'more' if gain >= 0.0 else 'less'} than spending the same every time"
+        gain = plan.score.value - plan.reference.value
+        other = "the past mix of channels at this budget"
+        if plan.reference.name == EVEN:
+            other = "spending the same every time everywhere"
+        verdict = f"{format_money(abs(gain))} {'more' if gain >= 0.0 else 'less'} than {other}"
         source = "" if plan.policy == OPTIMIZED else f" The plan is that of {plan.policy}, which earns the most."
         earns = f"{format_money(plan.score.value)}{f' on average over {self._cases}' if plan.n_paths else ''}"
-        return f"Spend {listed}. The model expects this to earn {earns}, {verdict} everywhere.{source}"
+        return f"Spend {listed}. The model expects this to earn {earns}, {verdict}.{source}"
 
     @property
     def reaction(self) -> str | None:
@@ -74,16 +78,16 @@ class Wording:
 
     @property
     def cards(self) -> list[tuple[str, str, str]]:
-        """The four numbers of the headline, each between its title and a note."""
-        plan, score, even = self._plan, self._plan.score, self._plan.score_of(EVEN).value
-        gain = score.value - even
+        """The five numbers of the headline, each between its title and a note."""
+        plan, score, reference = self._plan, self._plan.score, self._plan.reference
+        gain = score.value - reference.value
         earns = "over spending nothing, carry-over afterwards included"
         if score.low is not None and score.high is not None:
             span = f"{format_money(score.low)} to {format_money(score.high)}"
             earns = f"over spending nothing; {span} in 95% of the draws"
             if plan.n_paths:
                 earns = f"over spending nothing, on average; 95% interval {span}"
-        relative = f"{gain / even:+.1%}" if even > 0.0 else f"{gain:+,.0f}"
+        relative = f"{gain / reference.value:+.1%}" if reference.value > 0.0 else f"{gain:+,.0f}"
         share = f"{plan.total / plan.campaign.budget:.1%} of the budget of {amount(plan.campaign.budget)}"
         cases = "campaigns" if plan.n_paths else "draws"
         ahead = "" if score.ahead is None else f"; ahead in {score.ahead:.0%} of the {cases}"
@@ -92,10 +96,16 @@ class Wording:
             limit = "a bound for any policy, even one that knows the future"
         if abs(plan.spent[plan.policy] - plan.total) > 0.005 * plan.total:
             share += f"; {amount(plan.spent[plan.policy])} of it are delivered on average"
+        numbers = plan.economics
+        terms = "sales" if self._market.margin == 1.0 else f"{self._market.margin:g} times sales"
+        returns = f"ROAS {numbers.roas[-1]:,.2f}, the next unit of money {numbers.marginal[-1]:,.2f}"
+        if plan.n_paths:
+            returns += ", if all goes as expected"
         return [
             ("Earns", amount(score.value), earns),
-            (f"Against {EVEN}", relative, f"{EVEN} earns {amount(even)}{ahead}"),
+            (f"Against {reference.name}", relative, f"at this budget earns {amount(reference.value)}{ahead}"),
             ("Spends", amount(plan.total), share),
+            ("Net result", amount(numbers.net[-1]), f"{terms} less spend; {returns}"),
             ("Left to gain", f"≤ {_percent(plan.relative_gap)}", limit),
         ]
 
@@ -125,7 +135,7 @@ class Wording:
             OPTIMIZED: "the best spends that the optimizer found",
             "static optimum": f"the best spends that stay the same every {unit}, as media-mix tools recommend them",
             EVEN: f"the same money every {unit} on every channel",
-            "historical proportions": f"the same money every {unit}, split between the channels as in the past",
+            PAST_MIX: f"the past mix: the same money every {unit}, split between the channels as in the past",
             "maximum spend": "every channel at its limit until the budget is gone",
             "ROAS chasing": f"money follows the average return on spend of the {unit} before",
             "greedy marginal ROAS": f"money goes where the next unit of it sells the most, {unit} by {unit}",
@@ -217,7 +227,8 @@ class Wording:
             yield f"Random, independently between channels: {'; '.join(_random_parts(market.randomness, unit))}."
             yield (
                 f"All policies went through the same {self._cases}, so differences between them are more certain than "
-                f"what each earns; “Ahead” counts the campaigns in which a policy earns more than {EVEN}."
+                f"what each earns; “Ahead” counts the campaigns in which a policy earns more than "
+                f"{self._plan.reference.name}."
             )
         elif market.draws:
             yield (

@@ -124,7 +124,7 @@ def test_even_pacing_spends_as_much_as_the_plan_under_caps() -> None:
 
 
 def test_where_even_pacing_is_best_nothing_is_warned_about() -> None:
-    market = Market((Channel("tv", beta=1000.0, kappa=300.0, historical_max=1e4),))
+    market = Market((Channel("tv", beta=2000.0, kappa=300.0, historical_max=1e4),))
     made = make_plan(campaign(market, budget=1000.0, periods=3))
     assert made.score.value == pytest.approx(made.score_of(EVEN).value, rel=1e-6)
     assert warned(made) == ""

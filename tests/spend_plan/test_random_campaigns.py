@@ -15,13 +15,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from sb3_ext import DDPG
 from sb3_ext.cli import main as cli
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_clairvoyant
-from sb3_ext.envs.ad_spend.baselines import FixedPlan, certainty_equivalent_mpc, even_pacing
+from sb3_ext.envs.ad_spend.baselines import FixedPlan, certainty_equivalent_mpc, historical_proportions
 from sb3_ext.envs.ad_spend.market.presets import PRESETS, adstock, delivery, noisy, s_shape, shock
 from sb3_ext.spend_plan.agent import agent_rollout
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
-from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, compare, paired_gain
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, PAST_MIX, compare, paired_gain
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.random_campaigns import default_paths, play
@@ -81,12 +81,16 @@ def test_all_policies_face_the_campaigns_of_the_single_environment(preset: str) 
     played = play(asked, plan, {}, n_paths=3)
     assert len(played.plan.value) == 3
     env = AdSpendEnv(asked.market, asked.budget, asked.periods)
-    policies = {EVEN: even_pacing(env), OPTIMIZED: FixedPlan(env, plan), "certainty-equivalent MPC": None}
+    policies = {
+        PAST_MIX: historical_proportions(env),
+        OPTIMIZED: FixedPlan(env, plan),
+        "certainty-equivalent MPC": None,
+    }
     policies["certainty-equivalent MPC"] = certainty_equivalent_mpc(env)
     for name, policy in policies.items():
         values = [one_campaign(policy, env, 10_000 + path) for path in range(3)]
         np.testing.assert_allclose(played.values[name], values, rtol=1e-4, err_msg=name)
-    np.testing.assert_allclose(played.even.value, played.values[EVEN], rtol=1e-5)
+    np.testing.assert_allclose(played.reference.value, played.values[PAST_MIX], rtol=1e-5)
     for path in range(3):
         env.reset(seed=10_000 + path)
         noise = 0.0 if env.scenario.sales_noise is None else env.scenario.sales_noise.sum()
@@ -130,10 +134,10 @@ def test_the_plan_is_made_for_what_is_expected_and_compared_at_random(made: Spen
     for score in made.scores:
         assert score.value == pytest.approx(values[score.name].mean()) and score.low is not None
         assert score.low < score.value < (score.high or 0.0)
-    gain = made.score.value - made.score_of(EVEN).value
+    gain = made.score.value - made.reference.value
     low, high = made.score.gain_interval or (0.0, 0.0)
     assert low < gain < high
-    assert made.score.ahead == np.mean(values[OPTIMIZED] > values[EVEN])
+    assert made.score.ahead == np.mean(values[OPTIMIZED] > values[PAST_MIX])
     assert made.upper_bound == pytest.approx(values[CLAIRVOYANT].mean(), rel=1e-5)
     np.testing.assert_allclose(made.outcome.sales[0], played.plan.sales.mean(axis=0))
     assert made.sales_interval is not None
