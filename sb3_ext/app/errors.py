@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 # Storage and network clients raise their own types for a wrong URL or a missing connection.
 _CLIENTS = {"optuna", "sqlalchemy", "huggingface_hub", "httpx", "requests", "urllib3"}
-_EXTRAS = {"moviepy": "video", "ray": "distributed"}
+_EXTRAS = {"moviepy": "video", "ray": "distributed", "xlsxwriter": "planning"}
 _EXTRAS |= dict.fromkeys(("jinja2", "matplotlib", "pandas", "rliable", "seaborn"), "plots")
 _WRONG_CALL = ("unexpected keyword argument", "required positional argument", "multiple values for")
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sb3_ext.common.charts import GRID, INK, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import GRID, INK, money_axis, new_figure, style_axes
+from sb3_ext.common.palette import color_of
 from sb3_ext.common.wording import period_name
 from sb3_ext.evaluation.curves import CurveSet, learning_curves
 from sb3_ext.evaluation.evaluate import Played

@@ -15,11 +15,11 @@ from sb3_ext.common.charts import (
     MUTED,
     add_legend,
     add_title,
-    color_of,
     money_axis,
     new_figure,
     style_axes,
 )
+from sb3_ext.common.palette import color_of
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 # Behind the import above, which says what to do if matplotlib is missing.

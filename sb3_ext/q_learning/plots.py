@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sb3_ext.common.charts import MUTED, add_legend, add_title, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import MUTED, add_legend, add_title, money_axis, new_figure, style_axes
+from sb3_ext.common.palette import color_of
 
 # Behind the import above, which says what to do if matplotlib is missing.
 from matplotlib.figure import Figure  # isort: skip

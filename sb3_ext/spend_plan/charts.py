@@ -15,11 +15,11 @@ from sb3_ext.common.charts import (
     LINE,
     MUTED,
     add_legend,
-    color_of,
     money_axis,
     new_figure,
     style_axes,
 )
+from sb3_ext.common.palette import color_of
 from sb3_ext.common.wording import format_money
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT
 from sb3_ext.spend_plan.plan import SpendPlan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import shlex
 import sys
@@ -18,13 +17,12 @@ import numpy as np
 from rich.console import Console
 
 from sb3_ext.app.console import console
-from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained, need
+from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser
 from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.dates import read_date
-from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
@@ -32,10 +30,11 @@ from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.outcome import Rollout
+from sb3_ext.spend_plan.output import NAMES, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
 from sb3_ext.spend_plan.standouts import find_standouts
-from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table, write_csv
+from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table
 from sb3_ext.spend_plan.wording import Wording
 from sb3_ext.zoo.checks import check_algorithm
 
@@ -70,7 +69,8 @@ examples:
   sb3-ext plan --market shock --budget 100000 --periods 28 --paths 1000
   sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
 
-output files (--output DIR): plan.html (one page, also for print and phones) and plan.csv; older ones are replaced
+output files (--output DIR): plan.html (one page, also for print and phones), plan.xlsx (a workbook with charts),
+plan.csv (by date) and channels.csv; older ones are replaced
 """
 
 
@@ -89,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = make_plan(
             campaign, agents, n_paths, lambda policy: status.update(f"playing {n_paths} random campaigns: {policy}")
         )
-    written = _write(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
-    _show(plan, written)
+    written, left_out = write_plan(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
+    _show(plan, written, left_out)
     return 0
 
 
@@ -119,7 +119,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     add("--model", metavar="ZIP", help="saved agent that plans too (unpickles: only trusted files)")
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
-    add("--output", default="plan", metavar="DIR", help="folder of plan.html and plan.csv (default: plan)")
+    add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
     args: argparse.Namespace = parser.parse_args(argv)
     if not (math.isfinite(args.budget) and 0.01 <= args.budget <= 1e13):
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to 1e13")
@@ -128,10 +128,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if args.paths is not None and not 2 <= args.paths <= _MOST_PATHS:
         raise UserError(f"--paths is {args.paths}: give a number from 2 to {_MOST_PATHS}")
     check_writable(args.output, "--output")
-    for name in ("plan.csv", "plan.html"):
+    for name in NAMES:
         if (Path(args.output) / name).is_dir():
             raise UserError(f"--output: {str(Path(args.output) / name)!r} is a folder: name another one")
-    need("the page", "matplotlib", "jinja2")
     return args
 
 
@@ -235,30 +234,7 @@ def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[
     return {f"agent ({args.algo}, {Path(args.model).name})": rollout}
 
 
-def _write(plan: SpendPlan, command: str, folder: Path) -> list[Path]:
-    """Write all files or none."""
-    from sb3_ext.spend_plan.page import render_page
-
-    table, page = folder / "plan.csv", folder / "plan.html"
-    text = render_page(plan, command)
-    is_new = not folder.exists()
-    try:
-        with (
-            mistakes_explained(f"cannot write to {str(folder)!r}"),
-            atomic_path(table) as new_table,
-            atomic_path(page) as new_page,
-        ):
-            write_csv(plan, new_table)
-            new_page.write_text(text, encoding="utf-8")
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-    return [page, table]
-
-
-def _show(plan: SpendPlan, written: list[Path]) -> None:
+def _show(plan: SpendPlan, written: list[Path], left_out: list[str]) -> None:
     out, words = console(), Wording(plan)
     out.print(date_table(plan))
     out.print(finance_table(plan))
@@ -272,3 +248,5 @@ def _show(plan: SpendPlan, written: list[Path]) -> None:
     for caveat in find_caveats(plan):
         out.print(f"warning: {caveat}", style="yellow")
     out.print(f"Written: {', '.join(map(str, written))}")
+    for hint in left_out:
+        out.print(hint)

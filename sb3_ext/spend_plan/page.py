@@ -15,7 +15,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from sb3_ext.app.versions import versions
-from sb3_ext.common.charts import color_of
+from sb3_ext.common.palette import color_of
 from sb3_ext.common.wording import period_name
 from sb3_ext.spend_plan import charts, tables
 from sb3_ext.spend_plan.caveats import find_caveats

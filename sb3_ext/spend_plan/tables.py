@@ -17,8 +17,7 @@ def date_table(plan: SpendPlan) -> Table:
     """What to spend and expect in every period."""
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
     left = floor_cents(plan.campaign.budget) - np.cumsum(plan.cents.sum(axis=1))
-    # Where single amounts are small, cents matter to the eye; the CSV has them always.
-    digits = 2 if plan.total / plan.cents.size < 100.0 else 0
+    digits = money_digits(plan)
     rows = []
     for period, day in enumerate(plan.campaign.dates):
         sales = amount(plan.outcome.sales[0, period])
@@ -139,7 +138,12 @@ def fit_table(plan: SpendPlan) -> Table:
     return Table(caption, ["Channel", "Points", "Error", "R²", "beta", "kappa", "alpha"], rows)
 
 
-def write_csv(plan: SpendPlan, path: Path) -> None:
+def money_digits(plan: SpendPlan) -> int:
+    """Decimals of money that are shown: where single amounts are small, cents matter; CSVs have them always."""
+    return 2 if plan.total / plan.cents.size < 100.0 else 0
+
+
+def write_dates(plan: SpendPlan, path: Path) -> None:
     """Write one line per period; amounts of spend are exact to the cent."""
     spent = np.cumsum(plan.cents.sum(axis=1))
     left = floor_cents(plan.campaign.budget) - spent
@@ -155,4 +159,23 @@ def write_csv(plan: SpendPlan, path: Path) -> None:
         | {"cumulative_spend": as_money(int(spent[period])), "budget_left": as_money(int(left[period]))}
         for period, day in enumerate(plan.campaign.dates)
     ]
+    write_records(records, path)
+
+
+def write_channels(plan: SpendPlan, path: Path) -> None:
+    """Write one line per channel and one for all; amounts of spend are exact to the cent."""
+    numbers, cents = plan.economics, plan.cents.sum(axis=0)
+    records = []
+    for index, name in enumerate((*plan.campaign.market.names, "total")):
+        exact = {"spend": as_money(int(cents[index] if index < len(cents) else cents.sum()))}
+        money = {"past_spend": numbers.past, "sales": numbers.sales, "net_result": numbers.net}
+        ratios = {"roas": numbers.roas, "marginal_roas": numbers.marginal}
+        if not plan.campaign.market.historical_mean.any():
+            del money["past_spend"]
+        records.append(
+            {"channel": name}
+            | exact
+            | {column: f"{each[index]:.2f}" for column, each in money.items()}
+            | {column: "" if np.isnan(each[index]) else f"{each[index]:.4f}" for column, each in ratios.items()}
+        )
     write_records(records, path)

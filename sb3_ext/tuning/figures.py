@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import optuna
 
-from sb3_ext.common.charts import ACCENT, MUTED, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import ACCENT, MUTED, money_axis, new_figure, style_axes
+from sb3_ext.common.palette import color_of
 from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 from sb3_ext.tuning.comparison import Candidate
 from sb3_ext.tuning.objective import CURRENT

@@ -58,7 +58,7 @@ def test_the_csv_adds_up(planner: Planner, capfd: pytest.CaptureFixture[str]) ->
         assert float(row["expected_sales"]) == pytest.approx(float(sold), abs=0.006)
     shown = capfd.readouterr().out
     assert "Mon 2027-01-04" in shown and "optimized plan" in shown and "no plan can earn more" in shown
-    assert {path.name for path in folder.iterdir()} == {"plan.csv", "plan.html"}
+    assert {path.name for path in folder.iterdir()} == {"plan.csv", "channels.csv", "plan.html", "plan.xlsx"}
 
 
 @pytest.mark.skipif(not ROBYN_FILE.is_file(), reason="no Robyn export here")
@@ -229,10 +229,25 @@ def test_mistakes_are_one_line(mistake: Mistake, arguments: list[str], code: int
     assert expected in mistake(*arguments, code=code)
 
 
-@pytest.mark.parametrize("module", ["matplotlib", "jinja2"])
-def test_missing_extras_are_one_line(mistake: Mistake, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+@pytest.mark.usefixtures("without_page")
+@pytest.mark.parametrize(
+    ("module", "extra", "left_out"),
+    [("matplotlib", "plots", "plan.html"), ("jinja2", "plots", "plan.html"), ("xlsxwriter", "planning", "plan.xlsx")],
+)
+def test_what_needs_a_missing_package_is_left_out_with_a_hint(
+    planner: Planner,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    module: str,
+    extra: str,
+    left_out: str,
+) -> None:
+    names = {path.name for path in planner().iterdir()}
     monkeypatch.setitem(sys.modules, module, None)
-    assert f"needs {module}: pip install 'sb3-ext[plots]'" in mistake(code=1)
+    # The file of the plan before goes too: it would show another plan.
+    assert {path.name for path in planner().iterdir()} == names - {left_out}
+    (hint,) = (line for line in capfd.readouterr().out.splitlines() if line.startswith("left out: "))
+    assert f"needs {module}: pip install 'sb3-ext[{extra}]'" in hint
 
 
 def test_help_has_examples_and_a_warning(capfd: pytest.CaptureFixture[str]) -> None:

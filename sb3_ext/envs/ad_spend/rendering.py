@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.charts import ACCENT, INK, MUTED, add_legend, color_of, money_axis, new_figure, style_axes
+from sb3_ext.common.charts import ACCENT, INK, MUTED, add_legend, money_axis, new_figure, style_axes
+from sb3_ext.common.palette import color_of
 from sb3_ext.common.wording import format_money, period_name
 from sb3_ext.envs.ad_spend.campaign.simulator import Period
 from sb3_ext.envs.ad_spend.market.market import Market

@@ -47,7 +47,7 @@ def test_any_number_of_channels_and_steps(n_channels: int, n_steps: int) -> None
 
 
 def test_bars_are_as_high_as_the_spends() -> None:
-    from sb3_ext.common.charts import color_of
+    from sb3_ext.common.palette import color_of
 
     env = make()
     low = picture_after(env, [[1000.0, 500.0]] * 10)
