@@ -20,6 +20,7 @@ from torch import nn
 
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
+from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import FastPolicy, NumpyModule
 
 
@@ -66,6 +67,15 @@ class Actor(BasePolicy):
         _init_final_layer(layers[-1], final_init)
         layers[-1].get_parameter("bias").data += INPUT_SCALE[squash] * math.atanh(initial_action)
         self.mu = nn.Sequential(*layers, SQUASHERS[squash]())
+        self._arguments = {
+            "net_arch": net_arch,
+            "features_dim": features_dim,
+            "activation_fn": activation_fn,
+            "squash": squash,
+            "final_init": final_init,
+            "initial_action": initial_action,
+        }
+        respect_starts(self)
 
     def forward(self, observation: PyTorchObs) -> th.Tensor:
         """Return the actions in [-1, 1], shape (batch, action dimension)."""
@@ -74,6 +84,10 @@ class Actor(BasePolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         return self.forward(observation)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        extractor = {"features_extractor": self.features_extractor}
+        return {**super()._get_constructor_parameters(), **self._arguments, **extractor}
 
 
 class Critic(BaseModel):
@@ -99,12 +113,24 @@ class Critic(BaseModel):
         layers = create_mlp(joint_dim, 1, after, activation_fn)
         _init_final_layer(layers[-1], final_init)
         self.q_net = nn.Sequential(*layers)
+        self._arguments = {
+            "net_arch": net_arch,
+            "features_dim": features_dim,
+            "activation_fn": activation_fn,
+            "action_layer": action_layer,
+            "final_init": final_init,
+        }
+        respect_starts(self)
 
     def forward(self, observation: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return the values, shape (batch, 1)."""
         hidden = self.observation_net(self.extract_features(observation, self.features_extractor))
         values: th.Tensor = self.q_net(th.cat([hidden, actions], dim=1))
         return values
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        extractor = {"features_extractor": self.features_extractor}
+        return {**super()._get_constructor_parameters(), **self._arguments, **extractor}
 
 
 class DDPGPolicy(FastPolicy):

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from sb3_ext.common.algorithm import with_defaults
 from sb3_ext.common.hyperparameters import Rules, flag, integer, number, one_of, positive
+from sb3_ext.common.starts import from_zero
 from sb3_ext.dueling_dqn.exploration import EXPLORATION_DECAYS, make_exploration_schedule
 from sb3_ext.dueling_dqn.policies import CnnPolicy, DuelingPolicy, MlpPolicy, MultiInputPolicy
 from sb3_ext.fast.off_policy import FastOffPolicyAlgorithm, Samples
@@ -267,7 +268,7 @@ class DuelingDQN(FastOffPolicyAlgorithm, DQN):
                 next_q = next_q.amax(dim=1, keepdim=True)
             target_q = batch.rewards + discounts * (1 - batch.dones) * next_q
 
-        current_q = self.q_net(batch.observations).gather(1, batch.actions.long())
+        current_q = self.q_net(batch.observations).gather(1, from_zero(batch.actions, self.action_space).long())
         if isinstance(batch, PrioritizedReplayBufferSamples):
             loss = (batch.weights * LOSSES[self.loss](current_q, target_q, reduction="none")).mean()
         else:

@@ -14,7 +14,8 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
 from sb3_ext.common.arrays import AnyArray
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer
+from sb3_ext.common.hyperparameters import check_hyperparameters, integer, is_integer, optional
+from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import FastPolicy, NumpyModule, forward_numpy
 
 NATURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
@@ -22,7 +23,7 @@ NATURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
 class Convolutions(BaseFeaturesExtractor):
     """
-    Convolutions over an image, flattened, without the fully connected layer that SB3's ``NatureCNN`` ends with.
+    Convolutions over an image, flattened, by default without the fully connected layer of SB3's ``NatureCNN``.
 
     The default layers are those of Mnih et al. (2015). ``[(32, 5, 5), (64, 5, 5)]`` is the small network of
     data-efficient Rainbow (van Hasselt et al., 2019, https://arxiv.org/abs/1906.05243).
@@ -30,7 +31,8 @@ class Convolutions(BaseFeaturesExtractor):
     :param observation_space: an image, channels first or last, of integers (divided by 255) or floats (taken as is)
     :param layers: filters, kernel size and stride of each convolution
     :param normalized_image: whether pixels are already scaled, set by the policy for ``normalize_images=False``
-    :raises ValueError: if the space is no image, or the layers do not fit into it
+    :param features_dim: units of a fully connected layer with ReLU at the end, at least 1; ``None`` for none
+    :raises ValueError: if the space is no image, the layers do not fit into it, or ``features_dim`` is out of range
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class Convolutions(BaseFeaturesExtractor):
         observation_space: spaces.Space[Any],
         layers: Sequence[tuple[int, int, int]] = NATURE_LAYERS,
         normalized_image: bool = False,
+        features_dim: int | None = None,
     ) -> None:
+        check_hyperparameters("Convolutions", {"features_dim": features_dim}, {"features_dim": optional(integer(1))})
         if not is_image_space(observation_space, check_channels=False, normalized_image=normalized_image):
             raise ValueError(
                 f"Convolutions need a three-dimensional image of bytes, not {observation_space}; use MlpPolicy for "
@@ -61,8 +65,12 @@ class Convolutions(BaseFeaturesExtractor):
             channels, height, width = filters, (height - kernel) // stride + 1, (width - kernel) // stride + 1
             if min(height, width) < 1:
                 raise ValueError(f"The layers {list(layers)} do not fit into an image of {observation_space.shape}.")
-        self.cnn = nn.Sequential(*modules, nn.Flatten())
         self._features_dim = channels * height * width
+        modules.append(nn.Flatten())
+        if features_dim is not None:
+            modules += [nn.Linear(self._features_dim, features_dim), nn.ReLU()]
+            self._features_dim = features_dim
+        self.cnn = nn.Sequential(*modules)
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """Return features of shape (batch, features_dim)."""
@@ -124,6 +132,27 @@ def _scale_gradient(x: th.Tensor, scale: float) -> th.Tensor:
     return x.detach().lerp(x, scale)
 
 
+class DuelingNetwork(QNetwork):
+    """
+    Network of SB3's DQN from observations to Q-values, possibly with a dueling head.
+
+    :param args: arguments of SB3's ``QNetwork``
+    :param dueling: whether the head is dueling, or the plain one of DQN
+    :param kwargs: as ``args``
+    """
+
+    def __init__(self, *args: Any, dueling: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dueling = dueling
+        if dueling:
+            head = DuelingHead(self.features_dim, int(self.action_space.n), self.net_arch, self.activation_fn)
+            self.q_net = head  # type: ignore[assignment]  # SB3's head is an nn.Sequential
+        respect_starts(self, QNetwork)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "dueling": self.dueling}
+
+
 class DuelingPolicy(FastPolicy, DQNPolicy):
     """
     Policy of SB3's DQN with a dueling head, for :class:`sb3_ext.DuelingDQN` and for ``stable_baselines3.DQN``.
@@ -141,7 +170,7 @@ class DuelingPolicy(FastPolicy, DQNPolicy):
     """
 
     learned = ("q_net",)
-    network_class = QNetwork
+    network_class = DuelingNetwork
     head = "q_net"
 
     def __init__(
@@ -167,19 +196,14 @@ class DuelingPolicy(FastPolicy, DQNPolicy):
         self.dueling = dueling
         super().__init__(observation_space, action_space, lr_schedule, list(net_arch), activation_fn, **kwargs)
 
-    def make_q_net(self) -> QNetwork:
+    def make_q_net(self) -> DuelingNetwork:
         """Build a network from observations to Q-values."""
-        network = super().make_q_net()
-        if self.dueling:
-            n_actions = int(network.action_space.n)
-            head = DuelingHead(network.features_dim, n_actions, network.net_arch, network.activation_fn)
-            network.q_net = head.to(self.device)  # type: ignore[assignment]  # SB3's head is an nn.Sequential
-        return network
+        return DuelingNetwork(**self._update_features_extractor(self.net_args), dueling=self.dueling).to(self.device)
 
-    @staticmethod
-    def choose(output: AnyArray) -> AnyArray:
+    def choose(self, output: AnyArray) -> AnyArray:
         """Choose the action with the largest of the Q-values, shape (n_envs, n_actions)."""
-        actions: AnyArray = output.argmax(axis=1)
+        assert isinstance(self.action_space, spaces.Discrete)
+        actions: AnyArray = output.argmax(axis=1) + self.action_space.start
         return actions
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

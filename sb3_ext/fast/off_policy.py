@@ -19,10 +19,12 @@ from stable_baselines3.common.type_aliases import (
     TrainFrequencyUnit,
 )
 from stable_baselines3.common.utils import get_parameters_by_name
+from stable_baselines3.dqn.policies import QNetwork
 from torch import nn
 
 from sb3_ext.common.algorithm import CheckedAlgorithm
 from sb3_ext.common.hyperparameters import Rules, integer, is_integer, number, one_of, optional, positive
+from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import COMPILE_MODES, GradientStep, Structure, Update, make_acting, soft_update
 from sb3_ext.replay.following import adopt_replay_buffer, check_frame_stack, end_stored_episodes, resolve_replay_buffer
 from sb3_ext.replay.prioritized import PrioritizedReplayBufferSamples, PrioritizedSampling
@@ -90,6 +92,7 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
         finally:
             vars(self).update(given)
         check_frame_stack(self.replay_buffer, self.env)
+        respect_starts(self.policy, QNetwork)
         self._create_aliases()
         self._structure = Structure()
         self._descend = {name: GradientStep() for name in self.optimized}

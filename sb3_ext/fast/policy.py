@@ -8,6 +8,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Flatten
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
+from sb3_ext.common.starts import original_class
 from sb3_ext.fast.training_flag import TrainingSwitch
 
 
@@ -70,12 +71,11 @@ class FastPolicy(BasePolicy):
     def plain_layers(self) -> list[nn.Module]:
         """List the layers through which observations become what :meth:`choose` takes, none if there is more to it."""
         network = getattr(self, self.learned[0])
-        if not self.acts_plainly or type(network) is not self.network_class:
+        if not self.acts_plainly or original_class(network) is not self.network_class:
             return []
         return [network.features_extractor, getattr(network, self.head)]
 
-    @staticmethod
-    def choose(output: Any) -> Any:
+    def choose(self, output: Any) -> Any:
         """Turn the output of the last layer into actions in NumPy, shape (n_envs, ...)."""
         return output
 

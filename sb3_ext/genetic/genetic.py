@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from sb3_contrib.ars.policies import LinearPolicy, MlpPolicy
+from sb3_contrib.ars.policies import ARSPolicy, LinearPolicy, MlpPolicy
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, BasePolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
@@ -16,6 +16,7 @@ from stable_baselines3.common.utils import FloatSchedule
 from sb3_ext.common.algorithm import CheckedAlgorithm
 from sb3_ext.common.episodes import check_length
 from sb3_ext.common.hyperparameters import Rules, flag, integer, is_integer, make_schedule, number, optional
+from sb3_ext.common.starts import respect_starts
 from sb3_ext.genetic.evaluation import PolicyBatch, Tournament
 from sb3_ext.genetic.population import Population
 
@@ -160,7 +161,9 @@ class GeneticSearch(CheckedAlgorithm):
         arguments: list[Any] = [self.observation_space, self.action_space]
         if "lr_schedule" in inspect.signature(self.policy_class).parameters:
             arguments.append(FloatSchedule(0.0))
-        return self.policy_class(*arguments, **self.policy_kwargs).to(self.device)
+        policy = self.policy_class(*arguments, **self.policy_kwargs).to(self.device)
+        respect_starts(policy, ARSPolicy)
+        return policy
 
     def _breed(self) -> None:
         """Make the next generation, unless the present one has not played yet."""

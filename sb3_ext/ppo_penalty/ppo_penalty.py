@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
 from sb3_ext.common.hyperparameters import Rules, is_positive, optional, positive
+from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import GradientStep, Structure
 
 BETA_RANGE = (1e-6, 1e6)
@@ -157,6 +158,8 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         self._old_policy: ActorCriticPolicy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
         ).to(self.device)
+        respect_starts(self.policy)
+        respect_starts(self._old_policy)
         self._old_policy.set_training_mode(False)
         self._structure = Structure([self.policy])
         self._descend = GradientStep()

@@ -24,6 +24,7 @@ from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
 from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.common.episodes import EpisodeBatch, check_length, normalize
 from sb3_ext.common.hyperparameters import Rules, flag, integer, is_integer, number, one_of, optional, positive
+from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import GradientStep
 
 BASELINES = ("none", "mean", "value")
@@ -165,6 +166,7 @@ class REINFORCE(CheckedAlgorithm, OnPolicyAlgorithm):
     def _setup_model(self) -> None:
         self._check_hyperparameters()
         super()._setup_model()
+        respect_starts(self.policy)
         self._descend = GradientStep()
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:

@@ -85,6 +85,10 @@ CASE = Case(
             **IMAGES,
             "policy_kwargs": {"features_extractor_kwargs": {"layers": [[8, 5, 5], [8, 3, 2]]}, "net_arch": [16]},
         },
+        "images with a fully connected layer": {
+            **IMAGES,
+            "policy_kwargs": {"features_extractor_kwargs": {"features_dim": 16}, "net_arch": [8]},
+        },
         "images in floats": {**IMAGES, "policy_kwargs": {"normalize_images": False}},
         "frames": FRAMES,
         "frames, prioritized": {**FRAMES, "prioritized_replay": True},

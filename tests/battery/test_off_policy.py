@@ -4,7 +4,13 @@ import pathlib
 from typing import Any
 
 import pytest
-from algorithm_battery import Case, assert_survives_save_and_load, save_and_load
+from algorithm_battery import (
+    Case,
+    assert_equal_predictions,
+    assert_equal_state,
+    assert_survives_save_and_load,
+    save_and_load,
+)
 from cases import OFF_POLICY, each
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import BitFlippingEnv
@@ -39,3 +45,16 @@ def test_the_replay_buffer_follows_n_steps_and_gamma_at_load(case: Case, tmp_pat
             buffer: Any = save_and_load(model, tmp_path, **changes).replay_buffer
             assert type(buffer) is type(model.replay_buffer)
             assert (buffer.n_steps, buffer.gamma) == expected
+
+
+@each(OFF_POLICY)
+def test_networks_alone_survive_save_and_load(case: Case, tmp_path: pathlib.Path) -> None:
+    for options in (case.options["policy"], case.spaces["dictionaries"]):
+        policy = case.build(options).learn(30).policy
+        for name in {"actor", "critic", "q_net", "q_net_target"} & vars(policy)["_modules"].keys():
+            network = getattr(policy, name)
+            network.save(str(tmp_path / name))
+            loaded = type(network).load(str(tmp_path / name), device="cpu")
+            assert_equal_state(network.state_dict(), loaded.state_dict())
+            if name != "critic":
+                assert_equal_predictions(policy if name in policy.learned else network, loaded)
