@@ -7,17 +7,18 @@ files you trust.
 """
 
 import argparse
+import contextlib
 import os
 import pkgutil
 import runpy
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from sb3_ext import __version__
 from sb3_ext.app.errors import UserError, did_you_mean
-from sb3_ext.zoo import ALGORITHMS, checks, patches
+from sb3_ext.app.parser import Parser
+from sb3_ext.zoo import ALGORITHMS, checks, interruption, patches
 
 
 class Command(NamedTuple):
@@ -43,6 +44,8 @@ COMMANDS: dict[str, Command] = {
             "--algo ddpg_ext --env AdSpend-v0 -n 20000 --env-kwargs budget:50000 -params learning_rate:0.0005",
             "--algo ddpg_ext --env Pendulum-v1 -n 20000 --optimize --n-trials 50 --storage study.log --study-name ddpg",
             "--algo ppo --env CartPole-v1 --vec-env native -params n_envs:64",
+            "--algo ddpg_ext --env AdSpend-v0 --checkpoint-freq 10000",
+            "--resume logs/ddpg_ext/AdSpend-v0_1",
         ),
         checks.check_train,
     ),
@@ -155,13 +158,20 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         code: int = pkgutil.resolve_name(command.target)(argv)
         return code
     examples = "\n".join(["examples:", *(f"  sb3-ext {name} {example}" for example in command.examples)])
-    acting: AbstractContextManager[None] = patches.playing()
+    reading: Callable[[Parser, Sequence[str]], argparse.Namespace] = Parser.parse_args
+    acting = [patches.playing()]
     if name == "train":
         from sb3_ext.zoo.experiment import CheckedExperimentManager
+        from sb3_ext.zoo.resuming import read_train_arguments
 
+        reading = read_train_arguments
         # Only UserError is the user's here: what training itself raises keeps its traceback.
-        acting = patches.training(CheckedExperimentManager)
-    with patches.command_line(f"sb3-ext {name}", argv, command.summary, examples, command.check), acting:
+        acting = [interruption.handled(), patches.training(CheckedExperimentManager)]
+    with contextlib.ExitStack() as stack:
+        program = f"sb3-ext {name}"
+        stack.enter_context(patches.command_line(program, argv, command.summary, examples, command.check, reading))
+        for one in acting:
+            stack.enter_context(one)
         if ":" in command.target:
             pkgutil.resolve_name(command.target)()
         else:

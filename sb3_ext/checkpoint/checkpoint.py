@@ -17,7 +17,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ProgressBarCallback
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 
-from sb3_ext.checkpoint import recipes, storage
+from sb3_ext.checkpoint import recipes, storage, tensorboard
 from sb3_ext.checkpoint.capture import Capture
 from sb3_ext.checkpoint.restoration import Restoration
 from sb3_ext.checkpoint.state import class_name
@@ -74,6 +74,11 @@ def load(
     return model
 
 
+def exists(folder: Path) -> bool:
+    """Whether there is a whole checkpoint in a folder."""
+    return bool(_checkpoints(folder))
+
+
 def newest(folder: Path) -> Path:
     """Find the newest checkpoint in a folder; FileNotFoundError if there is none."""
     if (folder / "state.json").is_file():
@@ -98,6 +103,7 @@ def write_checkpoint(model: BaseAlgorithm, folder: Path, callback: BaseCallback 
         "callbacks": [capture.node(single, class_name(type(single))) for single in _single(callback)],
         "inexact": capture.opaque,
         "recipe": recipes.of(model.env),
+        "tensorboard": tensorboard.of(model),
     }
     for half_written in folder.glob(".*_steps-*"):  # by a process that was killed
         shutil.rmtree(half_written)
@@ -168,14 +174,19 @@ def _resuming(algorithm: type[BaseAlgorithm], pending: _Pending) -> type[BaseAlg
         total_timesteps: int,
         callback: MaybeCallback = None,
         reset_num_timesteps: bool = True,
-        *args: Any,
-        **kwargs: Any,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
         model.__class__ = algorithm
         in_learn = pending.document["in_learn"]
-        if not reset_num_timesteps and not in_learn:
-            pending.restore(model, None)
-        total, listening = model._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
+        custom_logger = model._custom_logger
+        if not reset_num_timesteps:
+            if not in_learn:
+                pending.restore(model, None)
+            if not custom_logger:
+                tensorboard.go_on(model, pending.document.get("tensorboard"), tb_log_name)
+        total, listening = model._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        model._custom_logger = custom_logger
         if reset_num_timesteps or not in_learn:
             return total, listening
         first = CallbackList([_Restore(pending, listening), listening])

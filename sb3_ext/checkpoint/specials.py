@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -22,7 +24,7 @@ _OF_THIS_RUN = {
         *("_custom_logger", "_num_timesteps_at_start", "_total_timesteps", "device", "start_time"),
         *("tensorboard_log", "verbose"),
     },
-    BaseCallback: {"globals", "locals", "verbose"},
+    BaseCallback: {"best_model_save_path", "globals", "locals", "log_path", "path", "save_path", "verbose"},
     Logger: {"dir", "level", "output_formats"},
     VecEnvWrapper: {"class_attributes"},
 }
@@ -45,15 +47,16 @@ def _without(names: set[str]) -> Callable[[Any, list[str]], dict[str, Any]]:
     return lambda owner, _: {name: value for name, value in (attributes_of(owner) or {}).items() if name not in names}
 
 
-def _written_episodes(writer: ResultsWriter, _: list[str]) -> bytes:
+def _written_episodes(writer: ResultsWriter, _: list[str]) -> npt.NDArray[np.uint8]:
+    """An array, whose beginning is not stored again with every checkpoint."""
     writer.file_handler.flush()
-    return Path(writer.file_handler.name).read_bytes()
+    return np.frombuffer(Path(writer.file_handler.name).read_bytes(), np.uint8)
 
 
-def _write_episodes(writer: ResultsWriter, content: bytes) -> None:
+def _write_episodes(writer: ResultsWriter, content: bytes | npt.NDArray[np.uint8]) -> None:
     """Let the file hold what it held: what was written between the checkpoint and a crash will be written again."""
     with open(writer.file_handler.name, "rb+") as file:
-        file.write(content)
+        file.write(bytes(content))
         file.truncate()
     writer.file_handler.seek(0, os.SEEK_END)
 

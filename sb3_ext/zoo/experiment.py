@@ -16,14 +16,14 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.fast.threads import choose_threads
 from sb3_ext.vec_env import GymnasiumVecEnv
-from sb3_ext.zoo import patches
-from sb3_ext.zoo.search import SearchingManager
+from sb3_ext.zoo import interruption, patches
+from sb3_ext.zoo.resuming import ResumableManager
 
 
-class CheckedExperimentManager(SearchingManager):
+class CheckedExperimentManager(ResumableManager):
     """
-    ``rl_zoo3.exp_manager.ExperimentManager``, except that, besides what :class:`~sb3_ext.zoo.search.SearchingManager`
-    changes,
+    ``rl_zoo3.exp_manager.ExperimentManager``, except that, besides what
+    :class:`~sb3_ext.zoo.resuming.ResumableManager` changes,
 
     - wrong settings found while the run is set up raise :class:`~sb3_ext.app.errors.UserError`, and the folder of a run
       that never started is removed;
@@ -65,7 +65,7 @@ class CheckedExperimentManager(SearchingManager):
                 super().learn(model)
         except (KeyboardInterrupt, EOFError, ConnectionError):
             # The signal may have ended the processes of the environments too, before they were closed.
-            if not patches.interruptions:
+            if not interruption.received:
                 raise
 
     def hyperparameters_optimization(self) -> None:

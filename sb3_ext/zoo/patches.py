@@ -10,25 +10,25 @@ import contextlib
 import functools
 import importlib
 import os
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from types import FrameType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
-from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.errors import mistakes_explained
 from sb3_ext.app.parser import Parser
 from sb3_ext.zoo.registry import ALGORITHMS, register
-
-interruptions: list[int] = []
-"""Signals that came to end the training."""
 
 
 @contextlib.contextmanager
 def command_line(
-    program: str, argv: Sequence[str], summary: str, examples: str, check: Callable[[argparse.Namespace], None]
+    program: str,
+    argv: Sequence[str],
+    summary: str,
+    examples: str,
+    check: Callable[[argparse.Namespace], None],
+    read: Callable[[Parser, Sequence[str]], argparse.Namespace] = Parser.parse_args,
 ) -> Iterator[None]:
     """
     Hand our arguments to a command of the zoo.
@@ -51,7 +51,7 @@ def command_line(
             if action.dest == "vec_env" and action.choices is not None:
                 action.choices = [*action.choices, "native"]
                 action.help = "how environments run together; native: as the environment's own vectorised form"
-        parsed: argparse.Namespace = parser.parse_args(args, namespace)
+        parsed = read(cast(Parser, parser), argv)
         check(parsed)
         return parsed
 
@@ -75,40 +75,17 @@ def _call_ours(call: Callable[..., int], command: list[str], *args: Any, **kwarg
 
 @contextlib.contextmanager
 def training(manager: type) -> Iterator[None]:
-    """
-    Train with an experiment manager of ours, and tell of an interruption.
+    """Train with an experiment manager of ours."""
+    with _replaced(importlib.import_module("rl_zoo3.train"), "ExperimentManager", manager):
+        yield
 
-    On Ctrl-C the zoo saves the model and ends as if the training had; SIGTERM, which batch systems and containers send,
-    would lose the model. Both save it, and end with the exit code that shells give them.
-    """
-    interruptions.clear()
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        # Some senders repeat it, and by then the model may be half saved.
-        if number != signal.SIGTERM or number not in interruptions:
-            interruptions.append(number)
-            raise KeyboardInterrupt
-
-    handlers: dict[signal.Signals, Any] = {}
-    try:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                # Whoever started this process may have asked it to ignore one.
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    handlers[number] = signal.signal(number, interrupt)
-        with _replaced(importlib.import_module("rl_zoo3.train"), "ExperimentManager", manager):
-            yield
-    except KeyboardInterrupt:
-        if not interruptions:
-            raise
-    except UserError as error:
-        error.exit_code = 128 + interruptions[0] if interruptions else error.exit_code
-        raise
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if interruptions:
-        raise SystemExit(128 + interruptions[0])
+@contextlib.contextmanager
+def going_on(algorithm: type) -> Iterator[None]:
+    """Let a class's ``learn`` go on counting steps where they are, for the zoo has no argument for it."""
+    learn = functools.partialmethod(algorithm.learn, reset_num_timesteps=False)  # type: ignore[attr-defined]
+    with _replaced(algorithm, "learn", learn):
+        yield
 
 
 @contextlib.contextmanager

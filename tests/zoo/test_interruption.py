@@ -15,15 +15,19 @@ CONF = "CartPole-v1: {n_timesteps: 1000000000, policy: MlpPolicy, n_steps: 32, n
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(
-    ("number", "vec_env", "code"),
-    # Ctrl-C, and what a batch system sends to all processes
-    [(signal.SIGINT, "dummy", 130), (signal.SIGTERM, "subproc", 143)],
+    ("number", "vec_env", "code", "more"),
+    # Ctrl-C, what a batch system sends to all processes, and a terminal, with checkpoints
+    [
+        (signal.SIGINT, "dummy", 130, []),
+        (signal.SIGTERM, "subproc", 143, []),
+        (signal.SIGINT, "subproc", 130, ["--checkpoint-freq", "1000000000"]),
+    ],
 )
-def test_the_model_is_saved(workdir: Path, number: signal.Signals, vec_env: str, code: int) -> None:
+def test_the_model_is_saved(workdir: Path, number: signal.Signals, vec_env: str, code: int, more: list[str]) -> None:
     (workdir / "own.yml").write_text(CONF)
     agent = ("--algo", "ppo", "--env", "CartPole-v1", "--conf-file", "own.yml", "--eval-freq", "-1")
     run = workdir / "logs" / "ppo" / "CartPole-v1_1"
-    command = [sys.executable, "-m", "sb3_ext", "train", *agent, "--vec-env", vec_env]
+    command = [sys.executable, "-m", "sb3_ext", "train", *agent, "--vec-env", vec_env, *more]
     with open("output.txt", "w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
@@ -33,9 +37,15 @@ def test_the_model_is_saved(workdir: Path, number: signal.Signals, vec_env: str,
             time.sleep(0.1)
         if vec_env == "subproc":
             os.killpg(process.pid, number)
-        process.send_signal(number)
+        if not more:
+            process.send_signal(number)
         assert process.wait(120) == code, Path("output.txt").read_text()
     finally:
         process.kill()
-    assert PPO.load(run / "CartPole-v1.zip").num_timesteps > 0
+    steps = PPO.load(run / "CartPole-v1.zip").num_timesteps
+    assert steps > 0
+    if more:  # the training went on to where a checkpoint is exact
+        (written,) = run.glob("checkpoints/[0-9]*")
+        assert written.name == f"{steps}_steps-1"
+        assert steps % 32 == 0
     assert (run / "CartPole-v1" / "vecnormalize.pkl").is_file()

@@ -1,0 +1,225 @@
+"""Trainings of the zoo that write checkpoints, and go on from one with the flags of their first command."""
+
+import argparse
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import yaml
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
+from stable_baselines3.common.vec_env import SubprocVecEnv
+
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import Parser
+from sb3_ext.checkpoint import CheckpointEvery
+from sb3_ext.checkpoint.checkpoint import exists, load
+from sb3_ext.common.files import atomic_path
+from sb3_ext.zoo import interruption, patches
+from sb3_ext.zoo.search import SearchingManager
+
+CHECKPOINTS = "checkpoints"
+"""Folder in that of a run."""
+_FIRST, _BLOCK = "first_command.json", "block.yml"
+_MAY_DIFFER = {"resume", "progress", "verbose"}
+_NOT_GIVEN = object()
+
+
+def read_train_arguments(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line of ``train``; with ``--resume`` that of the first command, not to be contradicted."""
+    parser.add_argument(
+        "--checkpoint-freq",
+        default=-1,
+        type=int,
+        help="Write a checkpoint every n steps, from which --resume goes on exactly (if negative, no checkpoint). "
+        "Ctrl-C and SIGTERM write one too",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="LOG_FOLDER",
+        help="Go on with a training of --checkpoint-freq that ended early, with all its flags, in its folder, for the "
+        "rest of its steps: the folder of the run, or a log folder in which one run can go on",
+    )
+    args: argparse.Namespace = parser.parse_args(argv)
+    if args.checkpoint_freq > 0 and args.optimize_hyperparameters:
+        raise UserError("--checkpoint-freq: a search writes none; the trials of `sb3-ext tune` go on by themselves")
+    if args.checkpoint_freq > 0 and args.algo == "ars":
+        raise UserError("--checkpoint-freq: ars draws its candidates before it calls back, so it cannot go on exactly")
+    if args.resume is None:
+        return args
+    run = _find_run(Path(args.resume))
+    first = _read_first(run)
+    if first["finished"]:
+        raise UserError(f"--resume: the training in {str(run)!r} has finished; -i continues from a saved model")
+    if not exists(run / CHECKPOINTS):
+        raise UserError(f"--resume: the training in {str(run)!r} ended before its first checkpoint: start it again")
+    again: argparse.Namespace = parser.parse_args(first["argv"])
+    given = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(vars(args), _NOT_GIVEN)))
+    for name, value in vars(given).items():
+        if value is not _NOT_GIVEN and name not in _MAY_DIFFER and value != getattr(again, name):
+            raise UserError(
+                f"--resume goes on with the flags of the first command: --{name.replace('_', '-')} was "
+                f"{getattr(again, name)!r} there, not {value!r}; leave it out"
+            )
+    for name in _MAY_DIFFER:
+        if getattr(given, name) is not _NOT_GIVEN:
+            setattr(again, name, getattr(given, name))
+    again.resume, again.seed, again.log_folder = str(run), first["seed"], str(run.parents[1])
+    if again.tensorboard_log:
+        again.tensorboard_log = os.path.join(first["folder"], again.tensorboard_log)
+    if (run / CHECKPOINTS / _BLOCK).is_file():
+        # what the files and the study said then
+        again.conf_file, again.hyperparams = str(run / CHECKPOINTS / _BLOCK), None
+        again.storage = again.study_name = again.trial_id = None
+    elif again.conf_file is not None:
+        again.conf_file = os.path.join(first["folder"], again.conf_file)
+    again.trained_agent = ""
+    return again
+
+
+def _find_run(folder: Path) -> Path:
+    """The folder of the run to go on with: the one given, or the only one in it that did not end."""
+    if not folder.is_dir():
+        raise UserError(f"--resume: there is no folder {str(folder)!r}")
+    if (folder / CHECKPOINTS / _FIRST).is_file():
+        return folder
+    finished: list[Path] = []
+    unfinished: list[Path] = []
+    for path in sorted(folder.glob(f"**/{CHECKPOINTS}/{_FIRST}")):
+        (finished if _read_first(path.parents[1])["finished"] else unfinished).append(path.parents[1])
+    if len(unfinished) == 1:
+        return unfinished[0]
+    if unfinished:
+        names = ", ".join(map(str, unfinished[:8])) + (", ..." if len(unfinished) > 8 else "")
+        raise UserError(f"--resume: several trainings in {str(folder)!r} can go on; name one of {names}")
+    if finished:
+        raise UserError(f"--resume: all trainings in {str(folder)!r} have finished; -i continues from a saved model")
+    raise UserError(f"--resume: there is no checkpoint in {str(folder)!r}: train with --checkpoint-freq")
+
+
+def _read_first(run: Path) -> dict[str, Any]:
+    path = run / CHECKPOINTS / _FIRST
+    try:
+        first: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        first["argv"], first["seed"], first["folder"], first["normalized"], first["finished"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--resume: cannot read {str(path)!r}: {type(error).__name__}: {error}", 1) from error
+    return first
+
+
+class _Checkpoints(CheckpointEvery):
+    """Writes one too when the training is to end, which then ends there."""
+
+    def _on_rollout_start(self) -> None:
+        if interruption.received:
+            self._write(self.locals["callback"])
+            raise KeyboardInterrupt
+        super()._on_rollout_start()
+
+    def _on_training_end(self) -> None:
+        """Write none: the zoo saves the model, and calls this after errors, too."""
+
+
+def _lasting_processes(env_fns: list[Callable[[], gym.Env[Any, Any]]], **kwargs: Any) -> SubprocVecEnv:
+    """Stand in for ``SubprocVecEnv``: its processes outlast a signal that ends the training at its next checkpoint."""
+    return SubprocVecEnv([functools.partial(_make_lasting, env_fn) for env_fn in env_fns], **kwargs)
+
+
+def _make_lasting(env_fn: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    interruption.outlast_parent()
+    return env_fn()
+
+
+class ResumableManager(SearchingManager):
+    """:class:`~sb3_ext.zoo.search.SearchingManager`, and ``--checkpoint-freq`` and ``--resume`` of ``train``."""
+
+    def __init__(self, args: argparse.Namespace, *further: Any, **kwargs: Any) -> None:
+        super().__init__(args, *further, **kwargs)
+        self._run: Path | None = None
+        self._checkpoint_freq: int = getattr(args, "checkpoint_freq", -1)
+        if self._checkpoint_freq > 0 and self.vec_env_class is SubprocVecEnv:
+            self.vec_env_class = _lasting_processes  # type: ignore[assignment]
+        if getattr(args, "resume", None) is not None:
+            self._run = Path(args.resume)
+            self._first = _read_first(self._run)
+            self.save_path, self.params_path = str(self._run), str(self._run / self.env_name)
+            self.continue_training = True
+
+    @property
+    def _checkpoints(self) -> Path:
+        return Path(self.save_path, CHECKPOINTS)
+
+    def create_callbacks(self) -> None:
+        """Make those of the zoo, and before them, as it keeps their state, the one that writes checkpoints."""
+        super().create_callbacks()  # type: ignore[no-untyped-call]
+        if self._checkpoint_freq > 0 and not self.optimize_hyperparameters:
+            place = int(bool(self.callbacks) and isinstance(self.callbacks[0], ProgressBarCallback))
+            writing: BaseCallback = _Checkpoints(self._checkpoint_freq, self._checkpoints)
+            self.callbacks.insert(place, writing)
+
+    def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: Any) -> BaseAlgorithm:
+        if self._run is None:
+            loaded: BaseAlgorithm = super()._load_pretrained_agent(hyperparams, env)
+            return loaded
+        with mistakes_explained("--resume"):
+            model = load(
+                self._checkpoints, env, self.device, tensorboard_log=self.tensorboard_log, verbose=self.verbose
+            )
+        print(f"Going on in {self.save_path} at {model.num_timesteps} of {self.n_timesteps} steps")
+        return model
+
+    def _preprocess_hyperparams(self, hyperparams: dict[str, Any]) -> Any:
+        processed = super()._preprocess_hyperparams(hyperparams)
+        if self._run is not None:
+            self.normalize = self._first["normalized"]
+        return processed
+
+    def _save_config(self, saved_hyperparams: dict[str, Any]) -> None:
+        """Save how the run was started, for ``enjoy`` and for ``--resume``."""
+        if self._run is not None:
+            return
+        super()._save_config(saved_hyperparams)
+        if self._checkpoint_freq <= 0:
+            return
+        self._first = {
+            "argv": sys.argv[1:],
+            "seed": self.seed,
+            "folder": os.getcwd(),
+            "normalized": bool(self.normalize),
+            "finished": False,
+        }
+        self._write_first()
+        block = dict(saved_hyperparams)
+        with contextlib.suppress(yaml.YAMLError):  # a block with classes is read anew
+            text = yaml.safe_dump({self.env_name.gym_id: block})
+            if yaml.safe_load(text) == {self.env_name.gym_id: block}:
+                with atomic_path(self._checkpoints / _BLOCK) as path:
+                    path.write_text(text, encoding="utf-8")
+
+    def _write_first(self) -> None:
+        with atomic_path(self._checkpoints / _FIRST) as path:
+            path.write_text(json.dumps(self._first), encoding="utf-8")
+
+    def learn(self, model: BaseAlgorithm) -> None:
+        """Train, or go on training, until the end or an interruption."""
+        deferred = interruption.once_deferred() if self._checkpoint_freq > 0 else contextlib.nullcontext()
+        going_on = contextlib.nullcontext() if self._run is None else patches.going_on(type(model))
+        if self._run is not None:
+            self.n_timesteps -= model.num_timesteps
+        with deferred, going_on:
+            super().learn(model)
+
+    def save_trained_model(self, model: BaseAlgorithm) -> None:
+        """Save the model, and write down that the training has finished unless it was interrupted."""
+        interrupted = bool(interruption.received)
+        with interruption.ignored():
+            super().save_trained_model(model)
+            if self._checkpoint_freq > 0 and not interrupted:
+                self._first["finished"] = True
+                self._write_first()
