@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from sb3_ext.ppo_penalty import PPOPenalty
     from sb3_ext.q_learning import QLearning
     from sb3_ext.reinforce import REINFORCE
+    from sb3_ext.safe import safe_load
 
 __version__ = "0.1.0"
 
-__all__ = ["DDPG", "REINFORCE", "DuelingDQN", "GeneticSearch", "PPOPenalty", "QLearning", "__version__"]
+__all__ = ["DDPG", "REINFORCE", "DuelingDQN", "GeneticSearch", "PPOPenalty", "QLearning", "__version__", "safe_load"]
 
 _LAZY = {
     "DDPG": "sb3_ext.ddpg",
@@ -29,10 +30,11 @@ _LAZY = {
     "PPOPenalty": "sb3_ext.ppo_penalty",
     "QLearning": "sb3_ext.q_learning",
     "REINFORCE": "sb3_ext.reinforce",
+    "safe_load": "sb3_ext.safe",
 }
 
 
-_ROOMS = {"checkpoint", "fast", "mdp", "replay", "vec_env", "wrappers"}
+_ROOMS = {"checkpoint", "fast", "mdp", "replay", "safe", "vec_env", "wrappers"}
 
 
 def __getattr__(name: str) -> object:

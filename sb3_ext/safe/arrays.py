@@ -1,0 +1,93 @@
+"""Rules for NumPy's arrays, numbers and generators in a pickle."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_ext.safe.objects import Objects, Rule
+from sb3_ext.safe.pickles import Made, Name
+
+_CODE = re.compile(r"[biufc]\d{1,2}")
+_BIT_GENERATORS: dict[str, Any] = {"PCG64": np.random.PCG64, "MT19937": np.random.MT19937}
+_MT_LENGTH = 624
+
+
+def _dtype(objects: Objects, made: Made) -> np.dtype[Any]:
+    code = made.args[0]
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise ValueError(f"holds an array of {str(code)[:40]!r}, not of numbers")
+    order: Any = made.state[1] if made.state is not None else "="
+    found: np.dtype[Any] = np.dtype(code).newbyteorder("=" if order == "|" else order)
+    return found
+
+
+def _array(content: Any, dtype: Any, shape: Any, order: Any) -> npt.NDArray[Any]:
+    if not isinstance(dtype, np.dtype) or not isinstance(content, bytes) or order not in ("C", "F"):
+        raise ValueError("holds a damaged array")
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError("holds an array of a damaged shape")
+    if math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError("holds an array whose content does not fit its shape")
+    found: npt.NDArray[Any] = np.frombuffer(content, dtype).reshape(shape, order=order).copy(order="K")
+    return found
+
+
+def _from_buffer(objects: Objects, made: Made) -> npt.NDArray[Any]:
+    content, dtype, shape, order = map(objects.make, made.args)
+    return _array(content, dtype, shape, order)
+
+
+def _reconstructed(objects: Objects, made: Made) -> npt.NDArray[Any]:
+    _, shape, dtype, is_fortran, content = map(objects.make, made.state)
+    return _array(content, dtype, shape, "F" if is_fortran else "C")
+
+
+def _scalar(objects: Objects, made: Made) -> Any:
+    dtype, content = map(objects.make, made.args)
+    return _array(content, dtype, (), "C")[()]
+
+
+def _bit_generator(objects: Objects, made: Made) -> Any:
+    name = made.args[0].name if isinstance(made.args[0], Name) else made.args[0]
+    state = made.state[0] if isinstance(made.state, tuple) else made.state
+    return _with_state(name, objects.make(state))
+
+
+def _generator(objects: Objects, made: Made) -> np.random.Generator:
+    if isinstance(made.args[0], str):
+        return np.random.Generator(_with_state(made.args[0], objects.make(made.state)))
+    if made.state is not None:
+        raise ValueError("holds a damaged generator")
+    found = objects.make(made.args[0])
+    if not isinstance(found, np.random.BitGenerator):
+        raise ValueError("holds a damaged generator")
+    return np.random.Generator(found)
+
+
+def _with_state(name: Any, state: Any) -> Any:
+    if name not in _BIT_GENERATORS:
+        raise ValueError(f"holds a generator of the kind {str(name)[:40]!r}")
+    inner = state["state"]
+    # NumPy does not look whether the position is inside of the key.
+    if name == "MT19937" and not (
+        type(inner["pos"]) is int and 0 <= inner["pos"] <= _MT_LENGTH and np.shape(inner["key"]) == (_MT_LENGTH,)
+    ):
+        raise ValueError("holds a damaged generator")
+    generator = _BIT_GENERATORS[name](0)
+    generator.state = state
+    return generator
+
+
+ARRAY_RULES: dict[str, Rule] = {
+    "numpy.dtype": _dtype,
+    "numpy._core.numeric._frombuffer": _from_buffer,
+    "numpy._core.multiarray._reconstruct": _reconstructed,
+    "numpy._core.multiarray.scalar": _scalar,
+    "numpy.random._pickle.__bit_generator_ctor": _bit_generator,
+    "numpy.random._pickle.__generator_ctor": _generator,
+}
