@@ -115,7 +115,8 @@ class TransitionReplayBuffer(ReplayBuffer):
         self.rewards[self.pos] = reward
         self.dones[self.pos] = done
         if self.handle_timeout_termination:
-            self.timeouts[self.pos] = [info.get("TimeLimit.truncated", False) for info in infos]
+            # by way of an array, as infos made of a buffer's own columns hold arrays of one number
+            self.timeouts[self.pos] = np.array([info.get("TimeLimit.truncated", False) for info in infos])
         self.pos += 1
         if self.pos == self.buffer_size:
             self.full = True
@@ -125,7 +126,7 @@ class TransitionReplayBuffer(ReplayBuffer):
         """Write the observations of one transition per environment at ``self.pos``."""
         for table, values in ((self.observations, obs), (self.next_observations, next_obs)):
             for stored, value in _pairs(table, values):
-                shape = stored.shape[1:]
+                value, shape = np.asarray(value), stored.shape[1:]
                 # only numbers, as those of Discrete spaces, come in several shapes
                 if value.shape not in (shape, shape[1:]) and shape[1:] != (1,):
                     raise ValueError(

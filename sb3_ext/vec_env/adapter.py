@@ -108,12 +108,25 @@ class GymnasiumVecEnv(VecEnv):
         self._first = copied(first)
         return first
 
-    def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Take the actions: another shape raises ``ValueError``, fractions for a discrete space ``TypeError``."""
-        space = self.env.action_space
-        if actions.shape != space.shape:
-            raise ValueError(f"actions have shape {actions.shape}, {self.env} wants {space.shape}")
-        self._actions = actions.astype(space.dtype, casting="same_kind", copy=False)
+    def step_async(self, actions: npt.ArrayLike) -> None:
+        """
+        Take the actions; numbers for a ``Box`` of integers are rounded, as policies give them as floats.
+
+        :raises ValueError: if they have another shape
+        :raises TypeError: if they are fractions for a discrete space, or too large for the integers of the space
+        """
+        space: Any = self.env.action_space
+        given = np.asarray(actions)
+        if given.shape != space.shape:
+            raise ValueError(f"actions have shape {given.shape}, {self.env} wants {space.shape}")
+        if np.can_cast(given.dtype, space.dtype, "same_kind"):
+            self._actions = given.astype(space.dtype, copy=False)
+            return
+        whole = np.rint(given) if isinstance(self.action_space, spaces.Box) else given
+        with np.errstate(invalid="ignore"):
+            self._actions = whole.astype(space.dtype)
+        if not np.array_equal(self._actions, whole):
+            raise TypeError(f"actions are {given.dtype} that are no {space.dtype}, as {self.env} wants: {given}")
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all; ``RuntimeError`` if the environment cannot begin single episodes."""

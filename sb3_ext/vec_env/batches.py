@@ -1,5 +1,6 @@
 """Batches of observations and infos as Gymnasium's vector environments give them, taken apart."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,13 +30,14 @@ def arrays(batch: Any) -> list[npt.NDArray[Any]]:
 
 
 def rows(batch: Any, indices: IntArray) -> list[Any]:
-    """Take single observations out of a batch; an object array has them already."""
+    """Copy single observations out of a batch; an object array has those of the environment, which may go on."""
     if isinstance(batch, Mapping):
         columns = [rows(value, indices) for value in batch.values()]
         return [dict(zip(batch, row, strict=True)) for row in zip(*columns, strict=True)]
     if isinstance(batch, tuple):
         return list(zip(*(rows(value, indices) for value in batch), strict=True))
-    return list(batch[indices])
+    picked = batch[indices]
+    return copy.deepcopy(list(picked)) if picked.dtype == object else list(picked)
 
 
 def info_rows(infos: Mapping[str, Any], indices: IntArray) -> list[dict[str, Any]]:

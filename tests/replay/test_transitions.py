@@ -212,3 +212,22 @@ def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> Non
     arguments = {"buffer_size": 10, "observation_space": BOX, "action_space": ACTIONS["discrete"], **options}
     with pytest.raises(ValueError, match=message):
         TransitionReplayBuffer(**arguments)
+
+
+@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("buffer_class", [TransitionReplayBuffer, PrioritizedReplayBuffer])
+def test_extend_takes_the_columns_of_a_buffer(buffer_class: type[TransitionReplayBuffer], n_envs: int) -> None:
+    buffers = [made(50, BOX, ACTIONS["discrete"], "cpu", n_envs) for made in (ReplayBuffer, buffer_class, buffer_class)]
+    first, ours, listed = buffers
+    fill([first], 15)
+    columns = [
+        getattr(first, name)[:15] for name in ("observations", "next_observations", "actions", "rewards", "dones")
+    ]
+    kept = first.timeouts[:15]
+    infos = [[{"TimeLimit.truncated": row} for row in rows] for rows in (kept[:, :, None] if n_envs == 1 else kept)]
+    ours.extend(*columns, infos)
+    listed.extend(columns[0].tolist(), columns[1].tolist(), *columns[2:], infos)
+    for buffer in (ours, listed):
+        assert buffer.size() == 15
+        for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
+            np.testing.assert_array_equal(getattr(buffer, name)[:15], getattr(first, name)[:15])
