@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "ablation": "docs.ablation",
     "ceiling": "docs.ad_spend_ceiling",
     "coverage": "docs.coverage",
+    "doors": "docs.doors",
     "tuning": "benchmarks.tuning",
     "tutorials": "docs.tutorials.measure",
 }

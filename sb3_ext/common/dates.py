@@ -138,8 +138,9 @@ def _written(text: str, months: bool) -> dict[str, date]:
         if not found[2] and len(text) != 8:
             return {}
         return dict.fromkeys((DAY_FIRST, MONTH_FIRST), date(int(found[1]), int(found[3]), int(found[4])))
-    if re.fullmatch(r"[0-9]{4}-?w[0-9]{2}(-?[1-7])?", text):
-        return dict.fromkeys((DAY_FIRST, MONTH_FIRST), date.fromisoformat(text.upper()))
+    if found := re.fullmatch(r"([0-9]{4})-?w([0-9]{2})(?:-?([1-7]))?", text):
+        monday = date.fromisocalendar(int(found[1]), int(found[2]), int(found[3] or 1))
+        return dict.fromkeys((DAY_FIRST, MONTH_FIRST), monday)
     if found := _NAMED.fullmatch(text):
         return dict.fromkeys((DAY_FIRST, MONTH_FIRST), date(_year(found[3]), _month(found[2]), int(found[1])))
     if found := _NAME_FIRST.fullmatch(text):

@@ -24,6 +24,7 @@ from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.dates import read_date
 from sb3_ext.envs.ad_spend import Market
+from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
 from sb3_ext.spend_plan.calendar import default_start, period_dates
@@ -40,6 +41,7 @@ from sb3_ext.zoo.checks import check_algorithm
 
 Typed = TypeVar("Typed")
 
+_CENT = 0.01
 _MOST_PERIODS = 731
 _MOST_PATHS = 5000
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -121,8 +123,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
     add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
     args: argparse.Namespace = parser.parse_args(argv)
-    if not (math.isfinite(args.budget) and 0.01 <= args.budget <= 1e13):
-        raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to 1e13")
+    if not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):
+        raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to {MOST_MONEY:g}")
     if not 1 <= args.periods <= _MOST_PERIODS:
         raise UserError(f"--periods is {args.periods}: give a number from 1 to {_MOST_PERIODS}")
     if args.paths is not None and not 2 <= args.paths <= _MOST_PATHS:
@@ -159,15 +161,17 @@ def _campaign(args: argparse.Namespace) -> Campaign:
     dates = period_dates(
         args.start or default_start(market.period_days, date.today()), market.period_days, args.periods
     )
+    default = np.array([channel.cap is None for channel in market.channels])
     cap = market.spend_caps(args.budget, args.periods)
+    cap[default] = np.maximum(cap[default], _CENT)
     low = np.zeros(len(cap))
     _apply(args.caps, "--caps", market, cap)
     _apply(args.min, "--min", market, low)
     for name, lowest, highest in zip(market.names, low, cap, strict=True):
-        if lowest < 0.0 or highest < lowest or highest == 0.0:
+        if lowest < 0.0 or highest < lowest or not _CENT <= highest <= MOST_MONEY:
             raise UserError(
                 f"--min and --caps: {name!r} may spend {lowest:g} to {highest:g} per period: give 0 <= LOW <= MAX and "
-                "a MAX above 0"
+                f"a MAX from 0.01 to {MOST_MONEY:g}"
             )
     if np.all(low == cap):
         raise UserError("--min and --caps: the spend of every channel is fixed, which leaves nothing to plan")

@@ -134,35 +134,42 @@ def make_plan(
 
 
 def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agents: Mapping[str, Rollout]) -> SpendPlan:
-    """The best of the optimized plan and the agents', compared under the central parameters and the draws."""
+    """The best plan in cents, compared with all others under the central parameters and the draws."""
     market, budget, low = campaign.market, campaign.budget, campaign.low
-    rounded = {OPTIMIZED: cents}
-    for agent, rollout in agents.items():
-        # An agent that runs out of money falls below the smallest spends.
-        spend = rollout.spend[0]
-        rounded[agent] = round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), campaign.cap)
-    plans = {name: amounts[None] / 100.0 for name, amounts in rounded.items()}
+
+    def in_cents(spend: FloatArray) -> Cents:
+        # A policy that runs out of money falls below the smallest spends.
+        return round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), campaign.cap)
+
+    rounded = {OPTIMIZED: cents[None], **{agent: in_cents(done.spend[0])[None] for agent, done in agents.items()}}
     for baseline, policy in campaign.baselines().items():
         # A single random plan says nothing.
         repeats = _RANDOM_PLANS if isinstance(policy, RandomSpend) else 1
-        plans[baseline] = roll_out(policy, campaign.envs(repeats)).spend
-    stacked = np.concatenate(list(plans.values()))
-    owners = [name for name, variants in plans.items() for _ in variants]
+        rounded[baseline] = np.stack([in_cents(spend) for spend in roll_out(policy, campaign.envs(repeats)).spend])
+    owners = [name for name, variants in rounded.items() for _ in variants]
+    plans = np.concatenate(list(rounded.values()))
+    outcome = simulate(market, budget, plans / 100.0)
+    feasible = np.all(plans >= 100.0 * low - 1.0, axis=(1, 2))
+    # Where a cent is much or money is beyond all digits, a simpler plan may be worth more than the optimized one.
+    own = feasible & np.array([owner not in agents for owner in owners])
+    own[0] = True
+    best = int(np.argmax(np.where(own, outcome.value, -np.inf)))
+    plans[0] = plans[best]
+    outcome = Outcome(*(np.concatenate([numbers[best : best + 1], numbers[1:]]) for numbers in outcome))
 
     def by_policy(numbers: FloatArray) -> dict[str, FloatArray]:
         """Mean over the plans of each policy, which are the first axis."""
-        return {name: numbers[[owner == name for owner in owners]].mean(axis=0) for name in plans}
+        return {name: numbers[[owner == name for owner in owners]].mean(axis=0) for name in rounded}
 
-    outcome = simulate(market, budget, stacked)
     values = {name: float(value) for name, value in by_policy(outcome.value).items()}
     spent = {name: float(money) for name, money in by_policy(outcome.spend.sum(axis=(1, 2))).items()}
-    eligible = [name for name, amounts in rounded.items() if name == OPTIMIZED or np.all(amounts >= 100.0 * low - 1.0)]
+    eligible = [OPTIMIZED, *(agent for agent in agents if feasible[owners.index(agent)])]
     name = max(eligible, key=values.__getitem__)
     rows = [owners.index(name), owners.index(campaign.reference)]
     interval = None
     if market.draws:
         markets = (replace(market, channels=draw, draws=()) for draw in market.draws)
-        draws = [simulate(each, budget, stacked) for each in markets]
+        draws = [simulate(each, budget, plans / 100.0) for each in markets]
         scores = compare(by_policy(np.stack([draw.value for draw in draws], axis=-1)), campaign.reference, values)
         interval = interval_over_draws(np.stack([draw.sales[rows[0]] for draw in draws], axis=-1))
     else:
@@ -171,7 +178,7 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
     return SpendPlan(
         campaign,
         name,
-        rounded[name],
+        plans[rows[0]],
         Outcome(*(numbers[rows] for numbers in outcome)),
         upper_bound,
         _gap(upper_bound, values[name]),

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,9 @@ def test_day_or_month_first_is_asked(text: str) -> None:
     assert read_date("03/03/2026") == date(2026, 3, 3)
 
 
-@pytest.mark.parametrize("value", ["2026-01-04T23:00:00Z", "2026-01-05 14:30", datetime(2026, 1, 4, 22, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "value", ["2026-01-04T23:00:00Z", "2026-01-05 14:30", datetime(2026, 1, 4, 22, tzinfo=timezone.utc)]
+)
 def test_a_time_that_is_another_day_elsewhere_is_refused(value: Day) -> None:
     with pytest.raises(ValueError, match="has a time of day, which in another time zone is another day"):
         read_date(value)

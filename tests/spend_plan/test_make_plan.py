@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
@@ -6,7 +7,7 @@ import pytest
 
 from sb3_ext.envs.ad_spend import Channel, Market, Plan, plan_optimal
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
-from sb3_ext.envs.ad_spend.market.presets import adstock, profit
+from sb3_ext.envs.ad_spend.market.presets import adstock, profit, s_shape, static
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
@@ -120,7 +121,8 @@ def test_even_pacing_spends_as_much_as_the_plan_under_caps() -> None:
     assert made.total == pytest.approx(10_000.0)
     assert made.spent[EVEN] == pytest.approx(10_000.0, rel=1e-6)
     assert made.spent["historical proportions"] == pytest.approx(10_000.0, rel=1e-6)
-    np.testing.assert_allclose(made.outcome.spend[1], np.tile([300.0, 10_000.0 / 7 - 300.0], (7, 1)), rtol=1e-6)
+    # In cents, as the plan.
+    np.testing.assert_allclose(made.outcome.spend[1], np.tile([300.0, 10_000.0 / 7 - 300.0], (7, 1)), atol=0.01)
 
 
 def test_where_even_pacing_is_best_nothing_is_warned_about() -> None:
@@ -144,3 +146,12 @@ def test_wide_gaps_of_s_shaped_curves_are_warned_about() -> None:
     made = make_plan(campaign(market, budget=2500.0, periods=3, cap=2000.0))
     assert made.score.value <= made.upper_bound * (1.0 + 1e-9)
     assert ("more could be possible" in warned(made)) == (made.relative_gap > 0.01)
+
+
+@pytest.mark.parametrize("budget", [0.01, 0.05, 1.0, 2e10, 1e13])
+@pytest.mark.parametrize("make", [static, adstock, profit, s_shape])
+def test_no_plan_is_worth_less_than_a_policy_it_lists(make: Callable[[], Market], budget: float) -> None:
+    """A cent is much of a small budget, and a large one has more digits than a number holds."""
+    made = make_plan(campaign(make(), budget, 3))
+    assert made.score.value == max(score.value for score in made.scores)
+    assert made.total <= budget and np.all(made.spend <= made.campaign.cap + 0.005)

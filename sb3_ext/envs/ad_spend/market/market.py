@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend.market.channel import Channel, default_spend_cap
-from sb3_ext.envs.ad_spend.market.checks import check_choice, check_number
+from sb3_ext.envs.ad_spend.market.checks import check_choice, check_count, check_number
 from sb3_ext.envs.ad_spend.market.curves import Curves, make_curves
 from sb3_ext.envs.ad_spend.market.document import SCHEMA, check_fields, read_channels, read_json
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
@@ -36,12 +36,12 @@ class Market:
     the end of the campaign keeps selling for ``tail_periods`` ordinary periods.
 
     :param channels: The channels, at least one, with unique names.
-    :param period_days: Length of a period in days, > 0 (1: daily, 7: weekly).
-    :param season: Demand factors, > 0, one per period from the first on, repeated cyclically.
-    :param margin: Money earned per unit of sales, > 0. 1: the reward is revenue.
-    :param spend_cost: Money lost per unit of spend, >= 0. 0: the budget is sunk; above 0 leaving budget unspent can
-        pay.
-    :param tail_periods: Periods after the campaign whose sales are credited, >= 0.
+    :param period_days: Length of a period in days, in [1e-3, 3660] (1: daily, 7: weekly).
+    :param season: Demand factors in [1e-6, 1e6], one per period from the first on, repeated cyclically.
+    :param margin: Money earned per unit of sales, in [1e-6, 1e6]. 1: the reward is revenue.
+    :param spend_cost: Money lost per unit of spend, in [0, 1e6]. 0: the budget is sunk; above 0 leaving budget unspent
+        can pay.
+    :param tail_periods: Periods after the campaign whose sales are credited, 0 to 10 000.
     :param afterwards: What is spent in these periods, whatever was in the campaign: ``"nothing"``, or the historical
         means (``"past"``), on top of which the adstock left sells less where curves saturate.
     :param draws: Alternative parameters of the same channels, e.g. draws of a posterior.
@@ -73,13 +73,12 @@ class Market:
             raise ValueError(f"channel names must be unique, got {list(names)}")
         if not self.season:
             raise ValueError("season must hold at least one demand factor, got none")
-        season = tuple(check_number(factor, "season factor", 0.0, low_open=True) for factor in self.season)
+        season = tuple(check_number(factor, "season factor", 1e-6, 1e6) for factor in self.season)
         object.__setattr__(self, "season", season)
-        object.__setattr__(self, "period_days", check_number(self.period_days, "period_days", 0.0, low_open=True))
-        object.__setattr__(self, "margin", check_number(self.margin, "margin", 0.0, low_open=True))
-        object.__setattr__(self, "spend_cost", check_number(self.spend_cost, "spend_cost", 0.0))
-        if isinstance(self.tail_periods, bool) or not isinstance(self.tail_periods, int) or self.tail_periods < 0:
-            raise ValueError(f"tail_periods must be a whole number >= 0, got {self.tail_periods!r}")
+        object.__setattr__(self, "period_days", check_number(self.period_days, "period_days", 1e-3, 3660.0))
+        object.__setattr__(self, "margin", check_number(self.margin, "margin", 1e-6, 1e6))
+        object.__setattr__(self, "spend_cost", check_number(self.spend_cost, "spend_cost", 0.0, 1e6))
+        check_count(self.tail_periods, "tail_periods", 0, 10_000)
         check_choice(self.afterwards, Afterwards, "afterwards")
         if self.afterwards == "past" and not any(channel.historical_mean for channel in self.channels):
             raise ValueError("afterwards='past' needs historical mean spends, all are 0")
@@ -289,7 +288,7 @@ class Market:
             check_fields(values["randomness"], Randomness, "randomness")
             values["randomness"] = Randomness(**values["randomness"])
         if not isinstance(values.get("season", []), (list, tuple)):
-            raise ValueError(f"season must be a list of demand factors, got {values['season']!r}")
+            raise ValueError(f"season must be a list of demand factors, got {values['season']!r:.80}")
         return cls(**values)
 
     def save(self, path: str | os.PathLike[str]) -> None:

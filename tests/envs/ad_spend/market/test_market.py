@@ -301,27 +301,27 @@ def test_saved_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("name", ["", 3, None]),
-        ("beta", [-1.0, math.nan, math.inf, "9", True, None]),
-        ("kappa", [0.0, -1.0, math.nan, math.inf]),
-        ("alpha", [0.0, -0.5, 20.5, math.nan, math.inf]),
+        ("name", ["", " ", 3, None, ["a"], "a\nb", "\x1b[31ma", "\ud800", "a\u202eb", "x" * 201]),
+        ("beta", [-1.0, math.nan, math.inf, "9", True, None, 1e308, 10**20]),
+        ("kappa", [0.0, -1.0, math.nan, math.inf, 1e300]),
+        ("alpha", [0.0, -0.5, 20.5, math.nan, math.inf, 1e-3]),
         ("theta", [-0.1, 1.0, 1.5, math.nan]),
-        ("historical_mean", [-1.0, math.inf]),
-        ("cap", [0.0, -1.0, math.inf, "1"]),
-        ("historical_max", [0.0, math.nan]),
-        ("initial_adstock", [-1.0, math.inf, "1"]),
-        ("saturation", ["tanh", None, 1]),
+        ("historical_mean", [-1.0, math.inf, 1e14]),
+        ("cap", [0.0, -1.0, math.inf, "1", 1e14, 10**400]),
+        ("historical_max", [0.0, math.nan, 1e300]),
+        ("initial_adstock", [-1.0, math.inf, "1", 1e14]),
+        ("saturation", ["tanh", None, 1, ["hill"]]),
     ],
 )
 def test_channel_parameters_out_of_range(field: str, values: list[object]) -> None:
     for value in values:
         with pytest.raises(ValueError) as error:
             replace(A, **{field: value})
-        one_line(error, field, repr(value))
+        one_line(error, field, ascii(value)[1:30] if field == "name" else repr(value)[:80])
         if field == "saturation":
             one_line(error, "channel 'a'", "'hill'", "'logistic'")
         elif field != "name":
-            one_line(error, "channel 'a'", "(" if field in ("alpha", "cap", "historical_max") else "[")
+            one_line(error, "channel 'a'", "[")
 
 
 @pytest.mark.parametrize(
