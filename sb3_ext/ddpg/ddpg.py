@@ -150,7 +150,7 @@ class DDPG(FastOffPolicyAlgorithm):
         )
         self.critic_learning_rate = critic_learning_rate
         self.critic_loss = critic_loss
-        self.critic_weight_decay = critic_weight_decay
+        self.critic_weight_decay = self._decay_at_last = critic_weight_decay
         self.max_grad_norm = max_grad_norm
         self.compile = compile
 
@@ -182,22 +182,28 @@ class DDPG(FastOffPolicyAlgorithm):
                 f"DDPG: critic_weight_decay={self.critic_weight_decay} needs an optimizer with weight_decay, "
                 f"not {type(self.critic.optimizer).__name__}; use critic_weight_decay=0 or Adam."
             )
-        self._set_critic_optimizer(progress_remaining=1.0)
+        self._set_critic_rate(progress_remaining=1.0)
+        self._set_weight_decay()
         self._refresh()
 
-    def _set_critic_optimizer(self, progress_remaining: float) -> float:
-        """Set rate and weight decay at every ``train``: loading an optimizer's state brings back the saved ones."""
-        optimizer = self.critic.optimizer
+    def _set_critic_rate(self, progress_remaining: float) -> float:
         learning_rate = (self.critic_lr_schedule or self.lr_schedule)(progress_remaining)
-        update_learning_rate(optimizer, learning_rate)
+        update_learning_rate(self.critic.optimizer, learning_rate)
+        return learning_rate
+
+    def _set_weight_decay(self) -> None:
+        optimizer = self.critic.optimizer
         if "weight_decay" in optimizer.defaults:
             for group in optimizer.param_groups:
                 group["weight_decay"] = self.critic_weight_decay or optimizer.defaults["weight_decay"]
-        return learning_rate
 
     def _set_learning_rates(self) -> None:
         self._update_learning_rate(self.actor.optimizer)
-        self.logger.record("train/critic_learning_rate", self._set_critic_optimizer(self._current_progress_remaining))
+        self.logger.record("train/critic_learning_rate", self._set_critic_rate(self._current_progress_remaining))
+        # Loading brings back the decay of the file; what a user gave to groups of parameters stays as it is otherwise
+        if self.critic_weight_decay != self._decay_at_last:
+            self._set_weight_decay()
+            self._decay_at_last = self.critic_weight_decay
 
     def _update(self, batch: Samples) -> th.Tensor:
         """Do one update of every network; return the losses of critic and actor, shape (2,), detached."""

@@ -106,7 +106,7 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
                 setattr(self, alias, getattr(self.policy, alias))
 
     def _refresh(self) -> None:
-        """Follow what users changed: layers of the networks, what is frozen, optimizers and their settings."""
+        """Follow what users changed: layers, what is frozen, optimizers and their settings, whether to compile."""
         changed = False
         for name, step in self._descend.items():
             changed |= step.refresh(getattr(self, name).optimizer, self.max_grad_norm)
@@ -117,6 +117,10 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
             self._parameters, self._target_parameters = map(_parameters_of, (online, targets))
             self._statistics, self._target_statistics = map(_statistics_of, (online, targets))
             self._act = make_acting(self.policy)
+            changed = True
+        if self.compile != self._run_update.mode:
+            self._check_hyperparameters()
+            self._run_update.mode = self.compile
             changed = True
         if changed:
             self._run_update.renew()

@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule, TensorDict
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import CloudpickleWrapper
+from stable_baselines3.her import HerReplayBuffer
 
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_positive, is_real
 from sb3_ext.replay.frames import FrameReplayBuffer
@@ -168,7 +169,8 @@ class PrioritizedReplayBuffer(PrioritizedSampling, TransitionReplayBuffer):
 
     An algorithm calls :meth:`set_progress`, then ``sample``, multiplies the losses by ``weights`` and calls
     :meth:`update_priorities`. One that does not, such as SB3's own DQN, draws every transition with equal probability.
-    Observations may be dictionaries. Hindsight replay cannot be combined with it.
+    Observations may be dictionaries. Hindsight replay cannot be combined with it: whenever that draws a transition it
+    draws another goal, hence another TD error, so that the last one is no priority for the next draw.
 
     >>> DuelingDQN("MlpPolicy", "CartPole-v1", replay_buffer_class=PrioritizedReplayBuffer,
     ...            replay_buffer_kwargs={"alpha": 0.5})  # doctest: +SKIP
@@ -202,6 +204,11 @@ def prioritize(replay_buffer_class: type[ReplayBuffer]) -> type[PrioritizedSampl
     for prioritized in (PrioritizedReplayBuffer, PrioritizedFrameReplayBuffer):
         if replay_buffer_class is prioritized.storage:
             return prioritized
+    if issubclass(replay_buffer_class, HerReplayBuffer):
+        raise ValueError(
+            "HerReplayBuffer has no prioritized variant, since a transition gets another goal, hence another TD error, "
+            "whenever it is drawn; use prioritized_replay=False."
+        )
     name = replay_buffer_class.__name__
     raise ValueError(
         f"{name} has no prioritized variant; use replay_buffer_class=None, FrameReplayBuffer for stacked images, or a "

@@ -13,6 +13,7 @@ from algorithm_battery import (
     save_and_load,
 )
 from cases import each, each_of
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 @each_of("seeded")
@@ -72,3 +73,21 @@ def test_runs_are_named_after_the_algorithm(
     captured = capsys.readouterr()
     assert "100%" in captured.out + captured.err
     assert {path.name for path in tmp_path.iterdir()} == {f"{case.algorithm.__name__}_1", "mine_1"}
+
+
+@each()
+def test_a_second_learn_goes_on_in_the_same_run(
+    case: Case, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = case.make(tensorboard_log=str(tmp_path))
+    for number in range(2):
+        model.learn(case.steps, log_interval=1, reset_num_timesteps=number == 0, progress_bar=True)
+        captured = capsys.readouterr()
+        assert "100%" in captured.out + captured.err
+    [run] = tmp_path.iterdir()
+    steps: list[int] = []
+    for file in sorted(run.iterdir()):
+        events = EventAccumulator(str(file))
+        events.Reload()
+        steps += [event.step for event in events.Scalars("time/fps")]
+    assert steps == sorted(set(steps)) and case.steps < steps[-1] <= model.num_timesteps

@@ -102,3 +102,16 @@ def test_rates_and_weight_decay_can_change_at_load(tmp_path: pathlib.Path) -> No
     critic = loaded.critic.optimizer.param_groups[0]
     assert critic["lr"] == pytest.approx(1e-2 * loaded._current_progress_remaining)
     assert critic["weight_decay"] == 0.0
+
+
+def test_weight_decays_of_single_groups_stay(tmp_path: pathlib.Path) -> None:
+    model = make()
+    critic = model.critic.optimizer
+    weights, biases = ([p for p in model.critic.parameters() if (p.ndim > 1) == wide] for wide in (True, False))
+    groups = [{"params": weights, "weight_decay": 0.1}, {"params": biases, "weight_decay": 0.0}]
+    model.critic.optimizer = type(critic)(groups, lr=1e-3, fused=True)
+    model.learn(30)
+    assert [group["weight_decay"] for group in model.critic.optimizer.param_groups] == [0.1, 0.0]
+    model.critic_weight_decay = 0.3
+    model.learn(30)
+    assert [group["weight_decay"] for group in model.critic.optimizer.param_groups] == [0.3, 0.3]

@@ -117,6 +117,21 @@ def test_compiling_can_be_switched_on_and_off_and_saved(make: Make, tmp_path: pa
     assert steps == [10, 10]
 
 
+@pytest.mark.usefixtures("no_compiler")
+def test_compile_is_followed_after_the_construction() -> None:
+    model = dueling_dqn()
+    model.compile = True
+    with pytest.warns(UserWarning, match="cannot be compiled"):
+        train_seeded(model, 1, 1, 16)
+    model.compile = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train_seeded(model, 1, 1, 16)
+    model.compile = "fast"
+    with pytest.raises(ValueError, match="compile='fast' is not valid"):
+        train_seeded(model, 1, 1, 16)
+
+
 def test_batches_of_another_size_and_copies_of_the_model() -> None:
     eager, compiled = ddpg(), ddpg(compile=True)
     for size in (16, 24):
