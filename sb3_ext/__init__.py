@@ -17,11 +17,21 @@ if TYPE_CHECKING:
     from sb3_ext.ppo_penalty import PPOPenalty
     from sb3_ext.q_learning import QLearning
     from sb3_ext.reinforce import REINFORCE
-    from sb3_ext.safe import safe_load
+    from sb3_ext.safe import export, safe_load
 
 __version__ = "0.1.0"
 
-__all__ = ["DDPG", "REINFORCE", "DuelingDQN", "GeneticSearch", "PPOPenalty", "QLearning", "__version__", "safe_load"]
+__all__ = [
+    "DDPG",
+    "REINFORCE",
+    "DuelingDQN",
+    "GeneticSearch",
+    "PPOPenalty",
+    "QLearning",
+    "__version__",
+    "export",
+    "safe_load",
+]
 
 _LAZY = {
     "DDPG": "sb3_ext.ddpg",
@@ -30,6 +40,7 @@ _LAZY = {
     "PPOPenalty": "sb3_ext.ppo_penalty",
     "QLearning": "sb3_ext.q_learning",
     "REINFORCE": "sb3_ext.reinforce",
+    "export": "sb3_ext.safe",
     "safe_load": "sb3_ext.safe",
 }
 

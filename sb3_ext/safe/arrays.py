@@ -55,12 +55,12 @@ def _scalar(objects: Objects, made: Made) -> Any:
 def _bit_generator(objects: Objects, made: Made) -> Any:
     name = made.args[0].name if isinstance(made.args[0], Name) else made.args[0]
     state = made.state[0] if isinstance(made.state, tuple) else made.state
-    return _with_state(name, objects.make(state))
+    return generator_with(name, objects.make(state))
 
 
 def _generator(objects: Objects, made: Made) -> np.random.Generator:
     if isinstance(made.args[0], str):
-        return np.random.Generator(_with_state(made.args[0], objects.make(made.state)))
+        return np.random.Generator(generator_with(made.args[0], objects.make(made.state)))
     if made.state is not None:
         raise ValueError("holds a damaged generator")
     found = objects.make(made.args[0])
@@ -69,7 +69,8 @@ def _generator(objects: Objects, made: Made) -> np.random.Generator:
     return np.random.Generator(found)
 
 
-def _with_state(name: Any, state: Any) -> Any:
+def generator_with(name: Any, state: Any) -> Any:
+    """Make NumPy's source of random numbers of a kind in a state."""
     if name not in _BIT_GENERATORS:
         raise ValueError(f"holds a generator of the kind {str(name)[:40]!r}")
     inner = state["state"]

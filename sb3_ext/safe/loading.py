@@ -21,6 +21,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from sb3_ext.safe.algorithms import guess_algorithm
 from sb3_ext.safe.archive import Archive
 from sb3_ext.safe.arrays import ARRAY_RULES
+from sb3_ext.safe.exported import DOCUMENT, read_export
 from sb3_ext.safe.objects import Objects
 from sb3_ext.safe.pickles import read_pickle
 from sb3_ext.safe.tensors import TENSOR_RULES, read_tensors
@@ -114,6 +115,10 @@ def read_model(path: str | os.PathLike[str] | BinaryIO, custom_objects: Mapping[
 def _read(file: BinaryIO, custom_objects: Mapping[str, Any]) -> Contents:
     with _of("it"):
         archive = Archive(file)
+        if DOCUMENT in archive.names:
+            found = Contents(*read_export(archive))
+            given = {name: value for name, value in custom_objects.items() if name in found.data}
+            return found._replace(data=found.data | given)
         data = archive.read("data")
     with _of("its entry 'data'"):
         entries = json.loads(data)

@@ -23,12 +23,12 @@ Rule: TypeAlias = Callable[["Objects", Made], Any]
 _DEEPEST = 60
 _NODES_PER_BYTE = _BYTES_PER_BYTE = 20
 """What is written once may be used several times, but not so that a short file fills the memory."""
-_OF_ATTRIBUTES: tuple[type[Any], ...] = (
+OF_ATTRIBUTES: tuple[type[Any], ...] = (
     *(spaces.Box, spaces.Dict, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete, spaces.Tuple),
     *(ConstantSchedule, FloatSchedule, LinearSchedule),
     *(NormalActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise, RunningMeanStd),
 )
-_ENUMS: tuple[type[Any], ...] = (GoalSelectionStrategy, TrainFrequencyUnit)
+ENUMS: tuple[type[Any], ...] = (GoalSelectionStrategy, TrainFrequencyUnit)
 
 
 class Objects:
@@ -115,22 +115,24 @@ def _refusal(name: Name) -> str:
     return f"makes an object with {str(name)[:120]!r}, which is none of those that models of SB3 hold"
 
 
-def _attributes(cls: type[Any]) -> Rule:
+def with_attributes(cls: type[Any], state: Mapping[Any, Any]) -> Any:
     """Make an instance as pickles do, without its constructor, from attributes that hide no method."""
+    for name in state:
+        if not isinstance(name, str) or callable(getattr(cls, name, None)):
+            raise ValueError(f"holds a {cls.__name__} with a foreign attribute {str(name)[:40]!r}")
+    instance: Any = object.__new__(cls)
+    if isinstance(instance, spaces.Space):
+        instance.__setstate__(state)
+    else:
+        instance.__dict__.update(state)
+    return instance
 
+
+def _attributes(cls: type[Any]) -> Rule:
     def make(objects: Objects, made: Made) -> Any:
         if made.args or made.kwargs or not isinstance(made.state, Pairs):
             raise ValueError(f"holds a damaged {cls.__name__}")
-        state = objects.pairs(made.state)
-        for name in state:
-            if not isinstance(name, str) or callable(getattr(cls, name, None)):
-                raise ValueError(f"holds a {cls.__name__} with a foreign attribute {str(name)[:40]!r}")
-        instance: Any = object.__new__(cls)
-        if isinstance(instance, spaces.Space):
-            instance.__setstate__(state)
-        else:
-            instance.__dict__.update(state)
-        return instance
+        return with_attributes(cls, objects.pairs(made.state))
 
     return make
 
@@ -168,13 +170,14 @@ def _set(kind: type[Any]) -> Rule:
     return lambda objects, made: kind(map(objects.make, [*(made.args[0] if made.args else ()), *made.items]))
 
 
-def _by_name(cls: type[Any]) -> str:
+def class_name(cls: type[Any]) -> str:
+    """``"module.Class"``."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 _RULES: dict[str, Rule] = {
-    **{_by_name(cls): _attributes(cls) for cls in _OF_ATTRIBUTES},
-    **{_by_name(cls): _calling(cls) for cls in (*_ENUMS, TrainFreq, th.Size)},
+    **{class_name(cls): _attributes(cls) for cls in OF_ATTRIBUTES},
+    **{class_name(cls): _calling(cls) for cls in (*ENUMS, TrainFreq, th.Size)},
     "torch.device": _calling(th.device),
     "collections.deque": _deque,
     "collections.OrderedDict": _ordered,
