@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.optimum.objective import Objective, frank_wolfe_gap, newton_direction
+from sb3_ext.envs.ad_spend.optimum.objective import frank_wolfe_gap, newton_direction
+from sb3_ext.envs.ad_spend.optimum.uncertain import Earning, Lowest
 
 _DECAY = 0.1
 _NEWTON_STEPS = 50
@@ -61,15 +63,46 @@ class Polytope:
             return -np.inf
         return float(np.log(spend - self.low).sum() + np.log(self.cap - spend).sum() + np.log(room))
 
+    def slope(self, spend: FloatArray) -> FloatArray:
+        """Derivative of :meth:`barrier`, shape (N, T)."""
+        return np.asarray(1.0 / (spend - self.low) - 1.0 / (self.cap - spend) - 1.0 / (self.budget - spend.sum()))
+
+    def direction(self, objective: Earning, spend: FloatArray, gradient: FloatArray, weight: float) -> FloatArray:
+        """The Newton step from a plan for ``objective + weight * barrier``, whose gradient is given, all (N, T)."""
+        above, below = spend - self.low, self.cap - spend
+        system = objective.curvature(spend)
+        np.einsum("itt->it", system)[:] += weight * (above**-2 + below**-2)
+        return newton_direction(system, gradient, weight / (self.budget - spend.sum()) ** 2)[0]
+
     def gap(self, spend: FloatArray, gradient: FloatArray) -> float:
         """The Frank-Wolfe gap of a plan, by the gradient there, both of shape (N, T)."""
         return float(frank_wolfe_gap(spend - self.low, self.cap - self.low, self.spare, gradient))
 
 
-def maximize(objective: Objective, polytope: Polytope, spend: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
+class Feasible(Protocol):
+    """The feasible plans of :func:`maximize`, all arguments as of :class:`Polytope`."""
+
+    budget: float
+    n_constraints: int
+
+    def barrier(self, spend: FloatArray) -> float:
+        """Sum of the logarithms of all slacks; ``-inf`` where a plan is not inside."""
+
+    def slope(self, spend: FloatArray) -> FloatArray:
+        """Derivative of :meth:`barrier`."""
+
+    def direction(self, objective: Earning, spend: FloatArray, gradient: FloatArray, weight: float) -> FloatArray:
+        """The Newton step."""
+
+    def gap(self, spend: FloatArray, gradient: FloatArray) -> float:
+        """The Frank-Wolfe gap."""
+
+
+def maximize(objective: Earning, polytope: Feasible, spend: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
     """
     Follow the central path from a plan inside, shape (N, T), to a gap of ``tolerance`` times what the plan earns.
-    Returns the plan at the end and its Frank-Wolfe gap; raises FloatingPointError if a value is not finite.
+    Returns the plan at the end and how much more than it any other can earn, if the objective is concave: its
+    Frank-Wolfe gap, for a risk that of the bound on it. Raises FloatingPointError if a value is not finite.
     """
     idle = objective.value(np.zeros_like(spend))
 
@@ -78,27 +111,28 @@ def maximize(objective: Objective, polytope: Polytope, spend: FloatArray, tolera
 
     # On the central path the gap is weight * n_constraints.
     weight = 0.1 * worth(spend) / polytope.n_constraints
+    risk = objective if isinstance(objective, Lowest) else None
+    if risk:
+        risk.sharpen_to(weight * polytope.n_constraints)
     while True:
         spend = _newton(objective, polytope, spend, weight)
-        gap = polytope.gap(spend, objective.gradient(spend))
+        gap = polytope.gap(spend, objective.gradient(spend)) + (risk.above(spend) if risk else 0.0)
         if not np.isfinite(gap):
             raise FloatingPointError(f"the planner met a value that is not finite at barrier weight {weight:g}")
         target = tolerance * worth(spend)
         if gap <= target or weight * polytope.n_constraints < 0.01 * target:
             return spend, gap
         weight *= _DECAY
+        if risk:
+            risk.sharpen_to(weight * polytope.n_constraints)
 
 
-def _newton(objective: Objective, polytope: Polytope, spend: FloatArray, weight: float) -> FloatArray:
+def _newton(objective: Earning, polytope: Feasible, spend: FloatArray, weight: float) -> FloatArray:
     """Maximize ``objective + weight * barrier`` from a plan inside."""
     score = objective.value(spend) + weight * polytope.barrier(spend)
     for _ in range(_NEWTON_STEPS):
-        above, below = spend - polytope.low, polytope.cap - spend
-        room = polytope.budget - spend.sum()
-        gradient = objective.gradient(spend) + weight * (1.0 / above - 1.0 / below - 1.0 / room)
-        system = objective.curvature(spend)
-        np.einsum("itt->it", system)[:] += weight * (above**-2 + below**-2)
-        direction, _ = newton_direction(system, gradient, weight / room**2)
+        gradient = objective.gradient(spend) + weight * polytope.slope(spend)
+        direction = polytope.direction(objective, spend, gradient, weight)
         decrement = float((gradient * direction).sum())
         if decrement <= 1e-3 * weight:
             break

@@ -61,3 +61,15 @@ class Outlook:
             np.ones((n_channels, periods)) if scenario.media is None else scenario.media.T,
             demand,
         )
+
+    @classmethod
+    def of_draws(cls, market: Market, periods: int) -> Outlook:
+        """A whole campaign where nothing random happens, once under each of the market's draws."""
+        expected, count = cls.of_campaign(market, periods), len(market.draws)
+        return replace(
+            expected,
+            curves=market.draw_curves,
+            theta=market.draw_theta,
+            adstock=np.tile(expected.adstock, (count, 1)),
+            media=np.tile(expected.media, (count, 1, 1)),
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,12 @@ import numpy.typing as npt
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.checks import check_count, check_number
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.aim import Aim
 from sb3_ext.envs.ad_spend.optimum.barrier import Polytope, maximize
 from sb3_ext.envs.ad_spend.optimum.channel_problem import channel_problems
+from sb3_ext.envs.ad_spend.optimum.conditional import plan_under_conditions
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, bounds_as_conditions
 from sb3_ext.envs.ad_spend.optimum.lagrangian_bound import lagrangian_bound
-from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.pulses import pulse_plans
 
@@ -31,6 +34,8 @@ class Plan:
     """What the plan earns."""
     upper_bound: float
     """No plan can earn more."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """What one more unit of money in a condition is worth, by its name, where any were given."""
 
     @property
     def relative_gap(self) -> float:
@@ -47,6 +52,9 @@ def plan_optimal(
     cap: npt.ArrayLike | None = None,
     tolerance: float = 1e-6,
     outlook: Outlook | None = None,
+    constraints: Constraints | None = None,
+    draws: bool = False,
+    risk: float | None = None,
 ) -> Plan:
     """
     Plan the spends of a whole campaign, or of what is left of one.
@@ -55,12 +63,14 @@ def plan_optimal(
     ``{low <= x <= cap, sum x <= budget}``. It is solved by a log-barrier Newton method (Boyd & Vandenberghe, Convex
     Optimization, ch. 11), which exploits that channels only share the budget: one T x T linear system a channel
     and a rank-one term. The upper bound does not rely on the solver: by concavity no plan s beats
-    ``value(x) + max_s <gradient(x), s - x>`` (the Frank-Wolfe gap), and that maximum is a fractional knapsack.
+    ``value(x) + max_s <gradient(x), s - x>`` (the Frank-Wolfe gap), and that maximum is a fractional knapsack. The mean
+    over draws is concave where every draw is, and so is the mean of their lowest share; ``constraints`` leave a
+    polytope, over which the maximum of the gap is a linear program, bounded by its dual. Then the system is dense.
 
     S-shaped responses are not concave. There the plan comes from local searches from several starts, among them the
     best pulses by dynamic programming, and the bound from putting a price on money instead of the budget, or from the
-    concave envelopes of the curves. The gap between them is reported and can be wide where the budget is only enough
-    for a part of one channel.
+    concave envelopes of the curves (over draws, the mean of their envelopes). The gap between them is reported and can
+    be wide where the budget is only enough for a part of one channel.
 
     :param market: The market.
     :param budget: Budget of the campaign, money, > 0.
@@ -70,15 +80,72 @@ def plan_optimal(
     :param cap: Largest spend per channel and period, likewise, at least ``low``: where they are equal the spend is
         fixed. Default: ``market.spend_caps``.
     :param tolerance: Relative gap to stop at, in (0, 1).
-    :param outlook: What to assume of these periods of a single campaign, its response curves and carry-over included.
-        Default: a whole campaign where nothing random happens.
+    :param outlook: What to assume of these periods of a single campaign, its response curves and carry-over included,
+        or of n, each with parameters of its own, as of draws. Default: a whole campaign where nothing random happens.
+    :param constraints: What the plan has to keep to besides. Default: nothing.
+    :param draws: Maximise the mean over the market's draws in place of what the central parameters say.
+    :param risk: Maximise the mean of the lowest share of the draws instead (conditional value at risk), in (0, 1].
     :return: The plan.
     :raises ValueError: If the market is no :class:`Market`, or an argument is out of range.
+    :raises Infeasible: If no plan keeps to bounds, budget and constraints; it names what contradicts.
     """
     if not isinstance(market, Market):
         raise ValueError(f"plan_optimal needs a Market, got {type(market).__name__}")
     budget, periods = check_number(budget, "budget", 1e-6, 1e15), check_count(periods, "periods")
     check_number(tolerance, "tolerance", 0.0, 1.0, low_open=True, high_open=True)
+    lows, caps = _bounds(market, budget, periods, low, cap)
+    if risk is not None:
+        check_number(risk, "risk", 0.0, 1.0, low_open=True)
+    if outlook is None:
+        if (draws or risk is not None) and not market.draws:
+            raise ValueError("planning over draws, or for a risk, needs a market with draws: this one has none")
+        build = Outlook.of_draws if draws or risk is not None else Outlook.of_campaign
+        outlook = build(market, periods)
+    elif outlook.periods != periods:
+        raise ValueError(f"the outlook is on {outlook.periods} periods, the plan on {periods}")
+    if constraints is not None:
+        constraints.check(periods, len(market.names))
+    elif lows.sum() > budget * (1.0 + _ROUNDING):
+        raise ValueError(f"the smallest spends amount to {lows.sum():g}, more than the budget {budget:g}")
+
+    aim = Aim.of(market, outlook, caps, risk)
+    expected = outlook if outlook.media.ndim == 2 else Outlook.of_campaign(market, periods)
+    if constraints is not None or (risk is not None and lows.sum() < budget * (1.0 - _ROUNDING)):
+        channels = channel_problems(market, expected, lows, caps)
+        given = constraints or Constraints()
+        conditions = [*given.conditions, *bounds_as_conditions(market.names, budget, lows.T, caps.T)]
+        found = plan_under_conditions(aim, channels, budget, conditions, given.buys(lows.shape), tolerance)
+        return Plan(found.spend.T.copy(), found.gain, found.upper_bound, found.prices)
+    if lows.sum() >= budget * (1.0 - _ROUNDING):
+        value = aim.gain(lows)
+        return Plan(lows.T.copy(), value, value)
+    # A barrier needs some room, where a spend is fixed too; what is found there is cut off again.
+    polytope = Polytope(lows, np.maximum(caps, lows * (1.0 + _LEAST_ROOM)), budget)
+    if polytope.gap(lows, aim.relaxation.gradient(lows)) <= 0.0:
+        relaxed, slack = lows, 0.0
+    else:
+        relaxed, slack = maximize(aim.relaxation, polytope, polytope.center(), tolerance)
+    upper_bound = aim.bound(relaxed) + slack
+    relaxed = np.minimum(relaxed, caps)
+    if aim.is_concave:
+        return Plan(relaxed.T.copy(), aim.gain(relaxed), upper_bound)
+    channels = channel_problems(market, expected, lows, caps)
+    if outlook is expected:
+        highest_price = (upper_bound - aim.gain(lows)) / polytope.spare
+        upper_bound = min(upper_bound, lagrangian_bound(channels, budget, max(highest_price, 0.0)) - aim.idle)
+    pulses = pulse_plans(channels, budget)
+    efficient = np.minimum(expected.curves.touching, caps.max(axis=1))
+    starts = polytope.starts(relaxed, efficient, pulses)
+    found_plans = [maximize(aim.objective, polytope, start, tolerance)[0] for start in starts]
+    plans = [np.minimum(plan, caps) for plan in (*found_plans, relaxed, lows, polytope.even(), *pulses)]
+    best = max(plans, key=aim.gain)
+    return Plan(best.T.copy(), aim.gain(best), upper_bound)
+
+
+def _bounds(
+    market: Market, budget: float, periods: int, low: npt.ArrayLike | None, cap: npt.ArrayLike | None
+) -> tuple[FloatArray, FloatArray]:
+    """Smallest and largest spends, shape (N, T)."""
     n_channels = len(market.names)
     try:
         given = (0.0 if low is None else low, market.spend_caps(budget, periods) if cap is None else cap)
@@ -92,39 +159,4 @@ def plan_optimal(
             "bounds must satisfy 0 <= low <= cap and cap > 0, "
             f"got low={lows.min(axis=1).tolist()}, cap={caps.min(axis=1).tolist()}"
         )
-    if lows.sum() > budget * (1.0 + _ROUNDING):
-        raise ValueError(f"the smallest spends amount to {lows.sum():g}, more than the budget {budget:g}")
-    if outlook is None:
-        outlook = Outlook.of_campaign(market, periods)
-    elif outlook.periods != periods:
-        raise ValueError(f"the outlook is on {outlook.periods} periods, the plan on {periods}")
-
-    objective = Objective(market, outlook)
-    if lows.sum() >= budget * (1.0 - _ROUNDING):
-        value = float(objective.gain(lows))
-        return Plan(lows.T.copy(), value, value)
-    # A barrier needs some room, where a spend is fixed too; what is found there is cut off again.
-    polytope = Polytope(lows, np.maximum(caps, lows * (1.0 + _LEAST_ROOM)), budget)
-    highest = np.maximum.reduce([(caps * outlook.media).max(axis=1), outlook.adstock, market.spend_afterwards])
-    is_concave = outlook.curves.is_concave
-    relaxation = objective if is_concave else Objective(market, outlook, highest)
-    if polytope.gap(lows, relaxation.gradient(lows)) <= 0.0:
-        relaxed, slack = lows, 0.0
-    else:
-        relaxed, slack = maximize(relaxation, polytope, polytope.center(), tolerance)
-    idle = float(objective.value(np.zeros_like(relaxed)))
-    upper_bound = float(relaxation.value(relaxed)) + slack - idle
-    relaxed = np.minimum(relaxed, caps)
-    if is_concave:
-        return Plan(relaxed.T.copy(), float(objective.gain(relaxed)), upper_bound)
-    channels = channel_problems(market, outlook, lows, caps)
-    highest_price = (upper_bound - float(objective.gain(lows))) / polytope.spare
-    upper_bound = min(upper_bound, lagrangian_bound(channels, budget, max(highest_price, 0.0)) - idle)
-    pulses = pulse_plans(channels, budget)
-    efficient = np.minimum(outlook.curves.touching, caps.max(axis=1))
-    found = [
-        maximize(objective, polytope, start, tolerance)[0] for start in polytope.starts(relaxed, efficient, pulses)
-    ]
-    plans = [np.minimum(plan, caps) for plan in (*found, relaxed, lows, polytope.even(), *pulses)]
-    best = max(plans, key=objective.gain)
-    return Plan(best.T.copy(), float(objective.gain(best)), upper_bound)
+    return lows, caps

@@ -1,0 +1,64 @@
+"""What a plan maximises: what is expected, the mean over draws, or their lowest share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.objective import Objective
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.uncertain import DrawnObjectives, Lowest, Mean
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What a plan maximises, and what bounds it: a concave objective that is nowhere below it."""
+
+    objective: Objective | Mean | Lowest
+    """What is maximised."""
+    relaxation: Objective | Mean | Lowest
+    """The objective itself where that is concave."""
+    idle: float
+    """What the objective says of no spend, money."""
+
+    @property
+    def is_concave(self) -> bool:
+        """Whether the objective is concave, so that plans can be certified to any tolerance."""
+        return self.relaxation is self.objective
+
+    def gain(self, spend: FloatArray) -> float:
+        """What spends of shape (N, T) earn over none, money."""
+        return float(self.objective.gain(spend))
+
+    def bound(self, spend: FloatArray) -> float:
+        """What the relaxation says spends of shape (N, T) earn over none, money."""
+        relaxation = self.relaxation
+        if isinstance(relaxation, Lowest):
+            return float(relaxation.gain(spend))
+        return float(relaxation.value(spend)) - self.idle
+
+    @classmethod
+    def of(cls, market: Market, outlook: Outlook, cap: FloatArray, risk: float | None) -> Aim:
+        """
+        What is expected in an outlook of one campaign; in one of n draws, their mean, or that of the lowest share
+        ``risk``. Spends are at most ``cap``, shape (N, T), money.
+        """
+        bounds = (cap * outlook.media).max(axis=-1), outlook.adstock, market.spend_afterwards
+        highest = np.maximum.reduce([np.max(np.atleast_2d(each), axis=0) for each in bounds])
+        if outlook.media.ndim == 2:
+            objective = Objective(market, outlook)
+            relaxation = objective if outlook.curves.is_concave else Objective(market, outlook, highest)
+            return cls(objective, relaxation, float(objective.value(np.zeros_like(cap))))
+        n = len(outlook.media)
+        parts = DrawnObjectives(market, outlook)
+        mean = Mean(parts, np.full(n, 1.0 / n))
+        idle = mean.values(np.zeros_like(cap))
+        above = parts if outlook.curves.is_concave else DrawnObjectives(market, outlook, highest)
+        if risk is None:
+            relaxed = mean if above is parts else Mean(above, mean.weights)
+            return cls(mean, relaxed, float(idle.mean()))
+        lowest = Lowest(parts, idle, np.ones(n), risk)
+        return cls(lowest, lowest if above is parts else Lowest(above, idle, np.ones(n), risk), 0.0)

@@ -1,0 +1,56 @@
+"""The best plan under any linear conditions and smallest buys, or for a risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.optimum.aim import Aim
+from sb3_ext.envs.ad_spend.optimum.channel_problem import ChannelProblem
+from sb3_ext.envs.ad_spend.optimum.constraints import Condition
+from sb3_ext.envs.ad_spend.optimum.infeasible import explain
+from sb3_ext.envs.ad_spend.optimum.polytope import ConstrainedPolytope, Rows, Unreachable
+from sb3_ext.envs.ad_spend.optimum.pulses import pulse_plans
+from sb3_ext.envs.ad_spend.optimum.search import Found, search
+from sb3_ext.envs.ad_spend.optimum.smallest_buys import search_buys
+
+_MOST_SPENDS = 2000
+
+
+def plan_under_conditions(
+    aim: Aim,
+    channels: list[ChannelProblem],
+    budget: float,
+    conditions: Sequence[Condition],
+    smallest_buy: FloatArray | None,
+    tolerance: float,
+) -> Found:
+    """
+    The best plan under ``conditions``, the budget among them, within the bounds of the channels; spends are 0 or at
+    least ``smallest_buy``, shape (N, T), where that is given.
+    """
+    low, cap = (np.stack([getattr(channel, end) for channel in channels]) for end in ("low", "cap"))
+    if low.size > _MOST_SPENDS:
+        raise ValueError(
+            f"conditions, and plans for a risk, are for up to {_MOST_SPENDS} spends (periods times channels), "
+            f"got {low.size}"
+        )
+    rows = Rows(conditions)
+    pulses = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
+    buys = None if smallest_buy is None or not np.any(smallest_buy > low) else smallest_buy
+    narrow_low, narrow_cap, coupled = rows.within(low, cap)
+    try:
+        if np.any(narrow_low > narrow_cap):
+            raise Unreachable
+        if buys is None:
+            found = search(aim, ConstrainedPolytope(narrow_low, narrow_cap, budget, coupled), pulses, tolerance)
+        else:
+            found = search_buys(aim, narrow_low, narrow_cap, budget, coupled, buys, pulses, tolerance)
+    except Unreachable:
+        raise explain(conditions, low.shape) from None
+    _, on_most, on_level = rows.maximum(aim.objective.gradient(found.spend), np.zeros_like(cap), 2.0 * cap)
+    prices = np.bincount(rows.of_most, on_most, len(conditions)) + np.bincount(rows.of_level, on_level, len(conditions))
+    names = [condition.name for condition in conditions]
+    return found._replace(prices={name: float(price) for name, price in zip(names, prices, strict=True)})
