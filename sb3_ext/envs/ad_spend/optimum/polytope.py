@@ -101,7 +101,7 @@ class ConstrainedPolytope:
 
     def __init__(self, low: FloatArray, cap: FloatArray, budget: float, rows: Rows) -> None:
         self.low, self.cap, self.budget, self.rows = low, cap, budget, rows
-        self._scale = float(np.median(cap))
+        self._scale = max(float(np.median(cap)), 1e-3 * float(cap.max()), 1e-9)
         self.center, fixed, tight = self._inside()
         self._free = np.flatnonzero(~fixed)
         loose = np.flatnonzero(~tight)

@@ -17,7 +17,8 @@ from sb3_ext.envs.ad_spend.optimum.uncertain import Lowest
 
 # Pulses that are tried, in smallest buys, and the precision at which they are compared.
 _LEVELS, _COARSE = (1.0, 1.15, 1.35, 1.6, 2.0), 1e-3
-_ROUNDS, _SECONDS = 4, 2.0
+# Few spends can be decided exactly; the programs of many are stopped early, by nodes so that every run is alike.
+_NODES, _LEAST_ROUNDS, _MOST_ROUNDS, _WORK = 1000, 3, 60, 500
 
 
 def search_buys(
@@ -61,7 +62,7 @@ def search_buys(
                 found = seen[on.tobytes()] = plan(on, max(tolerance, _COARSE))
                 if found is not None and (best is None or found.gain > best.gain):
                     best, best_on = found, on
-    for number in range(_ROUNDS):
+    for number in range(min(max(_WORK // int(chosen.free.sum()), _LEAST_ROUNDS), _MOST_ROUNDS)):
         on, bound = (best_on, upper_bound) if number == 0 and best is not None else chosen.best()
         upper_bound = min(upper_bound, bound)
         found = plan(on, tolerance)
@@ -89,7 +90,7 @@ class _Choice:
         self.free: BoolArray = (smallest_buy > 0.0) & (low < smallest_buy)
         if np.any(self.free & (low > 0.0) & (cap < smallest_buy)):
             raise Unreachable
-        self._shape, size, self._unit = low.shape, low.size, float(np.median(cap))
+        self._shape, size, self._unit = low.shape, low.size, max(float(np.median(cap)), 1e-3 * float(cap.max()), 1e-9)
         self._rows, unit = rows, self._unit
         buy, most = np.minimum(smallest_buy, cap * (1.0 + 1e-9)).ravel() / unit, cap.ravel() / unit
         never = smallest_buy.ravel() > cap.ravel()
@@ -139,7 +140,7 @@ class _Choice:
         limits = [*self._limits, LinearConstraint(planes, -np.inf, np.array(self._levels) / scale)]
         cost = np.append(np.zeros(2 * size), -1.0)
         kinds = np.concatenate([np.zeros(size), np.ones(size), [0.0]])
-        options: Any = {"time_limit": _SECONDS, "mip_rel_gap": 1e-5}
+        options: Any = {"node_limit": _NODES, "mip_rel_gap": 1e-5}
         found = milp(cost, integrality=kinds, bounds=self._bounds, constraints=limits, options=options)
         if found.x is None:
             raise Unreachable
