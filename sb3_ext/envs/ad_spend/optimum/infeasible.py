@@ -39,7 +39,7 @@ def explain(conditions: Sequence[Condition], shape: tuple[int, int]) -> Infeasib
     Say which of ``conditions``, which no plan of ``shape`` (N, T) keeps to, contradict each other.
 
     A linear program finds the least money by which all are broken together. The lines with a price in it cannot hold
-    together; of these each that is not needed for the contradiction is left out (a deletion filter).
+    together; what is not needed for the contradiction is left out (a deletion filter).
     """
     rows = Rows(conditions)
     lines = np.append(rows.places_of_most, rows.places_of_level)
@@ -48,18 +48,17 @@ def explain(conditions: Sequence[Condition], shape: tuple[int, int]) -> Infeasib
     equal = np.arange(len(right)) >= len(rows.most)
     unit = max(float(np.abs(right).max(initial=0.0)), 1e-12)
     system = _Elastic(left, right / unit, equal)
-    everything = np.arange(len(right))
-    _, priced = system.miss(everything)
-    chosen = priced if system.miss(priced)[0] > _NONE else everything
-    # Conditions first, as a whole: many lines then take one program.
     owner = np.append(rows.of_most, rows.of_level)
+    # Of the lines of the conditions that have a price in it, first whole conditions are left out, then single lines.
+    chosen = np.flatnonzero(np.isin(owner, owner[system.contradicting(np.arange(len(right)))]))
     for condition in np.unique(owner[chosen]):
         rest = chosen[owner[chosen] != condition]
         if system.miss(rest)[0] > _NONE:
             chosen = rest
+    chosen = system.contradicting(chosen)
     for line in chosen:
         rest = chosen[chosen != line]
-        if len(chosen) > 1 and system.miss(rest)[0] > _NONE:
+        if system.miss(rest)[0] > _NONE:
             chosen = rest
     return Infeasible(list(_named(conditions, owner[chosen], lines[chosen])), system.miss(chosen)[0] * unit)
 
@@ -97,3 +96,8 @@ class _Elastic:
         )
         assert found is not None
         return found.value, rows[found.on_upper.reshape(2, -1).sum(axis=0) > 1e-9]
+
+    def contradicting(self, rows: IntArray) -> IntArray:
+        """Those with a price, which cannot hold together; all, where rounding left a price out."""
+        priced = self.miss(rows)[1]
+        return priced if self.miss(priced)[0] > _NONE else rows
