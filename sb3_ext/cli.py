@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sb3_ext import __version__
-from sb3_ext.app.errors import UserError, did_you_mean
+from sb3_ext.app.errors import DISK_ERRORS, UserError, did_you_mean, user_mistake
 from sb3_ext.app.parser import Parser
 from sb3_ext.zoo import ALGORITHMS, checks, interruption, patches
 
@@ -147,6 +147,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"sb3-ext {name}: error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in DISK_ERRORS or os.environ.get("SB3_EXT_DEBUG", "0") != "0":
+            raise
+        print(f"sb3-ext {name}: error: cannot write: {user_mistake(error)}", file=sys.stderr)
+        return 1
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except KeyboardInterrupt:
@@ -167,6 +172,8 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         reading = read_train_arguments
         # Only UserError is the user's here: what training itself raises keeps its traceback.
         acting = [interruption.handled(), patches.training(CheckedExperimentManager)]
+    elif command.target.startswith("rl_zoo3.plots"):
+        acting.append(patches.whole_figures())
     with contextlib.ExitStack() as stack:
         program = f"sb3-ext {name}"
         stack.enter_context(patches.command_line(program, argv, command.summary, examples, command.check, reading))
@@ -175,7 +182,7 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         if ":" in command.target:
             pkgutil.resolve_name(command.target)()
         else:
-            runpy.run_module(command.target, run_name="__main__")
+            runpy.run_module(command.target, {"open": patches.open_whole}, run_name="__main__")
     return 0
 
 

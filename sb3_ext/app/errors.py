@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import errno
 import importlib
 import traceback
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,12 @@ from collections.abc import Iterable, Iterator
 _CLIENTS = {"optuna", "sqlalchemy", "huggingface_hub", "httpx", "requests", "urllib3"}
 _EXTRAS = {"moviepy": "video", "ray": "distributed", "xlsxwriter": "planning"}
 _EXTRAS |= dict.fromkeys(("jinja2", "matplotlib", "pandas", "rliable", "seaborn"), "plots")
+DISK_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EDQUOT", "EFBIG", "EIO", "ENOSPC", "EPERM", "EROFS")
+    if hasattr(errno, name)
+)
+"""Numbers of errors that tell of a disk that is full or not to be written to, and of no mistake in the program."""
 _WRONG_CALL = ("unexpected keyword argument", "required positional argument", "multiple values for")
 
 

@@ -26,6 +26,10 @@ from sb3_ext.checkpoint.workers import specials
 _MODEL = "model.zip"
 
 
+class RestoreError(ValueError):
+    """A checkpoint does not fit what it is restored into."""
+
+
 def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
     """
     Save a training, so that :func:`load` goes on with it exactly: everything that moves, and the environments.
@@ -136,7 +140,7 @@ class _Pending:
                     callbacks.remove(same)
                     restoration.value(node, same, node["object"])
         except ValueError as error:
-            raise ValueError(f"cannot restore the checkpoint {os.fspath(self._folder)!r}: {error}") from error
+            raise RestoreError(f"cannot restore the checkpoint {os.fspath(self._folder)!r}: {error}") from error
         if self.document["inexact"]:
             self._begin_episodes(model)
 

@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sb3_ext.common.files import naming, sync
+
 Array = npt.NDArray[Any]
 
 FORMAT = 1
@@ -36,23 +38,24 @@ def write(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
-        (temporary / "blocks").mkdir(parents=True)
-        large = {
-            str(index): _write_blocks(array, temporary / "blocks", before and before / "blocks")
-            for index, array in enumerate(arrays)
-            if array.nbytes >= _LARGE
-        }
-        small = {str(index): array for index, array in enumerate(arrays) if str(index) not in large}
-        with _synced(temporary / "arrays.npz") as file:
-            np.savez(file, **small)  # type: ignore[arg-type]
-        more(temporary)
-        with _synced(temporary / "state.json") as file:
-            file.write(json.dumps({"format": FORMAT, "large": large, "document": document}).encode())
-        for entry in temporary.iterdir():
-            _sync(entry)
-        _sync(temporary)
-        os.rename(temporary, folder)
-        _sync(folder.parent)
+        with naming(folder, temporary):
+            (temporary / "blocks").mkdir(parents=True)
+            large = {
+                str(index): _write_blocks(array, temporary / "blocks", before and before / "blocks")
+                for index, array in enumerate(arrays)
+                if array.nbytes >= _LARGE
+            }
+            small = {str(index): array for index, array in enumerate(arrays) if str(index) not in large}
+            with _synced(temporary / "arrays.npz") as file:
+                np.savez(file, **small)  # type: ignore[arg-type]
+            more(temporary)
+            with _synced(temporary / "state.json") as file:
+                file.write(json.dumps({"format": FORMAT, "large": large, "document": document}).encode())
+            for entry in temporary.iterdir():
+                sync(entry)
+            sync(temporary)
+            os.rename(temporary, folder)
+            sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -109,11 +112,3 @@ def _synced(path: Path) -> Iterator[Any]:
         yield file
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

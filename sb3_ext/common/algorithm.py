@@ -2,14 +2,17 @@
 
 import functools
 import inspect
+import io
+import pathlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import safe_mean
 
+from sb3_ext.common.files import saved_whole
 from sb3_ext.common.hyperparameters import Rules, check_hyperparameters, make_schedule
 
 Inputs = ParamSpec("Inputs")
@@ -28,6 +31,23 @@ class CheckedAlgorithm(BaseAlgorithm):
 
     def _check_hyperparameters(self) -> None:
         check_hyperparameters(type(self).__name__, vars(self), self._rules())
+
+    def save(
+        self,
+        path: str | pathlib.Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """
+        Save all attributes and parameters in a zip file, which appears whole or not at all.
+
+        :param path: where to save
+        :param exclude: names of attributes to leave out besides those that always are
+        :param include: names of attributes to save although they are left out by default
+        :raises OSError: if the file cannot be written; an older one is still there then
+        """
+        with saved_whole(path, ".zip") as file:
+            super().save(file, exclude, include)
 
     def _setup_lr_schedule(self) -> None:
         self.lr_schedule = make_schedule("learning_rate", self.learning_rate)

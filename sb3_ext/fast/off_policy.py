@@ -23,6 +23,7 @@ from stable_baselines3.dqn.policies import QNetwork
 from torch import nn
 
 from sb3_ext.common.algorithm import CheckedAlgorithm
+from sb3_ext.common.files import saved_whole
 from sb3_ext.common.hyperparameters import Rules, integer, is_integer, number, one_of, optional, positive
 from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import COMPILE_MODES, GradientStep, Structure, Update, make_acting, soft_update
@@ -211,6 +212,16 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
     def _update(self, batch: Samples) -> Any:
         """What one update of every network does, possibly as a compiled graph."""
         raise NotImplementedError
+
+    def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
+        """
+        Save the replay buffer as a pickle file, which appears whole or not at all.
+
+        :param path: where to save
+        :raises OSError: if the file cannot be written; an older one is still there then
+        """
+        with saved_whole(path, ".pkl") as file:
+            super().save_replay_buffer(file)
 
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """

@@ -11,6 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.files import saved_whole
 from sb3_ext.common.hyperparameters import check_hyperparameters, number
 
 MAX_ENTRIES = 100_000_000
@@ -109,6 +110,11 @@ class QTablePolicy(BasePolicy):
         assert isinstance(observation, th.Tensor)
         rows = self.values(self.state_indices(observation.cpu().numpy()))
         return th.as_tensor(rows.argmax(axis=1) + int(self.action_space.start))
+
+    def save(self, path: str) -> None:
+        """Save the policy in a file that appears whole or not at all; :class:`OSError` if it cannot be written."""
+        with saved_whole(path, "") as file:
+            super().save(file)
 
     def to(self, *args: Any, **kwargs: Any) -> "QTablePolicy":
         """Stay on the CPU: indexing single entries gains nothing from another device."""

@@ -25,6 +25,7 @@ from sb3_ext.tuning.dead_workers import (
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.trials import open_slots, states
 from sb3_ext.tuning.worker import run_worker
+from sb3_ext.zoo.storage import loss_explained
 
 _POLL_SECONDS = 0.5
 _MOST_ERRORS = 3
@@ -93,7 +94,8 @@ def _worker(spec: TuningSpec, index: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        run_worker(spec, index)
+        with loss_explained(spec.storage):
+            run_worker(spec, index)
     except UserError as error:
         print(f"sb3-ext tune: worker {index}: {error}", flush=True)
         raise SystemExit(1) from error

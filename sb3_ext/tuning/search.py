@@ -44,9 +44,10 @@ def search(args: argparse.Namespace, typed: str) -> None:
     command, out = shown(typed), console()
     spec = _make_spec(args)
     study = open_study(spec)
-    fail_dead_workers_trials(study, spec.max_retries)
     block = spec.block
-    spec = claim_study(spec, study, command)
+    with loss_explained(spec.storage):
+        fail_dead_workers_trials(study, spec.max_retries)
+        spec = claim_study(spec, study, command)
     with loss_explained(spec.storage), _workers(args) as (run, workers):
         _say_start(out, spec, study, workers, changed=block != spec.block)
         with Progress(spec, study, out, args.progress).running() as progress:

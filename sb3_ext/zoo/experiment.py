@@ -46,7 +46,11 @@ class CheckedExperimentManager(ResumableManager):
         folder = Path(self.params_path)
         self._created = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
-            with mistakes_explained("cannot start the run", everything=True):
+            with (
+                mistakes_explained("cannot start the run", everything=True),
+                patches.named_normalization(),
+                patches.whole_files(),
+            ):
                 experiment = super().setup_experiment()
         except BaseException:
             _remove_unstarted(self._created)
@@ -61,17 +65,22 @@ class CheckedExperimentManager(ResumableManager):
     def learn(self, model: BaseAlgorithm) -> None:
         """Train, until the end or an interruption."""
         try:
-            with patches.log_folder(self.save_path):
+            with patches.log_folder(self.save_path), patches.whole_files():
                 super().learn(model)
         except (KeyboardInterrupt, EOFError, ConnectionError):
             # The signal may have ended the processes of the environments too, before they were closed.
             if not interruption.received:
                 raise
 
+    def save_trained_model(self, model: BaseAlgorithm) -> None:
+        """Save the model and what belongs to it."""
+        with patches.whole_files():
+            super().save_trained_model(model)
+
     def hyperparameters_optimization(self) -> None:
         """Run the search."""
         try:
-            with patches.log_folder(self.save_path):
+            with patches.log_folder(self.save_path), patches.whole_files():
                 super().hyperparameters_optimization()
         finally:
             # A search trains nothing here, yet `enjoy` would take its folder for the latest run.

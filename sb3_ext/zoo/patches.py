@@ -13,11 +13,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from contextlib import AbstractContextManager
+from types import ModuleType, SimpleNamespace
+from typing import IO, Any, cast
 
 from sb3_ext.app.errors import mistakes_explained
 from sb3_ext.app.parser import Parser
+from sb3_ext.common.files import saved_whole, whole_file
 from sb3_ext.zoo.registry import ALGORITHMS, register
 
 
@@ -81,6 +83,20 @@ def training(manager: type) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def named_normalization() -> Iterator[None]:
+    """Let a normalization that cannot be read be named; upstream's errors are those of pickle."""
+    from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+    def load(load_path: str, venv: VecEnv) -> VecNormalize:
+        with mistakes_explained(f"cannot read the normalization {load_path!r}, which may be cut off", everything=True):
+            return original(load_path, venv)
+
+    original = VecNormalize.load
+    with _replaced(VecNormalize, "load", staticmethod(load)):
+        yield
+
+
+@contextlib.contextmanager
 def going_on(algorithm: type) -> Iterator[None]:
     """Let a class's ``learn`` go on counting steps where they are, for the zoo has no argument for it."""
     learn = functools.partialmethod(algorithm.learn, reset_num_timesteps=False)  # type: ignore[attr-defined]
@@ -103,8 +119,65 @@ def playing() -> Iterator[None]:
         for key in ALGORITHMS
         if issubclass(ALGOS[key], OffPolicyAlgorithm)
     }
-    with mistakes_explained("stopped"), _replaced_items(ALGOS, small):
+    with mistakes_explained("stopped"), _replaced_items(ALGOS, small), named_normalization():
         yield
+
+
+@contextlib.contextmanager
+def whole_files() -> Iterator[None]:
+    """
+    Let models, replay buffers, normalizations, evaluations and settings appear whole or not at all.
+
+    SB3 and the zoo write them in place: a process that is killed meanwhile, or a full disk, leaves a broken file where
+    an older one was.
+    """
+    exp_manager, base_class, callbacks, off_policy_algorithm, vec_normalize = map(
+        importlib.import_module,
+        (
+            "rl_zoo3.exp_manager",
+            *(f"stable_baselines3.common.{name}" for name in ("base_class", "callbacks", "off_policy_algorithm")),
+            "stable_baselines3.common.vec_env.vec_normalize",
+        ),
+    )
+    arrays = ModuleType("numpy")
+    vars(arrays).update(vars(callbacks.np), savez=_whole(callbacks.np.savez, ".npz"))
+    with (
+        _replaced(base_class, "save_to_zip_file", _whole(base_class.save_to_zip_file, ".zip")),
+        _replaced(off_policy_algorithm, "save_to_pkl", _whole(off_policy_algorithm.save_to_pkl, ".pkl")),
+        _replaced(callbacks, "np", arrays),
+        _replaced_items(vars(exp_manager), {"open": open_whole}),
+        _replaced_items(vars(vec_normalize), {"open": open_whole}),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def whole_figures() -> Iterator[None]:
+    """Let figures, and what they are drawn from, appear whole or not at all."""
+    from matplotlib.figure import Figure
+
+    all_plots = importlib.import_module("rl_zoo3.plots.all_plots")
+    figure = functools.partialmethod(_save_figure, Figure.savefig)
+    with _replaced(Figure, "savefig", figure), _replaced_items(vars(all_plots), {"open": open_whole}):
+        yield
+
+
+def open_whole(path: Any, mode: str = "r", **kwargs: Any) -> AbstractContextManager[IO[Any]]:
+    """Stand in for ``open``, in a ``with``."""
+    return whole_file(path, mode, **kwargs) if "w" in mode else open(path, mode, **kwargs)
+
+
+def _whole(save: Callable[..., None], suffix: str) -> Callable[..., None]:
+    def save_whole(path: Any, *args: Any, **kwargs: Any) -> None:
+        with saved_whole(path, suffix) as file:
+            save(file, *args, **kwargs)
+
+    return save_whole
+
+
+def _save_figure(figure: Any, save: Callable[..., None], path: str, **kwargs: Any) -> None:
+    with whole_file(path) as file:
+        save(figure, file, **kwargs)
 
 
 @contextlib.contextmanager

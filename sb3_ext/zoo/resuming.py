@@ -19,10 +19,10 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.parser import Parser
 from sb3_ext.checkpoint import CheckpointEvery
-from sb3_ext.checkpoint.checkpoint import exists, load
+from sb3_ext.checkpoint.checkpoint import RestoreError, exists, load
 from sb3_ext.common.files import atomic_path
-from sb3_ext.zoo import interruption, patches
-from sb3_ext.zoo.search import SearchingManager
+from sb3_ext.zoo import interruption
+from sb3_ext.zoo.continuing import ContinuingManager
 
 CHECKPOINTS = "checkpoints"
 """Folder in that of a run."""
@@ -136,8 +136,8 @@ def _make_lasting(env_fn: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     return env_fn()
 
 
-class ResumableManager(SearchingManager):
-    """:class:`~sb3_ext.zoo.search.SearchingManager`, and ``--checkpoint-freq`` and ``--resume`` of ``train``."""
+class ResumableManager(ContinuingManager):
+    """:class:`~sb3_ext.zoo.continuing.ContinuingManager`, and ``--checkpoint-freq`` and ``--resume`` of ``train``."""
 
     def __init__(self, args: argparse.Namespace, *further: Any, **kwargs: Any) -> None:
         super().__init__(args, *further, **kwargs)
@@ -157,7 +157,7 @@ class ResumableManager(SearchingManager):
 
     def create_callbacks(self) -> None:
         """Make those of the zoo, and before them, as it keeps their state, the one that writes checkpoints."""
-        super().create_callbacks()  # type: ignore[no-untyped-call]
+        super().create_callbacks()
         if self._checkpoint_freq > 0 and not self.optimize_hyperparameters:
             place = int(bool(self.callbacks) and isinstance(self.callbacks[0], ProgressBarCallback))
             writing: BaseCallback = _Checkpoints(self._checkpoint_freq, self._checkpoints)
@@ -165,8 +165,7 @@ class ResumableManager(SearchingManager):
 
     def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: Any) -> BaseAlgorithm:
         if self._run is None:
-            loaded: BaseAlgorithm = super()._load_pretrained_agent(hyperparams, env)
-            return loaded
+            return super()._load_pretrained_agent(hyperparams, env)
         with mistakes_explained("--resume"):
             model = load(
                 self._checkpoints, env, self.device, tensorboard_log=self.tensorboard_log, verbose=self.verbose
@@ -209,11 +208,13 @@ class ResumableManager(SearchingManager):
     def learn(self, model: BaseAlgorithm) -> None:
         """Train, or go on training, until the end or an interruption."""
         deferred = interruption.once_deferred() if self._checkpoint_freq > 0 else contextlib.nullcontext()
-        going_on = contextlib.nullcontext() if self._run is None else patches.going_on(type(model))
         if self._run is not None:
             self.n_timesteps -= model.num_timesteps
-        with deferred, going_on:
-            super().learn(model)
+        try:
+            with deferred:
+                super().learn(model)
+        except RestoreError as error:
+            raise UserError(f"--resume: {error}", 1) from error
 
     def save_trained_model(self, model: BaseAlgorithm) -> None:
         """Save the model, and write down that the training has finished unless it was interrupted."""

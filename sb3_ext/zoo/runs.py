@@ -13,7 +13,7 @@ def run_numbers(folder: Path, name: str) -> list[int]:
 def latest_run(folder: Path, name: str) -> int:
     """Number of the latest run that has a model, which one that failed at its start has not; 0 if there is none."""
     numbers = run_numbers(folder, name)
-    latest = max((number for number in numbers if any(Path(folder, f"{name}_{number}").glob("*.zip"))), default=0)
+    latest = max((number for number in numbers if any(Path(folder, f"{name}_{number}").glob("[!.]*.zip"))), default=0)
     if 0 < latest < numbers[-1]:
         print(
             f"warning: {name}_{numbers[-1]} has no model, the latest run with one is {name}_{latest}", file=sys.stderr

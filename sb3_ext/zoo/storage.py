@@ -15,7 +15,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileSymlinkLock
 
-from sb3_ext.app.errors import UserError
+from sb3_ext.app.errors import DISK_ERRORS, UserError
 
 try:
     import fcntl
@@ -115,7 +115,8 @@ def loss_explained(storage: str) -> Iterator[None]:
         # Optuna's own message is about the data, whatever happened.
         internal = isinstance(error, optuna.exceptions.StorageInternalError)
         cause = error.__cause__ if internal and error.__cause__ else error
-        if type(cause).__module__.partition(".")[0] not in ("sqlalchemy", "grpc", "optuna"):
+        full = isinstance(cause, OSError) and cause.errno in DISK_ERRORS
+        if type(cause).__module__.partition(".")[0] not in ("sqlalchemy", "grpc", "optuna") and not full:
             raise
         raise UserError(
             f"--storage: lost {shown(storage)!r}: {_reason(cause)}; the same command resumes the study", 1

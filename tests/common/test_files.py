@@ -1,8 +1,11 @@
+import io
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from sb3_ext.common.files import atomic_path
+from sb3_ext.common.files import atomic_path, saved_whole
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -29,3 +32,24 @@ def test_nothing_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "table.csv"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / f".table-{digit * 32}.csv" for digit in "abz")
+    for path in (old, new, other):
+        path.write_text("half")
+    long_ago = time.time() - 7200
+    for path in (old, other):
+        os.utime(path, (long_ago, long_ago))
+    with atomic_path(tmp_path / "table.csv") as path:
+        path.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", new.name, other.name}
+
+
+def test_where_sb3_saves_to(tmp_path: Path) -> None:
+    for given, written in (("model", "model.zip"), ("model.own", "model.own")):
+        with saved_whole(tmp_path / given, ".zip") as file:
+            file.write(b"x")
+        assert (tmp_path / written).read_bytes() == b"x"
+    with io.BytesIO() as buffer, saved_whole(buffer, ".zip") as file:
+        assert file is buffer
