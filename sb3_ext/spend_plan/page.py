@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
+import json
 import re
 import warnings
 from collections.abc import Callable
 from functools import partial
 from html import escape
+from importlib import resources
+from typing import Any
 
 import jinja2
 import matplotlib
@@ -21,6 +26,7 @@ from sb3_ext.spend_plan import charts, tables
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.standouts import find_standouts
+from sb3_ext.spend_plan.what_if import what_if
 from sb3_ext.spend_plan.wording import Wording
 
 _FONTS = ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans", "sans-serif"]
@@ -41,7 +47,17 @@ def render_page(plan: SpendPlan, command: str) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
+    folder = resources.files("sb3_ext.spend_plan")
+    names = ["sorting.js"]
+    data = what_if(plan)
+    if data is not None:
+        names.append("what_if.js")
+    scripts = [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
     return environment.get_template("template.html.j2").render(
+        scripts=[Markup(script) for script in scripts],
+        # No other script runs, whatever a name holds.
+        script_hashes=" ".join(map(_hash, scripts)),
+        what_if=data and _shown(data, plan),
         words=words,
         warnings=list(find_caveats(plan)),
         standouts=list(find_standouts(plan)),
@@ -64,6 +80,29 @@ def render_page(plan: SpendPlan, command: str) -> str:
         command=command,
         versions=versions(),
     )
+
+
+def _shown(data: dict[str, Any], plan: SpendPlan) -> dict[str, Any]:
+    """What the template needs of the data for other budgets."""
+    note = ""
+    if plan.n_paths:
+        note = "All as if everything happened as expected."
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    # Nothing in it can end the element that holds it.
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return {
+        "data": data,
+        "json": Markup(text),
+        "note": note,
+        "n_plans": sum(len(channel["plans"]) for channel in data["channels"]),
+        "unit": period_name(plan.campaign.market.period_days),
+    }
+
+
+def _hash(script: str) -> str:
+    """A script's name in a content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _inline_svg(draw: Callable[[], Figure], name: str, label: str) -> Markup:

@@ -42,9 +42,10 @@ class Wording:
         order = [index for index in np.argsort(-totals, kind="stable") if totals[index] > TRIFLE * plan.total]
         if not order:
             return "Spend nothing: under this model no spending earns what it costs."
-        parts = [f"{format_money(totals[index])} on {self._market.names[index]}" for index in order[:3]]
-        if len(order) > 3:
-            parts.append(f"{format_money(totals[order[3:]].sum())} on {count(len(order) - 3, 'other channel')}")
+        most = 4 if len(order) == 4 else 3
+        parts = [f"{format_money(totals[index])} on {self._market.names[index]}" for index in order[:most]]
+        if len(order) > most:
+            parts.append(f"{format_money(totals[order[most:]].sum())} on {count(len(order) - most, 'other channel')}")
         listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
         gain = plan.score.value - plan.reference.value
         other = "the past mix of channels at this budget"
