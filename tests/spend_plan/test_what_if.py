@@ -114,13 +114,15 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
         self.driver.set_page_load_timeout(60)
         self.driver.set_script_timeout(60)
-        self.folder = folder
+        self.folder, self.opened = folder, 0
 
     def open(self, page: str, width: int = 1280) -> None:
-        (self.folder / "plan.html").write_text(page, encoding="utf-8")
+        self.opened += 1
+        path = self.folder / f"plan{self.opened}.html"
+        path.write_text(page, encoding="utf-8")
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        self.driver.get((self.folder / "plan.html").as_uri())
+        self.driver.get(path.as_uri())
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
