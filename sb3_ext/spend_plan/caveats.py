@@ -53,8 +53,11 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
         )
     for fit in campaign.fits:
         yield from fit.warnings
+    yield from market.notes
     for channel in market.channels:
-        if channel.theta > 0.0 and channel.historical_mean == 0.0 and channel.initial_adstock is None:
+        carries_over = channel.theta > 0.0 or len(channel.weights or ()) > 1
+        past_is_known = channel.historical_mean or channel.initial_adstock is not None or channel.history
+        if carries_over and not past_is_known:
             yield (
                 f"{channel.name}: past spend is not known, so the campaign is planned as if nothing had been "
                 f"advertised before; the first {unit}s may be too high (give historical_mean)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import accumulate
 
 import numpy as np
 
@@ -203,10 +204,18 @@ class Wording:
             for channel in market.channels
             if channel.theta > 0.0
         ]
+        windows = [
+            f"{channel.name} {len(weights)} (half within {count(_half(weights), unit)})"
+            for channel in market.channels
+            if len(weights := channel.weights or ()) > 1
+        ]
         if carried:
             yield f"Carried over from {unit} to {unit}: {', '.join(carried)}; other channels: nothing."
+        if windows:
+            yield f"What is spent works for some {unit}s, the first included: {', '.join(windows)}."
+        if carried or windows:
             afterwards = "nothing more is spent" if market.afterwards == "nothing" else "the past's mean is spent again"
-            given = [channel.initial_adstock is not None for channel in market.channels]
+            given = [channel.initial_adstock is not None or channel.history for channel in market.channels]
             start = "as the last of its spends left it" if all(given) else "as if its mean spend had gone on until then"
             yield (
                 f"What is carried over after the last {unit} is credited for {count(market.tail_periods, unit)} at "
@@ -255,6 +264,11 @@ def _random_parts(random: Randomness, unit: str) -> Iterator[str]:
         yield f"delivered over ordered spend (log standard deviation {random.delivery_sigma:g})"
     if random.sales_sigma:
         yield f"noise of the sales ({random.sales_sigma:.0%} of all saturation sales)"
+
+
+def _half(weights: tuple[float, ...]) -> int:
+    """After how many periods half of what is spent has worked."""
+    return next(number for number, share in enumerate(accumulate(weights), 1) if share >= 0.5)
 
 
 def _days(period_days: float, theta: float) -> str:

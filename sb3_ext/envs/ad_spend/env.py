@@ -46,6 +46,7 @@ class AdSpendEnv(CampaignProblem, gym.Env[npt.NDArray[np.float32], npt.NDArray[n
     | ``sales`` | last sales / average budget of a period | 0 | full saturation |
     | ``budget_left`` | budget left / budget | 0 | 1 |
     | ``adstock_<channel>`` | adstock / kappa (``"full"`` only, not for a ``sales_function``) | 0 | largest reachable |
+    | ``media_<channel>_lag<k>`` | media bought k periods before the last / kappa (windows) | 0 | largest reachable |
     | ``pace`` | share of the caps that the budget left allows in every period left | 0 | 1 |
     | ``time_left`` | periods left / periods | 0 | 1 |
     | ``urgency`` | 1 / periods left (``urgency``) | 0 | 1 |
@@ -219,7 +220,10 @@ class AdSpendEnv(CampaignProblem, gym.Env[npt.NDArray[np.float32], npt.NDArray[n
         market = self.market
         if isinstance(market, Market):
             curves = self._campaign.scenario.curves or market.curves
-            ratios["marginal_roas"] = self._campaign.demand * curves.slope(self._campaign.adstock)
+            saturating = self._campaign.adstock
+            if market.saturation_first and self._campaign.window is not None:
+                saturating = self._campaign.window[0]
+            ratios["marginal_roas"] = self._campaign.demand * curves.slope(saturating)
             ratios["extrapolated"] = spend > market.historical_max
         return ratios
 

@@ -26,6 +26,7 @@ def markets(
     max_channels: int = 4,
     caps: bool = True,
     max_spend_cost: float = 2.0,
+    windows: bool = True,
 ) -> Market:
     """Markets of a few channels on one scale of money, with carry-over, seasons, margins and costs."""
     alphas = st.sampled_from([alpha[0], min(max(1.0, alpha[0]), alpha[1]), alpha[1]]) | st.floats(*alpha)
@@ -46,8 +47,14 @@ def markets(
         for name, family in zip(NAMES, families, strict=False)
     )
     past = any(channel.historical_mean for channel in channels)
+    saturation_first = windows and draw(st.sampled_from([False, False, False, True]))
+    if saturation_first:
+        channels = tuple(draw(windowed(channel)) for channel in channels)
+    elif windows and draw(st.booleans()):
+        channels = tuple(draw(windowed(channel)) if draw(st.booleans()) else channel for channel in channels)
     return Market(
         channels,
+        saturation_first=saturation_first,
         season=tuple(draw(st.lists(st.floats(0.2, 3.0), min_size=1, max_size=4))),
         margin=draw(st.floats(0.2, 3.0)),
         spend_cost=draw(st.sampled_from([0.0]) | st.floats(0.0, max_spend_cost)),
@@ -56,16 +63,31 @@ def markets(
     )
 
 
+@st.composite
+def windowed(draw: st.DrawFn, channel: Channel) -> Channel:
+    """The channel with carry-over in a window, after a past of spends."""
+    weights = np.array(draw(st.lists(st.sampled_from([0.0, 1.0]) | st.floats(0.01, 1.0), min_size=1, max_size=5)))
+    weights = np.where(weights.sum() > 0.0, weights, 1.0)
+    history = tuple(draw(st.lists(st.floats(0.0, 200.0), max_size=6)))
+    return replace(channel, theta=0.0, weights=tuple(weights / weights.sum()), history=history)
+
+
 def real_market(market: Market, scenario: Scenario) -> Market:
     """The market as it is in a single campaign, with the campaign's own parameters."""
     curves = market.curves if scenario.curves is None else scenario.curves
     theta = market.theta if scenario.theta is None else scenario.theta
+    weights = market.weights if scenario.weights is None else scenario.weights
     channels = tuple(
         replace(channel, beta=float(beta), kappa=float(kappa), alpha=float(alpha), theta=float(carried))
         for channel, beta, kappa, alpha, carried in zip(
             market.channels, curves.beta, curves.kappa, curves.alpha, theta, strict=True
         )
     )
+    if weights is not None:
+        channels = tuple(
+            channel if channel.weights is None else replace(channel, weights=tuple(row))
+            for channel, row in zip(channels, weights, strict=True)
+        )
     return replace(market, channels=channels, draws=(), randomness=replace(market.randomness, use_draws=False))
 
 
@@ -150,7 +172,16 @@ def random_markets(
     from_draws = draw(st.booleans())
     scales = draw(st.lists(st.floats(0.3, 3.0), min_size=2, max_size=2)) if from_draws else []
     draws = tuple(
-        tuple(replace(c, beta=c.beta * k, kappa=c.kappa / k, theta=c.theta / (1 + k)) for c in market.channels)
+        tuple(
+            replace(
+                c,
+                beta=c.beta * k,
+                kappa=c.kappa / k,
+                theta=c.theta / (1 + k),
+                weights=None if c.weights is None else c.weights[::-1] if k > 1.0 else c.weights,
+            )
+            for c in market.channels
+        )
         for k in scales
     )
     random = Randomness(

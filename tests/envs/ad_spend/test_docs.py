@@ -76,10 +76,11 @@ def test_table_of_observations_is_the_layout() -> None:
     table = table_of_observations(AdSpendEnv.__doc__ or "")
     assert table == table_of_observations(PAGE)
     varied = Randomness(price_sigma=0.3, beta_sigma=0.5, kappa_sigma=0.5)
-    market = Market((Channel("<channel>", beta=9.0, kappa=3.0),), season=(1.0, 2.0), randomness=varied)
+    channel = Channel("<channel>", beta=9.0, kappa=3.0, weights=(1.0,))
+    market = Market((channel,), season=(1.0, 2.0), randomness=varied)
     env = AdSpendEnv(market, 10.0, 3, lags=1, urgency=True, belief=True)
     described = [(name, *row[2:]) for row in table for name in re.findall(r"`([^`]*)`", row[0])]
-    assert [name for name, *_ in described] == [name.replace("_lag1", "_lag<k>") for name in env.observation_names]
+    assert [name for name, *_ in described] == [re.sub(r"_lag\d", "_lag<k>", name) for name in env.observation_names]
     bounds = zip(env.observation_space.low, env.observation_space.high, strict=True)
     numbers = [
         (name, float(end), bound)

@@ -63,6 +63,8 @@ class ObservationMap:
             raise ValueError(f'lags must be a whole number >= 0, and 0 with obs_mode="spend", got {lags!r}')
         if urgency and mode == "spend":
             raise ValueError('urgency is not observed with obs_mode="spend"')
+        if belief and isinstance(campaign.market, Market) and campaign.market.saturation_first:
+            raise ValueError("belief learns from adstock that saturates, and this market's spends saturate first")
         if belief and (mode != "full" or not isinstance(campaign.market, Market)):
             raise ValueError(f'belief needs a market and obs_mode="full", got obs_mode={mode!r}')
         current = list(_layout(mode, campaign, cap, obs_range, urgency, belief))
@@ -147,14 +149,21 @@ def _layout(
         return
     even, peak = campaign.budget / campaign.periods, float(campaign.season.max())
     own_function = isinstance(market, SalesFunctionMarket)
-    sales = (-10.0, 10.0) if isinstance(market, SalesFunctionMarket) else _sales_bounds(market, peak, even)
+    most_media = most_spent * (np.exp(EXTREME * random.price_sigma) if random.price_sigma else 1.0)
+    window = market.window if isinstance(market, Market) else None
+    past = market.initial_adstock if window is None else np.maximum(market.initial_adstock, window.max(axis=-1))
+    reachable = np.maximum(cap * most_media, past)
+    sales = (-10.0, 10.0) if isinstance(market, SalesFunctionMarket) else _sales_bounds(market, reachable, peak, even)
     # Bounds hold by themselves but for the user's own numbers, and for sales of drawn parameters.
     yield Block("sales", *sales, _sales, even, clips=own_function or random.any)
     yield Block("budget_left", 0.0, 1.0, _budget_left, campaign.budget)
     if mode == "full" and isinstance(market, Market):
-        most_media = most_spent * (np.exp(EXTREME * random.price_sigma) if random.price_sigma else 1.0)
-        reachable = np.maximum(cap * most_media, market.initial_adstock) / market.kappa
-        yield Block("adstock", 0.0, reachable, _adstock, market.kappa, entries=each("adstock"))
+        yield Block("adstock", 0.0, reachable / market.kappa, _adstock, market.kappa, entries=each("adstock"))
+        if window is not None:
+            lags = range(window.shape[-1])
+            highest, unit = np.tile(reachable / market.kappa, len(lags)), np.tile(market.kappa, len(lags))
+            names = tuple(f"media_{name}_lag{lag}" for lag in lags for name in market.names)
+            yield Block("window", 0.0, highest, _window, unit, entries=names)
 
     periods = np.arange(campaign.periods + 1)
     # At the end no period is left; then as if there were one.
@@ -184,12 +193,16 @@ def _lagged(block: Block, lag: int) -> Block:
     return block._replace(name=f"{block.name}_lag{lag}", entries=entries)
 
 
-def _sales_bounds(market: Market, peak: float, even: float) -> tuple[float, float]:
-    """Bounds of the sales of a period, relative to the average budget of a period."""
+def _sales_bounds(market: Market, reachable: FloatArray, peak: float, even: float) -> tuple[float, float]:
+    """Bounds of the sales of a period, relative to the average budget of a period, for adstocks up to (N,)."""
     random, saturation = market.randomness, float(market.beta.sum())
     noise = EXTREME * random.sales_sigma * saturation
     # Of drawn or drifting parameters only what is beyond any reason is cut off.
-    most = peak * saturation * (EXTREME if random.draws_parameters or random.drift_sigma else 1.0)
+    most = (
+        peak
+        * float(market.curves.most_sales(reachable).sum())
+        * (EXTREME if random.draws_parameters or random.drift_sigma else 1.0)
+    )
     return (0.0 - noise) / even, (most + noise) / even
 
 
@@ -207,6 +220,11 @@ def _budget_left(campaign: CampaignSimulator, last: Period | None) -> Any:
 
 def _adstock(campaign: CampaignSimulator, last: Period | None) -> Any:
     return campaign.adstock.T
+
+
+def _window(campaign: CampaignSimulator, last: Period | None) -> Any:
+    assert campaign.window is not None
+    return np.moveaxis(campaign.window, -1, 1).reshape(-1, *campaign.batch_shape)
 
 
 def _pace(per_money: FloatArray, campaign: CampaignSimulator, last: Period | None) -> Any:

@@ -35,6 +35,8 @@ class Scenario:
     """The campaign's own response curves, shape (N,) or (n, N)."""
     theta: FloatArray | None = None
     """The campaign's own carry-over, likewise."""
+    weights: FloatArray | None = None
+    """Its weights, where carry-over has a window, shape (N, L) or (n, N, L)."""
 
     def of(self, campaign: int) -> Scenario:
         """The path of one campaign of a batch."""
@@ -50,6 +52,7 @@ class Scenario:
             pick(self.sales_noise),
             None if self.curves is None else self.curves.map(lambda parameter: parameter[campaign]),
             None if self.theta is None else self.theta[campaign],
+            None if self.weights is None else self.weights[campaign],
         )
 
 
@@ -109,16 +112,17 @@ class ScenarioSampler:
             noise = scale * self._normals("sales", (self._periods, 1))[..., 0]
         return Scenario(shock, media, drift, delivery, noise, *self._draw_parameters())
 
-    def _draw_parameters(self) -> tuple[Curves, FloatArray | None] | tuple[None, None]:
+    def _draw_parameters(self) -> tuple[Curves | None, FloatArray | None, FloatArray | None]:
         market = self._market
         if "parameters" not in self._generators:
-            return None, None
+            return None, None, None
         if self._random.use_draws:
             chosen = [generator.integers(len(market.draws)) for generator in self._generators["parameters"]]
-            return market.draw_curves.map(lambda parameter: parameter[chosen]), market.draw_theta[chosen]
+            weights = None if market.draw_weights is None else market.draw_weights[chosen]
+            return market.draw_curves.map(lambda parameter: parameter[chosen]), market.draw_theta[chosen], weights
         sigmas = np.array([[self._random.beta_sigma], [self._random.kappa_sigma]])
         factors = self._normals("parameters", (2, len(market.names)))
-        return market.curves.scaled(*np.exp(sigmas[:, None] * factors - sigmas[:, None] ** 2 / 2.0)), None
+        return market.curves.scaled(*np.exp(sigmas[:, None] * factors - sigmas[:, None] ** 2 / 2.0)), None, None
 
     def _normals(self, stream: str, shape: tuple[int, int]) -> FloatArray:
         """Standard normals of every campaign, with the campaigns as second axis: shape (shape[0], n, shape[1])."""

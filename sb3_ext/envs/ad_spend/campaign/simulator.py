@@ -52,11 +52,13 @@ class CampaignSimulator:
         self.batch_shape = () if num_envs is None else (num_envs,)
         self.season = market.season_factors(self.periods)
         self._no_tail = np.zeros(self.batch_shape)[()]
-        self._expected = _Conditions(self, Scenario())
+        has_window = isinstance(market, Market) and market.weights is not None
+        self._kind = _WindowConditions if has_window else _Conditions
+        self._expected = self._kind(self, Scenario())
         self.reset()
 
     def reset(self, scenario: Scenario | None = None) -> None:
-        """Start all: full budget, adstock at the steady state of the historical mean spend. ``None``: no chance."""
+        """Start all: full budget, and advertising carried over from before. ``None``: no chance."""
         shape = (*self.batch_shape, len(self.market.names))
         self.period = 0
         self.budget_left = np.full(self.batch_shape, self.budget)[()]
@@ -66,7 +68,9 @@ class CampaignSimulator:
         elif scenario.curves is None and scenario.drift is None:
             self._conditions = self._expected.under(scenario)
         else:
-            self._conditions = _Conditions(self, scenario)
+            self._conditions = self._kind(self, scenario)
+        self.window = self._conditions.window
+        """Media of the last L periods, newest first, shape (L, ..., N), where a channel's carry-over has a window."""
 
     @property
     def scenario(self) -> Scenario:
@@ -101,8 +105,8 @@ class CampaignSimulator:
             total = np.minimum(total, left)
         self.budget_left = left - total
         media = spend if scenario.media is None else spend * scenario.media[period]
-        self.adstock = conditions.theta * self.adstock + conditions.gain * media
-        sales = conditions.response(self.adstock) * conditions.demand[period]
+        self.adstock, self.window = conditions.carry_over(self.adstock, self.window, media)
+        sales = conditions.sold(self.adstock, self.window) * conditions.demand[period]
         total_sales = conditions.add_up(sales)
         if scenario.sales_noise is not None:
             total_sales = total_sales + scenario.sales_noise[period]
@@ -110,7 +114,7 @@ class CampaignSimulator:
         if market.spend_cost:
             value = value - market.spend_cost * total
         self.period += 1
-        tail = conditions.tail_value(self.adstock) if self.done else self._no_tail
+        tail = conditions.tail_value(self.adstock, self.window) if self.done else self._no_tail
         return Period(spend, sales, total_sales, value, tail, overspent, self.adstock)
 
     def plan_value(self, plan: FloatArray) -> float:
@@ -145,6 +149,7 @@ class _Conditions:
         self.gain = 1.0 - self.theta
         self._ones = np.ones(len(market.names))
         self._initial = self._full(market.initial_adstock)
+        self.window: FloatArray | None = None
         self._spend_afterwards = market.spend_afterwards if isinstance(market, Market) else np.zeros(1)
         # Demand factors of all periods: numbers, or arrays of shape (..., N) where they drift.
         self.demand: Sequence[FloatArray] = list(campaigns.season)
@@ -164,6 +169,16 @@ class _Conditions:
         full: FloatArray = np.broadcast_to(constants, self._shape).copy()
         return full
 
+    def carry_over(
+        self, adstock: FloatArray, window: FloatArray | None, media: FloatArray
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Adstock of a period, shape (..., N), and the window of media, from those of the period before."""
+        return self.theta * adstock + self.gain * media, None
+
+    def sold(self, adstock: FloatArray, window: FloatArray | None) -> FloatArray:
+        """Sales of a period at demand factor 1, shape (..., N)."""
+        return self.response(adstock)
+
     def add_up(self, amounts: FloatArray) -> Any:
         """Sum over the channels; a user's own sales function may give one column for all of them."""
         if amounts.ndim == 1:
@@ -174,22 +189,20 @@ class _Conditions:
     def idle_value(self) -> list[FloatArray]:
         """Money that campaigns without spend earn per period, from the adstock they started with."""
         return [
-            np.asarray(self._margin * self.add_up(self.response(adstock) * demand))[()]
-            for adstock, demand in zip(self._idle_adstock, self.demand, strict=True)
+            np.asarray(self._margin * self.add_up(self.sold(*carried) * demand))[()]
+            for carried, demand in zip(self._idle, self.demand, strict=True)
         ]
 
     @cached_property
-    def _idle_adstock(self) -> FloatArray:
-        """Adstock without spend, shape (T, ..., N); computed as in ``step``: zero spend earns exactly 0."""
+    def _idle(self) -> list[tuple[FloatArray, FloatArray | None]]:
+        """Adstock and window of every period without spend; computed as in ``step``: zero spend earns exactly 0."""
         decay = np.broadcast_to(self.theta, (len(self.demand) + 1, *self._shape)).copy()
         decay[0] = self._initial
-        levels: FloatArray = np.multiply.accumulate(decay)[1:]
-        return levels
+        return [(level, None) for level in np.multiply.accumulate(decay)[1:]]
 
     @cached_property
     def _idle_tail(self) -> FloatArray:
-        level: FloatArray = self._idle_adstock[-1]
-        return self._tail_sales(level) if self._tail_periods else np.zeros(self._shape[:-1])
+        return self._tail_sales(*self._idle[-1]) if self._tail_periods else np.zeros(self._shape[:-1])
 
     @cached_property
     def _tail_powers(self) -> FloatArray:
@@ -202,14 +215,62 @@ class _Conditions:
         """What the spend after the campaign adds to the adstock in every period of the tail, likewise."""
         return np.asarray(self._spend_afterwards * (1.0 - self._tail_powers))
 
-    def _tail_sales(self, adstock: FloatArray) -> FloatArray:
+    def _tail_sales(self, adstock: FloatArray, window: FloatArray | None) -> FloatArray:
         levels = adstock * self._tail_powers
         if self._spend_afterwards.any():
             levels += self._tail_added
         return np.asarray(self.add_up(self.response(levels) * self._after).sum(axis=0))
 
-    def tail_value(self, adstock: FloatArray) -> FloatArray:
+    def tail_value(self, adstock: FloatArray, window: FloatArray | None) -> FloatArray:
         """Money from the adstock left at the end, on top of what is spent then, at the demand of ordinary periods."""
         if not self._tail_periods:
             return np.zeros(self._shape[:-1])[()]
-        return np.asarray(self._margin * (self._tail_sales(adstock) - self._idle_tail))[()]
+        return np.asarray(self._margin * (self._tail_sales(adstock, window) - self._idle_tail))[()]
+
+
+class _WindowConditions(_Conditions):
+    """
+    The same where the carry-over of a channel has a window, whose state is its media. Where the others' is geometric,
+    their adstock goes on, and of the window only the period itself counts.
+    """
+
+    def __init__(self, campaigns: CampaignSimulator, scenario: Scenario) -> None:
+        super().__init__(campaigns, scenario)
+        market = campaigns.market
+        assert isinstance(market, Market) and market.weights is not None and market.window is not None
+        weights = market.weights if scenario.weights is None else scenario.weights
+        self._weights, self.window = (
+            np.stack([self._full(part) for part in np.moveaxis(parts, -1, 0)]) for parts in (weights, market.window)
+        )
+        self._saturation_first = market.saturation_first
+
+    def carry_over(
+        self, adstock: FloatArray, window: FloatArray | None, media: FloatArray
+    ) -> tuple[FloatArray, FloatArray | None]:
+        assert window is not None
+        window = np.concatenate([media[None], window[:-1]])
+        return self.theta * adstock + (self._weights * window).sum(axis=0), window
+
+    def sold(self, adstock: FloatArray, window: FloatArray | None) -> FloatArray:
+        if self._saturation_first:
+            assert window is not None
+            return np.asarray((self._weights * self.response(window)).sum(axis=0))
+        return self.response(adstock)
+
+    @cached_property
+    def _idle(self) -> list[tuple[FloatArray, FloatArray | None]]:
+        return self._continued(self._initial, self.window, np.zeros(self._shape), len(self.demand))
+
+    def _continued(
+        self, adstock: FloatArray, window: FloatArray | None, media: FloatArray, periods: int
+    ) -> list[tuple[FloatArray, FloatArray | None]]:
+        """Adstock and window of the coming periods, in which the same media are bought."""
+        path = []
+        for _ in range(periods):
+            adstock, window = self.carry_over(adstock, window, media)
+            path.append((adstock, window))
+        return path
+
+    def _tail_sales(self, adstock: FloatArray, window: FloatArray | None) -> FloatArray:
+        afterwards = self._continued(adstock, window, self._full(self._spend_afterwards), self._tail_periods)
+        return np.asarray(sum(self.add_up(self.sold(*carried) * self._after) for carried in afterwards))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Curves(ABC):
     """
     Response curves of channels, of one market or one per campaign: they rise from 0 and reach half of ``beta`` at
-    ``kappa``.
+    ``kappa``. All but :class:`Root` saturate at ``beta``.
 
     Everything is elementwise: the parameters have one shape, e.g. (N,) or (n, N), that broadcasts with the adstock's.
 
@@ -35,6 +35,7 @@ class Curves(ABC):
     alpha: FloatArray
 
     has_shape: ClassVar[bool] = False
+    highest_alpha: ClassVar[float] = 20.0
 
     @abstractmethod
     def response(self, adstock: FloatArray) -> FloatArray:
@@ -57,6 +58,10 @@ class Curves(ABC):
     def touching(self) -> FloatArray:
         """Most efficient adstock, where the line from the origin touches a curve, money; 0 where the first unit is."""
         return np.zeros_like(self.beta)
+
+    def most_sales(self, adstock: FloatArray) -> FloatArray:
+        """Sales that no adstock up to the given one exceeds, money per period: those at saturation."""
+        return self.beta
 
     @property
     def is_concave(self) -> bool:
@@ -131,6 +136,7 @@ class Logistic(Curves):
     ``beta * (1 - exp(-lam A)) / (1 + exp(-lam A))`` with ``lam = ln(3) / kappa``: concave everywhere.
 
     The logistic saturation of PyMC-Marketing, there with a scaled adstock. It saturates much faster than Hill's curve.
+    As ``beta * tanh(lam A / 2)`` it is their tanh saturation ``b * tanh(A / (b c))`` too, with ``lam = 2 / (b c)``.
     """
 
     @cached_property
@@ -148,7 +154,32 @@ class Logistic(Curves):
         return -self._rate * np.tanh(0.5 * self._rate * adstock) * self.slope(adstock)
 
 
-FAMILIES: dict[str, type[Curves]] = {"hill": Hill, "logistic": Logistic}
+class Root(Curves):
+    """
+    ``beta / 2 * (A / kappa)**alpha`` with alpha at most 1: concave, steepest at 0, where alpha below 1 makes the slope
+    infinite, and without saturation: ``beta`` is twice what any ``kappa`` sells, e.g. a usual spend.
+    """
+
+    has_shape = True
+    highest_alpha = 1.0
+
+    def response(self, adstock: FloatArray) -> FloatArray:
+        return 0.5 * self.beta * (adstock / self.kappa) ** self.alpha
+
+    def slope(self, adstock: FloatArray) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = 0.5 * self.beta * self.alpha / self.kappa * (adstock / self.kappa) ** (self.alpha - 1.0)
+        return np.where(self.beta > 0.0, slope, 0.0)
+
+    def curvature(self, adstock: FloatArray) -> FloatArray:
+        scale = 0.5 * self.beta * self.alpha / self.kappa**2
+        return np.asarray(scale * (self.alpha - 1.0) * (adstock / self.kappa) ** (self.alpha - 2.0))
+
+    def most_sales(self, adstock: FloatArray) -> FloatArray:
+        return self.response(adstock)
+
+
+FAMILIES: dict[str, type[Curves]] = {"hill": Hill, "logistic": Logistic, "root": Root}
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +201,9 @@ class Mixed(Curves):
 
     def curvature(self, adstock: FloatArray) -> FloatArray:
         return np.choose(self.which, [curves.curvature(adstock) for curves in self._as_each])
+
+    def most_sales(self, adstock: FloatArray) -> FloatArray:
+        return np.choose(self.which, [curves.most_sales(adstock) for curves in self._as_each])
 
     @property
     def inflexion(self) -> FloatArray:

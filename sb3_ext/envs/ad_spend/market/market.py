@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +15,13 @@ import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
+from sb3_ext.envs.ad_spend.market.arrays import ChannelArrays
+from sb3_ext.envs.ad_spend.market.carry_over import delays, impulse, left_over
 from sb3_ext.envs.ad_spend.market.channel import Channel, default_spend_cap
-from sb3_ext.envs.ad_spend.market.checks import check_choice, check_count, check_number
-from sb3_ext.envs.ad_spend.market.curves import Curves, make_curves
-from sb3_ext.envs.ad_spend.market.document import SCHEMA, check_fields, read_channels, read_json
+from sb3_ext.envs.ad_spend.market.checks import MOST_SALES, check_choice, check_count, check_number
+from sb3_ext.envs.ad_spend.market.document import read_document, read_json, write_document
+from sb3_ext.envs.ad_spend.market.netcdf import is_netcdf
+from sb3_ext.envs.ad_spend.market.pymc_marketing import pymc_marketing_document
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.market.robyn import is_robyn_export, robyn_document
 
@@ -27,7 +29,7 @@ Afterwards = Literal["nothing", "past"]
 
 
 @dataclass(frozen=True)
-class Market:
+class Market(ChannelArrays):
     """
     A market: channels, the demand over time and the economics of a sale. Immutable and hashable.
 
@@ -46,6 +48,12 @@ class Market:
         means (``"past"``), on top of which the adstock left sells less where curves saturate.
     :param draws: Alternative parameters of the same channels, e.g. draws of a posterior.
     :param randomness: What is random in a campaign; by default nothing.
+    :param saturation_first: Whether the spend of a period saturates before it is carried over, and not its adstock:
+        sales are ``sum_k weights[k] * response(media_{t-k})`` then. Every channel needs ``weights``.
+    :param baseline: Sales expected without any advertising, money per period, from ``first_day`` on, repeated
+        cyclically. For forecasts of all sales alone: values of plans leave them out.
+    :param first_day: First day after the channels' history. ``None``: not known, as the campaign's.
+    :param notes: What is to be known of the model that the market comes from, a line each, e.g. why to doubt it.
     :raises ValueError: If a parameter is out of its range.
     """
 
@@ -58,6 +66,10 @@ class Market:
     afterwards: Afterwards = "nothing"
     draws: tuple[tuple[Channel, ...], ...] = ()
     randomness: Randomness = field(default_factory=Randomness)
+    saturation_first: bool = False
+    baseline: tuple[float, ...] = ()
+    first_day: date | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -82,97 +94,32 @@ class Market:
         check_choice(self.afterwards, Afterwards, "afterwards")
         if self.afterwards == "past" and not any(channel.historical_mean for channel in self.channels):
             raise ValueError("afterwards='past' needs historical mean spends, all are 0")
-        for draw in self.draws:
-            if tuple(channel.name for channel in draw) != names:
-                raise ValueError(
-                    f"every draw must hold the channels {list(names)} in this order, got {[c.name for c in draw]}"
-                )
-            for channel, drawn in zip(self.channels, draw, strict=True):
-                if drawn.saturation != channel.saturation:
-                    raise ValueError(
-                        f"every draw of channel {channel.name!r} must have its {channel.saturation} saturation,"
-                        f" got {drawn.saturation!r}"
-                    )
+        _check_draws(self.channels, self.draws)
+        if not isinstance(self.saturation_first, bool):
+            raise ValueError(f"saturation_first must be true or false, got {self.saturation_first!r}")
+        if self.saturation_first and (missing := [c.name for c in self.channels if c.weights is None]):
+            raise ValueError(f"saturation_first needs weights for every channel, {missing[0]!r} has none")
+        base = tuple(check_number(sales, "baseline", -MOST_SALES, MOST_SALES) for sales in self.baseline)
+        object.__setattr__(self, "baseline", base)
+        object.__setattr__(self, "notes", tuple(self.notes))
+        if not all(isinstance(note, str) and note.isprintable() for note in self.notes):
+            raise ValueError(f"notes must be lines of text, got {self.notes!r:.80}")
+        if self.first_day is not None and not isinstance(self.first_day, date):
+            raise ValueError(f"first_day must be a date, got {self.first_day!r}")
         if not isinstance(self.randomness, Randomness):
             raise ValueError(f"randomness must be of type Randomness, got {type(self.randomness).__name__}")
         if self.randomness.use_draws and not self.draws:
             raise ValueError("randomness.use_draws needs a market with draws, it has none")
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the channels."""
-        return tuple(channel.name for channel in self.channels)
-
-    @property
     def is_concave(self) -> bool:
         """Whether every response curve is concave, so that an optimal plan can be certified."""
         return self.curves.is_concave
-
-    @cached_property
-    def curves(self) -> Curves:
-        """Response curves of the channels, shape (N,)."""
-        return self._curves(self._column)
-
-    @property
-    def beta(self) -> FloatArray:
-        """Saturation sales per channel, shape (N,), money per period."""
-        return self.curves.beta
-
-    @property
-    def kappa(self) -> FloatArray:
-        """Half-saturation adstock per channel, shape (N,), money per period."""
-        return self.curves.kappa
-
-    @property
-    def alpha(self) -> FloatArray:
-        """Exponents of Hill curves, shape (N,)."""
-        return self.curves.alpha
-
-    @cached_property
-    def theta(self) -> FloatArray:
-        """Carry-over per period, shape (N,)."""
-        return self._column("theta")
-
-    @cached_property
-    def draw_curves(self) -> Curves:
-        """Response curves of all draws, shape (D, N)."""
-        return self._curves(self._drawn)
-
-    @cached_property
-    def draw_theta(self) -> FloatArray:
-        """Carry-over per period of all draws, shape (D, N)."""
-        return self._drawn("theta")
-
-    @cached_property
-    def historical_mean(self) -> FloatArray:
-        """Mean spend per period before the campaign, shape (N,), money."""
-        return self._column("historical_mean")
 
     @property
     def spend_afterwards(self) -> FloatArray:
         """Spend per period after the campaign, shape (N,), money."""
         return self.historical_mean if self.afterwards == "past" else np.zeros(len(self.channels))
-
-    @cached_property
-    def initial_adstock(self) -> FloatArray:
-        """Adstock before the first period, shape (N,), money: as given, or the steady state of the past."""
-        starts = [c.historical_mean if c.initial_adstock is None else c.initial_adstock for c in self.channels]
-        return _read_only(starts)
-
-    @cached_property
-    def historical_max(self) -> FloatArray:
-        """Largest spend per period that the model was fitted on, shape (N,), money; infinite where unknown."""
-        return np.array([math.inf if c.historical_max is None else c.historical_max for c in self.channels])
-
-    def _curves(self, parameter: Callable[[str], FloatArray]) -> Curves:
-        families = [channel.saturation for channel in self.channels]
-        return make_curves(families, *(parameter(name) for name in ("beta", "kappa", "alpha")))
-
-    def _column(self, name: str) -> FloatArray:
-        return _read_only([getattr(channel, name) for channel in self.channels])
-
-    def _drawn(self, name: str) -> FloatArray:
-        return _read_only([[getattr(channel, name) for channel in draw] for draw in self.draws])
 
     def spend_caps(self, budget: float, periods: int) -> FloatArray:
         """
@@ -199,15 +146,40 @@ class Market:
         Normalised geometric adstock of a media plan.
 
         :param media: Media bought, shape (T, N), money per period.
-        :param initial: Adstock before the first period, shape (N,). ``None``: ``initial_adstock``.
+        :param initial: Adstock before the first period, shape (N,), as the past's steady spend left it. ``None``: that
+            of the market.
         :return: Adstock, shape (T, N).
         """
+        bought = np.asarray(media, dtype=np.float64)
         level = self.initial_adstock if initial is None else np.asarray(initial, dtype=np.float64)
+        if self.weights is not None and self.window is not None:
+            past = self.window if initial is None else np.tile(level[:, None], self.window.shape[-1])
+            carried = self._carried(bought, past)
+            return carried + level * self.theta ** np.arange(1, len(bought) + 1)[:, None]
         levels = []
-        for bought in np.asarray(media, dtype=np.float64):
-            level = self.theta * level + (1.0 - self.theta) * bought
+        for spent in bought:
+            level = self.theta * level + (1.0 - self.theta) * spent
             levels.append(level)
         return np.array(levels)
+
+    def sales(self, media: npt.ArrayLike) -> FloatArray:
+        """
+        Sales of a media plan at demand factor 1, after the past that the market knows.
+
+        :param media: Media bought, shape (T, N), money per period.
+        :return: Sales, shape (T, N), money per period.
+        """
+        if not self.saturation_first or self.window is None:
+            return self.response(self.adstock(media))
+        return self._carried(self.response(np.asarray(media, dtype=np.float64)), self.response(self.window.T).T)
+
+    def _carried(self, amounts: FloatArray, past: FloatArray) -> FloatArray:
+        """What arrives of amounts (T, N), and of those before, newest first (N, L), by the weights, shape (T, N)."""
+        assert self.weights is not None
+        periods = len(amounts)
+        delayed = delays(impulse(self.theta, self.weights, periods), periods)
+        arrived = left_over(self.weights, past, periods) + (delayed @ amounts.T[..., None])[..., 0]
+        return np.asarray(arrived.T)
 
     def response(self, adstock: FloatArray) -> FloatArray:
         """
@@ -228,68 +200,42 @@ class Market:
 
         :param period_days: New length of a period in days, e.g. 1 for a weekly model that shall decide daily.
         :return: The converted market.
-        :raises ValueError: If the length is not positive or the season is not constant.
+            History and base sales, which have no unique counterpart either, are left out.
+        :raises ValueError: If the length is not positive, the season is not constant, or a channel has weights.
         """
         ratio = check_number(period_days, "period_days", 0.0, low_open=True) / self.period_days
         if len(set(self.season)) > 1:
             raise ValueError("with_period needs a market with a constant season: set `season` after the conversion")
 
-        def convert(channel: Channel) -> Channel:
-            flows = ("beta", "kappa", "historical_mean", "cap", "historical_max", "initial_adstock")
-            given = {name: getattr(channel, name) for name in flows if getattr(channel, name) is not None}
-            scaled = {name: number * ratio for name, number in given.items()}
-            return replace(channel, theta=channel.theta**ratio, **scaled)
-
         return replace(
             self,
-            channels=tuple(map(convert, self.channels)),
-            draws=tuple(tuple(map(convert, draw)) for draw in self.draws),
+            channels=tuple(channel.with_period(ratio) for channel in self.channels),
+            draws=tuple(tuple(channel.with_period(ratio) for channel in draw) for draw in self.draws),
             period_days=period_days,
             randomness=self.randomness.with_period(ratio),
             tail_periods=math.ceil(self.tail_periods / ratio),
+            baseline=self.baseline if ratio == 1.0 else (),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """
         The market as JSON-ready values.
 
-        :return: A dictionary in the format ``adspend-params/1``.
+        :return: A dictionary in the format ``adspend-params/1``, or ``/2`` where the market has what that has no place
+            for: windows of carry-over, history, base sales.
         """
-        values = asdict(self)
-        if self.afterwards == "nothing":
-            del values["afterwards"]
-        for channel in (*values["channels"], *(channel for draw in values["draws"] for channel in draw)):
-            # As before these fields were there: files stay readable by earlier versions.
-            for name, default in (("saturation", "hill"), ("initial_adstock", None)):
-                if channel[name] == default:
-                    del channel[name]
-        return {"schema": SCHEMA, **values}
+        return write_document(self)
 
     @classmethod
     def from_dict(cls, data: Any) -> Market:
         """
-        Build a market from the values of an ``adspend-params/1`` document.
+        Build a market from the values of an ``adspend-params/1`` or ``/2`` document.
 
         :param data: A dictionary as :meth:`to_dict` returns it.
         :return: The market.
         :raises ValueError: If the schema is another one, or a field is missing, unknown or out of range.
         """
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-            raise ValueError(f'expected a JSON object with "schema": "{SCHEMA}", got {found!r}')
-        values = {key: value for key, value in data.items() if key != "schema"}
-        check_fields(values, cls, "market")
-        values["channels"] = read_channels(values["channels"])
-        draws = values.get("draws", ())
-        if not isinstance(draws, (list, tuple)):
-            raise ValueError(f"draws must be a list of lists of channels, got {type(draws).__name__}")
-        values["draws"] = tuple(read_channels(draw) for draw in draws)
-        if "randomness" in values:
-            check_fields(values["randomness"], Randomness, "randomness")
-            values["randomness"] = Randomness(**values["randomness"])
-        if not isinstance(values.get("season", []), (list, tuple)):
-            raise ValueError(f"season must be a list of demand factors, got {values['season']!r:.80}")
-        return cls(**values)
+        return cls(**read_document(data, cls))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
@@ -304,14 +250,18 @@ class Market:
     @classmethod
     def load(cls, path: str | os.PathLike[str], spend_per_exposure: dict[str, float] | None = None) -> Market:
         """
-        Read a market from our JSON format or from a Robyn export, whichever the file holds.
+        Read a market from our JSON format, a Robyn export or a saved model of PyMC-Marketing, whichever the file is.
 
-        :param path: The JSON file.
+        :param path: The file.
         :param spend_per_exposure: Of a Robyn export, see :meth:`from_robyn`.
         :return: The market.
         :raises FileNotFoundError: If there is no such file.
-        :raises ValueError: If it is neither format, or its values are out of range.
+        :raises ValueError: If it is no such format, or its values are out of range.
         """
+        if is_netcdf(path):
+            if spend_per_exposure:
+                raise ValueError("spend_per_exposure goes with a Robyn export")
+            return cls.from_pymc_marketing(path)
         data = read_json(path)
         if is_robyn_export(data):
             return cls.from_robyn(path, spend_per_exposure)
@@ -319,6 +269,27 @@ class Market:
             if spend_per_exposure:
                 raise ValueError("spend_per_exposure goes with a Robyn export")
             return cls.from_dict(data)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+    @classmethod
+    def from_pymc_marketing(cls, path: str | os.PathLike[str]) -> Market:
+        """
+        Read a fitted media-mix model that ``MMM.save()`` of PyMC-Marketing wrote (NetCDF), of one group.
+
+        All draws of the posterior become :attr:`draws`. PyMC is not needed, and nothing is unpickled.
+
+        :param path: The file, e.g. ``mmm.nc``.
+        :return: A market whose periods are the model's own.
+        :raises FileNotFoundError: If there is no such file.
+        :raises ValueError: If the file is incomplete, of another kind, holds values that are not finite or several
+            groups, or the model has an adstock, saturation or another feature that is not known here.
+        :raises ImportError: If xarray or h5netcdf is missing.
+        """
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
+        try:
+            return cls.from_dict(pymc_marketing_document(path))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
@@ -342,7 +313,16 @@ class Market:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
 
-def _read_only(numbers: list[Any]) -> FloatArray:
-    array = np.array(numbers, dtype=np.float64)
-    array.flags.writeable = False
-    return array
+def _check_draws(channels: tuple[Channel, ...], draws: tuple[tuple[Channel, ...], ...]) -> None:
+    names = [channel.name for channel in channels]
+    for draw in draws:
+        if [channel.name for channel in draw] != names:
+            raise ValueError(f"every draw must hold the channels {names} in this order, got {[c.name for c in draw]}")
+        for channel, drawn in zip(channels, draw, strict=True):
+            if drawn.saturation != channel.saturation:
+                raise ValueError(
+                    f"every draw of channel {channel.name!r} must have its {channel.saturation} saturation,"
+                    f" got {drawn.saturation!r}"
+                )
+            if (drawn.weights is None) != (channel.weights is None):
+                raise ValueError(f"all draws of channel {channel.name!r} must have weights, as it has, or none of them")

@@ -46,7 +46,7 @@ class Aim:
         What is expected in an outlook of one campaign; in one of n draws, their mean, or that of the lowest share
         ``risk``. Spends are at most ``cap``, shape (N, T), money.
         """
-        bounds = (cap * outlook.media).max(axis=-1), outlook.adstock, market.spend_afterwards
+        bounds = (cap * outlook.media).max(axis=-1), outlook.most_carried, market.spend_afterwards
         highest = np.maximum.reduce([np.max(np.atleast_2d(each), axis=0) for each in bounds])
         if outlook.media.ndim == 2:
             objective = Objective(market, outlook)

@@ -57,11 +57,20 @@ class ChannelProblem:
 
 
 def channel_problems(market: Market, outlook: Outlook, low: FloatArray, cap: FloatArray) -> list[ChannelProblem]:
-    """Take a campaign apart: one problem per channel, within bounds of shape (N, T), money."""
+    """
+    Take a campaign apart: one problem per channel, within bounds of shape (N, T), money.
+
+    The state of a problem is one adstock. Where carry-over has a window, it stands here as a geometric one of the same
+    mean delay: good enough for plans to search from, but not for bounds.
+    """
+    theta = outlook.theta
+    if outlook.weights is not None:
+        delay = (outlook.weights * np.arange(outlook.weights.shape[-1])).sum(axis=-1)
+        theta = np.where(theta > 0.0, theta, delay / (1.0 + delay))
     return [
         ChannelProblem(
             outlook.curves.channel(i),
-            float(outlook.theta[i]),
+            float(theta[i]),
             float(outlook.adstock[i]),
             market.margin * outlook.demand[i],
             outlook.media[i],

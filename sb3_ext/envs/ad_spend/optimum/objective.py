@@ -7,6 +7,7 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray, IntArray
 from sb3_ext.envs.ad_spend.market.curves import Curves, Envelope
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.carried import Carried, Geometric, Windowed
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 
 # Relative to kappa: low enough that what it sells is nothing even for small alpha, high enough that no slope overflows.
@@ -21,17 +22,11 @@ class Objective:
 
     def __init__(self, market: Market, outlook: Outlook, highest: FloatArray | None = None) -> None:
         self._spend_cost, periods = market.spend_cost, outlook.periods
-        rows, theta = np.arange(periods), outlook.theta[..., None]
-        lag, carried = rows[:, None] - rows, theta[..., None]
-        # What the media of each period contributes to the adstock of every period, shape (..., N, T, T).
-        self._carry = np.where(lag >= 0, (1.0 - carried) * carried ** np.maximum(lag, 0), 0.0)
-        self._start = outlook.adstock[..., None] * theta ** (rows + 1)
+        kind: type[Geometric | Windowed] = Geometric if outlook.weights is None else Windowed
+        self._carried: Carried = kind(outlook, market.spend_afterwards)
         self._media = outlook.media
         demand = market.margin * outlook.demand
-        self._demand, self._tail_demand = demand[:, :periods], demand[:, periods:]
-        # What is left of the last period's adstock in the tail, shape (..., N, K).
-        self._decay = theta ** np.arange(1, self._tail_demand.shape[-1] + 1)
-        self._added = market.spend_afterwards[:, None] * (1.0 - self._decay)
+        self._demand, self._tail_demand = demand[..., :periods], demand[..., periods:]
         curves = outlook.curves.map(lambda parameter: parameter[..., None])
         self._least = _LEAST_ADSTOCK * curves.kappa
         self.curves: Curves | Envelope = curves if highest is None else Envelope(curves, highest[:, None])
@@ -45,18 +40,17 @@ class Objective:
         """The same for some of the campaigns."""
         chosen = object.__new__(Objective)
         chosen.__dict__.update(self.__dict__)
-        chosen._media, chosen._start = self._media[rows], self._start[rows]
+        chosen._media, chosen._carried = self._media[rows], self._carried.of(rows)
         if isinstance(self.curves, Curves) and self.curves.beta.ndim == 3:
             chosen.curves, chosen._least = self.curves.map(lambda parameter: parameter[rows]), self._least[rows]
-        if self._carry.ndim == 4:
-            chosen._carry, chosen._decay, chosen._added = self._carry[rows], self._decay[rows], self._added[rows]
+        if self._demand.ndim == 3:
+            chosen._demand, chosen._tail_demand = self._demand[rows], self._tail_demand[rows]
         return chosen
 
     def adstock(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Adstock of the periods (..., N, T) and the tail (..., N, K), a little above 0 for slopes infinite there."""
-        bought = (self._carry @ (self._media * spend)[..., None])[..., 0]
-        adstock = np.maximum(self._start + bought, self._least)
-        return adstock, np.maximum(adstock[..., -1:] * self._decay + self._added, self._least)
+        adstock, tail = self._carried.adstock(self._media * spend)
+        return np.maximum(adstock, self._least), np.maximum(tail, self._least)
 
     def value(self, spend: FloatArray) -> FloatArray:
         """Money earned, shape (...): margin of the sales less the costs of spending."""
@@ -73,8 +67,7 @@ class Objective:
         """Derivative of :meth:`value` by every spend, shape (..., N, T)."""
         adstock, tail = self.adstock(spend)
         slope = self._demand * self.curves.slope(adstock)
-        slope[..., -1] += (self._tail_demand * self._decay * self.curves.slope(tail)).sum(axis=-1)
-        carried = (np.swapaxes(self._carry, -1, -2) @ slope[..., None])[..., 0]
+        carried = self._carried.gradient(slope, self.curves.slope(tail), self._tail_demand)
         return np.asarray(self._media * carried - self._spend_cost)
 
     def curvature(self, spend: FloatArray) -> FloatArray:
@@ -85,9 +78,7 @@ class Objective:
         adstock, tail = self.adstock(spend)
         bend = self._demand * np.maximum(-self.curves.curvature(adstock), 0.0)
         tail_bend = np.maximum(-self.curves.curvature(tail), 0.0)
-        bend[..., -1] += (self._tail_demand * self._decay**2 * tail_bend).sum(axis=-1)
-        carried = self._carry * self._media[..., None, :]
-        return np.asarray(np.swapaxes(carried, -1, -2) @ (bend[..., None] * carried))
+        return self._carried.curvature(bend, tail_bend, self._tail_demand, self._media)
 
 
 def frank_wolfe_gap(

@@ -69,8 +69,9 @@ def plan_optimal(
 
     S-shaped responses are not concave. There the plan comes from local searches from several starts, among them the
     best pulses by dynamic programming, and the bound from putting a price on money instead of the budget, or from the
-    concave envelopes of the curves (over draws, the mean of their envelopes). The gap between them is reported and can
-    be wide where the budget is only enough for a part of one channel.
+    concave envelopes of the curves (over draws, the mean of their envelopes; where carry-over has a window, whose state
+    is too large for dynamic programming, those alone). The gap between them is reported and can be wide where the
+    budget is only enough for a part of one channel.
 
     :param market: The market.
     :param budget: Budget of the campaign, money, > 0.
@@ -130,7 +131,7 @@ def plan_optimal(
     if aim.is_concave:
         return Plan(relaxed.T.copy(), aim.gain(relaxed), upper_bound)
     channels = channel_problems(market, expected, lows, caps)
-    if outlook is expected:
+    if outlook is expected and outlook.weights is None:
         highest_price = (upper_bound - aim.gain(lows)) / polytope.spare
         upper_bound = min(upper_bound, lagrangian_bound(channels, budget, max(highest_price, 0.0)) - aim.idle)
     pulses = pulse_plans(channels, budget)

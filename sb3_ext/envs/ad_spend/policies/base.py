@@ -128,6 +128,11 @@ class ObservingBaseline(Baseline):
             raise ValueError(f"{type(self).__name__} decides by observations, got none")
         return self.env.observation_map.amounts(name, observation)
 
+    def observed_window(self, observation: Observations | None) -> FloatArray:
+        """Media of the last periods where carry-over has a window, newest first, shape (n, L, N)."""
+        media = self.observed("window", observation)
+        return media.reshape(len(media), -1, self.n_channels)
+
 
 def unwrap(env: gym.Env[Any, Any]) -> AdSpendEnv:
     """The AdSpend environment below wrappers."""

@@ -83,7 +83,8 @@ def static_optimum(env: gym.Env[Any, Any]) -> FixedPlan:
     market = known_market(campaign)
     steady = replace(
         market,
-        channels=tuple(replace(channel, theta=0.0) for channel in market.channels),
+        channels=tuple(replace(channel, theta=0.0, weights=None) for channel in market.channels),
+        saturation_first=False,
         season=(float(market.season_factors(campaign.periods).mean()),),
         tail_periods=0,
         draws=(),

@@ -43,17 +43,26 @@ class CertaintyEquivalentMPC(ObservingBaseline):
         super().__init__(env)
         low, cap = self.env.spend_bounds
         self._replanner = Replanner(self.market, self.env.budget, low, cap, tolerance)
-        self._demand = Outlook.of_campaign(self.market, self.env.periods).demand
+        self._demand = Outlook.expected_demand(self.market, self.env.periods)
 
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
         """Today's part of the plan under the market's parameters."""
-        return self.replan(period, observation, self.market.curves, self.market.theta)
+        return self.replan(period, observation, self.market.curves, self.market.theta, self.market.weights)
 
     def replan(
-        self, period: Periods, observation: Observations | None, curves: Curves, theta: FloatArray
+        self,
+        period: Periods,
+        observation: Observations | None,
+        curves: Curves,
+        theta: FloatArray,
+        weights: FloatArray | None,
     ) -> FloatArray:
-        """Today's part of the plan, shape (n, N), under given curves and carry-over, of shape (N,) or (n, N)."""
+        """
+        Today's part of the plan, shape (n, N), under given curves and carry-over, of shape (N,) or (n, N), and weights
+        of shape (N, L) or (n, N, L) where it has a window.
+        """
         adstock, budget = self.observed("adstock", observation), self.observed("budget_left", observation)
+        window = None if weights is None else np.moveaxis(self.observed_window(observation), 1, -1)
         shocks = np.zeros_like(adstock)
         if self.market.randomness.price_sigma:
             shocks = self.observed("price_shock", observation)
@@ -64,7 +73,8 @@ class CertaintyEquivalentMPC(ObservingBaseline):
             media = np.ones((len(period), self.n_channels, n_left))
             if self.market.randomness.price_sigma:
                 media = expected_media(self.market.randomness, shocks, n_left)
-            rest = Outlook(curves, theta, adstock, media, self._demand[:, now:]).of(rows)
+            rest = Outlook(curves, theta, adstock, media, self._demand[:, now:], weights, window)
+            rest = (rest.saturates_first if self.market.saturation_first else rest).of(rows)
             spend[rows] = self._replanner.plan(rest, budget[rows])[..., 0]
         return spend
 

@@ -56,23 +56,34 @@ class ParticlePosterior:
             return np.asarray(self._market.draw_theta[particles[..., 0].astype(np.int64)])
         return self._market.theta
 
-    def mean(self, particles: FloatArray, log_weights: FloatArray) -> tuple[Curves, FloatArray]:
-        """Mean parameters: curves (n, N), and carry-over (n, N) or (N,)."""
+    def weights(self, particles: FloatArray) -> FloatArray | None:
+        """Weights of windows that particles (..., K) stand for, shape (..., N, L), or (N, L) where they are known."""
+        market = self._market
+        if market.randomness.use_draws and market.draw_weights is not None:
+            return np.asarray(market.draw_weights[particles[..., 0].astype(np.int64)])
+        return market.weights
+
+    def mean(self, particles: FloatArray, log_weights: FloatArray) -> tuple[Curves, FloatArray, FloatArray | None]:
+        """Mean parameters: curves (n, N), carry-over (n, N) or (N,), and weights of windows (n, N, L) or (N, L)."""
         weights = _normalized(log_weights)[..., None]
 
         def mean(parameter: FloatArray) -> FloatArray:
             # Rounding must not lift an alpha that is 1 above it: the market would no longer be concave.
             return np.asarray(np.clip((weights * parameter).sum(axis=1), parameter.min(axis=1), parameter.max(axis=1)))
 
-        theta = self.theta(particles)
-        return self.curves(particles).map(mean), mean(theta) if theta.ndim > 1 else theta
+        theta, windows = self.theta(particles), self.weights(particles)
+        if windows is not None and windows.ndim > 2:
+            windows = (weights[..., None] * windows).sum(axis=1)
+        return self.curves(particles).map(mean), mean(theta) if theta.ndim > 1 else theta, windows
 
-    def sample(self, particles: FloatArray, log_weights: FloatArray, uniform: FloatArray) -> tuple[Curves, FloatArray]:
-        """One particle of each campaign, by uniform numbers (n,): curves (n, N), and carry-over (n, N) or (N,)."""
+    def sample(
+        self, particles: FloatArray, log_weights: FloatArray, uniform: FloatArray
+    ) -> tuple[Curves, FloatArray, FloatArray | None]:
+        """One particle of each campaign, by uniform numbers (n,), as :meth:`mean`."""
         reached = np.cumsum(_normalized(log_weights), axis=1)
         chosen = np.minimum((reached < uniform[:, None]).sum(axis=1), self.n_particles - 1)
         one = particles[np.arange(len(particles)), chosen]
-        return self.curves(one), self.theta(one)
+        return self.curves(one), self.theta(one), self.weights(one)
 
     def observe(
         self,
@@ -88,8 +99,9 @@ class ParticlePosterior:
         media ``bought``, shape (n, T, N), money at ordinary prices, sold ``sold``, shape (n, T).
         """
         rows, last = np.arange(len(period)), period - 1
-        adstock = self._adstock(self.theta(particles), bought, period)
-        predicted = self._demand[last, None] * self.curves(particles).response(adstock).sum(axis=-1)
+        windows = None if self._market.window is None else self._windows(bought)[rows, last, None]
+        level = self._level(self._adstock(self.theta(particles), bought, period), windows, self.weights(particles))
+        predicted = self._demand[last, None] * self._sales(self.curves(particles), level, self.weights(particles))
         log_weights = log_weights - ((sold[rows, last, None] - predicted) / self._noise) ** 2 / 2.0
         weights = _normalized(log_weights)
         poor = np.flatnonzero(1.0 / (weights**2).sum(axis=1) < self.n_particles / 2)
@@ -113,6 +125,28 @@ class ParticlePosterior:
                 adstock + np.where(age >= 0, (1.0 - theta) * theta ** np.maximum(age, 0), 0.0) * bought[:, None, past]
             )
         return np.asarray(adstock)
+
+    def _windows(self, bought: FloatArray) -> FloatArray:
+        """Media of every period and those before, newest first, shape (n, T, N, L), where carry-over has a window."""
+        assert self._market.window is not None
+        past = np.broadcast_to(self._market.window.T[::-1], (len(bought), *self._market.window.T.shape))
+        media = np.concatenate([past, bought], axis=1)
+        return np.lib.stride_tricks.sliding_window_view(media, past.shape[1], axis=1)[:, 1:, :, ::-1]
+
+    def _level(self, adstock: FloatArray, windows: FloatArray | None, weights: FloatArray | None) -> FloatArray:
+        """What saturates: the adstock (..., N), or the windows' media (..., N, L) where they saturate first."""
+        if windows is None or weights is None:
+            return adstock
+        if self._market.saturation_first:
+            return windows
+        return np.where(self._market.theta > 0.0, adstock, (weights * windows).sum(axis=-1))
+
+    def _sales(self, curves: Curves, level: FloatArray, weights: FloatArray | None) -> FloatArray:
+        """Sales of all channels at demand factor 1, from what saturates."""
+        if weights is None or not self._market.saturation_first:
+            return np.asarray(curves.response(level).sum(axis=-1))
+        by_period = curves.map(lambda parameter: parameter[..., None]).response(level)
+        return np.asarray((weights * by_period).sum(axis=(-2, -1)))
 
     def _renew(
         self,
@@ -147,19 +181,19 @@ class ParticlePosterior:
         return particles
 
     def _path(self, bought: FloatArray) -> FloatArray:
-        """Adstock of every period under the market's own carry-over, shape (n, T, N)."""
+        """What saturates in every period under the market's own carry-over, shape (n, T, N) or (n, T, N, L)."""
         theta, path = self._market.theta, np.empty_like(bought)
         adstock = self._market.initial_adstock
         for period in range(self._periods):
             path[:, period] = adstock = theta * adstock + (1.0 - theta) * bought[:, period]
-        return path
+        return self._level(path, None if self._market.window is None else self._windows(bought), self._market.weights)
 
     def _log_posterior(self, particles: FloatArray, path: FloatArray, sold: FloatArray, period: IntArray) -> FloatArray:
         """Log density of particles given all sales so far, shape (n, P)."""
         curves = self.curves(particles)
         score = -(particles**2).sum(axis=-1) / 2.0
         for past in range(int(period.max())):
-            predicted = self._demand[past] * curves.response(path[:, None, past]).sum(axis=-1)
+            predicted = self._demand[past] * self._sales(curves, path[:, None, past], self._market.weights)
             error = (sold[:, past, None] - predicted) / self._noise
             score -= np.where((past < period)[:, None], error**2 / 2.0, 0.0)
         return np.asarray(score)

@@ -35,13 +35,20 @@ class RoasChasing(ObservingBaseline):
     def spend(self, period: Periods, observation: Observations | None = None) -> FloatArray:
         """Spends by yesterday's returns."""
         spent = self.observed("spend", observation)
-        sold = self.market.curves.response(self.observed("adstock", observation))
+        sold = self._sold(observation)
         roas = np.where(spent > 0.0, sold / np.where(spent > 0.0, spent, 1.0), 0.0)
         total = roas.sum(axis=1, keepdims=True)
         by_roas = np.where(total > 0.0, roas / np.where(total > 0.0, total, 1.0), 1.0 / self.n_channels)
         share = self.exploration / self.n_channels + (1.0 - self.exploration) * by_roas
         pace = self.observed("budget_left", observation) / (self.env.periods - period)
         return np.asarray(share * pace[:, None])
+
+    def _sold(self, observation: Observations | None) -> FloatArray:
+        """Yesterday's sales as the curves attribute them, at demand factor 1, shape (n, N)."""
+        curves, weights = self.market.curves, self.market.weights
+        if not self.market.saturation_first or weights is None:
+            return curves.response(self.observed("adstock", observation))
+        return np.asarray((weights.T * curves.response(self.observed_window(observation))).sum(axis=1))
 
 
 class GreedyMarginalRoas(ObservingBaseline):
@@ -52,7 +59,8 @@ class GreedyMarginalRoas(ObservingBaseline):
     so that the unit sells ``margin * media * demand * slope(A) * sum_k theta**k (1 - theta)``, with the sum over the
     periods left and the tail, ``1 - theta**K``. What it costs is ``spend_cost`` plus the price of the budget, the one
     at which such steady spends use up the budget left at ordinary prices. Nothing is expected of the prices to come.
-    S-shaped curves count as their concave envelopes.
+    S-shaped curves count as their concave envelopes. Where carry-over has a window, no single spend can make up for
+    what is missing, so the steady spend itself is spent.
 
     :param env: The environment, with ``obs_mode="full"``.
     """
@@ -72,11 +80,12 @@ class GreedyMarginalRoas(ObservingBaseline):
         """Spends at which marginal returns equal the price of money."""
         env, market, theta = self.env, self.market, self.market.theta
         left = (env.periods - period)[:, None]
-        worth = (
-            market.margin
-            * market.season_factors(env.periods)[period, None]
-            * (1.0 - theta ** (left + market.tail_periods))
-        )
+        counts = 1.0 - theta ** (left + market.tail_periods)
+        if market.weights is not None:
+            share = np.cumsum(market.weights, axis=1)
+            at = np.minimum(left + market.tail_periods, share.shape[1]) - 1
+            counts = np.where(theta > 0.0, counts, np.take_along_axis(share.T, at, axis=0))
+        worth = market.margin * market.season_factors(env.periods)[period, None] * counts
         low, cap = env.spend_bounds
         budget = self.observed("budget_left", observation)
 
@@ -98,6 +107,7 @@ class GreedyMarginalRoas(ObservingBaseline):
         if market.randomness.price_sigma:
             media = np.exp(self.observed("price_shock", observation) - market.randomness.price_sigma**2 / 2.0)
         missing = self._adstock_at(price / (worth * media)) - theta * self.observed("adstock", observation)
+        # With theta 0, as windows have it, this is the steady spend.
         return np.asarray(np.clip(missing / ((1.0 - theta) * media), low, cap))
 
     def _adstock_at(self, slope: FloatArray) -> FloatArray:

@@ -44,7 +44,7 @@ def stacked(scenario: Scenario, times: int) -> Scenario:
     paths = {
         field.name: np.repeat(getattr(scenario, field.name)[:, None], times, axis=1)
         for field in fields(scenario)
-        if field.name not in ("curves", "theta")
+        if field.name not in ("curves", "theta", "weights")
     }
     assert scenario.curves is not None and scenario.theta is not None
     curves = scenario.curves.map(lambda parameter: np.tile(parameter, (times, 1)))
@@ -129,7 +129,7 @@ def test_value_is_sales_beyond_idle_minus_costs(market: Market, periods: int, se
     demand = np.vstack([market.season_factors(periods)[:, None] * drift, np.tile(drift[-1], (market.tail_periods, 1))])
     after = np.tile(market.spend_afterwards, (market.tail_periods, 1))
     longer, idle = np.vstack([media, after]), np.vstack([0.0 * media, after])
-    gained = demand * (real.response(real.adstock(longer)) - real.response(real.adstock(idle)))
+    gained = demand * (real.sales(longer) - real.sales(idle))
     noise = 0.0 if scenario.sales_noise is None else scenario.sales_noise.sum()
     value = market.margin * (gained.sum() + noise) - market.spend_cost * spend.sum()
     found = sum(play(CampaignSimulator(market, spend.sum() * 1.01, periods), orders, scenario))

@@ -98,7 +98,7 @@ def test_value_is_sales_beyond_idle_minus_costs(market: Market, data: st.DataObj
     after = np.tile(market.spend_afterwards, (market.tail_periods, 1))
     longer, idle = np.concatenate([plan, after]), np.concatenate([0.0 * plan, after])
     demand = np.append(market.season_factors(periods), np.ones(market.tail_periods))
-    gained = market.response(market.adstock(longer)) - market.response(market.adstock(idle))
+    gained = market.sales(longer) - market.sales(idle)
     value = market.margin * demand @ gained.sum(axis=1) - market.spend_cost * plan.sum()
     campaign = CampaignSimulator(market, budget=plan.sum() * 1.01, periods=periods)
     scale = market.margin * demand.sum() * market.beta.sum() + market.spend_cost * plan.sum() + 1.0

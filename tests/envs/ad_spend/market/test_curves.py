@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sb3_ext.envs.ad_spend.market.curves import FAMILIES, Curves, Envelope, Hill, Logistic, Mixed, make_curves
+from sb3_ext.envs.ad_spend.market.curves import FAMILIES, Curves, Envelope, Hill, Logistic, Mixed, Root, make_curves
 
 
 @st.composite
@@ -16,10 +16,10 @@ def curves(draw: st.DrawFn, shape: tuple[int, ...] = (3,)) -> Curves:
     families = draw(st.lists(st.sampled_from(sorted(FAMILIES)), min_size=shape[-1], max_size=shape[-1]))
     rng = np.random.default_rng(draw(st.integers(0, 2**20)))
     alpha = np.where(rng.uniform(size=shape) < 0.3, 1.0, rng.uniform(0.3, 4.0, shape))
-    has_shape = [FAMILIES[family].has_shape for family in families]
-    return make_curves(
-        families, rng.uniform(1.0, 1e3, shape), rng.uniform(1.0, 1e3, shape), np.where(has_shape, alpha, 1.0)
-    )
+    highest = np.array([FAMILIES[family].highest_alpha for family in families])
+    alpha = np.where(alpha > highest, alpha / 4.0, alpha)
+    alpha = np.where([FAMILIES[family].has_shape for family in families], alpha, 1.0)
+    return make_curves(families, rng.uniform(1.0, 1e3, shape), rng.uniform(1.0, 1e3, shape), alpha)
 
 
 def test_logistic_curve_by_hand() -> None:
@@ -52,9 +52,37 @@ def test_slope_and_curvature_against_differences(curves: Curves, level: float) -
 def test_every_family_rises_from_nothing_through_half_to_beta(curves: Curves) -> None:
     np.testing.assert_array_equal(curves.response(np.zeros(3)), 0.0)
     np.testing.assert_allclose(curves.response(curves.kappa), curves.beta / 2)
-    levels = curves.response(np.geomspace(1e-3, 1e3, 200)[:, None] * curves.kappa)
-    assert np.all(np.diff(levels, axis=0) >= 0.0) and np.all(levels <= curves.beta)
-    np.testing.assert_allclose(curves.response(1e30 * curves.kappa), curves.beta, rtol=1e-6)
+    adstock = np.geomspace(1e-3, 1e3, 200)[:, None] * curves.kappa
+    levels = curves.response(adstock)
+    assert np.all(np.diff(levels, axis=0) >= 0.0)
+    for reached in (adstock[-1], 0.1 * curves.kappa):
+        assert np.all(np.where(adstock <= reached, levels <= curves.most_sales(reached) * (1.0 + 1e-12), True))
+    far = 1e30 * curves.kappa
+    np.testing.assert_allclose(curves.response(far), curves.most_sales(far), rtol=1e-6)
+
+
+def test_all_but_roots_saturate_at_beta() -> None:
+    for name, family in FAMILIES.items():
+        curve = family(np.array(100.0), np.array(20.0), np.array(1.0))
+        assert (float(curve.most_sales(np.array(1e9))) == 100.0) == (name != "root")
+
+
+def test_root_curve_by_hand() -> None:
+    """``50 * (A / 20)**0.5``: half of beta at kappa, as much again at four times kappa, and ever more."""
+    curve = Root(np.array([100.0, 100.0, 0.0]), np.array(20.0), np.array([0.5, 1.0, 0.5]))
+    np.testing.assert_allclose(curve.response(np.array(80.0)), [100.0, 200.0, 0.0])
+    np.testing.assert_allclose(curve.response(np.array(2e9)), [5e5, 5e9, 0.0])
+    np.testing.assert_allclose(curve.slope(np.array(80.0)), [100.0 * 0.5 / 80.0, 2.5, 0.0])
+    np.testing.assert_array_equal(curve.slope(np.array(0.0)), [np.inf, 2.5, 0.0])
+    np.testing.assert_allclose(curve.curvature(np.array(80.0)), [-100.0 * 0.25 / 6400.0, 0.0, 0.0])
+    assert curve.is_concave and not curve.inflexion.any() and not curve.touching.any()
+
+
+def test_tanh_saturation_is_the_logistic_one() -> None:
+    """``b * tanh(x / (b c))`` reaches half of b where ``x = b c ln(3) / 2``."""
+    b, c, x = 7.0, 3.0, np.linspace(0.0, 100.0, 11)
+    curve = Logistic(np.array(b), np.array(b * c * np.log(3.0) / 2.0), np.array(1.0))
+    np.testing.assert_allclose(curve.response(x), b * np.tanh(x / (b * c)), rtol=1e-14)
 
 
 @given(curves())

@@ -78,7 +78,7 @@ def test_adstock_by_hand() -> None:
 @settings(max_examples=50, deadline=None)
 def test_constant_spend_is_its_own_adstock(market: Market, periods: int) -> None:
     constant = np.broadcast_to(market.initial_adstock, (periods, len(market.channels)))
-    np.testing.assert_allclose(market.adstock(constant), constant, rtol=1e-12)
+    np.testing.assert_allclose(market.adstock(constant, initial=constant[0]), constant, rtol=1e-12)
 
 
 def test_season_repeats_and_is_cut() -> None:
@@ -96,7 +96,7 @@ def test_concavity_is_told_by_the_exponents_that_matter() -> None:
     assert Market((A, replace(B, alpha=3.0, beta=0.0))).is_concave
 
 
-@given(markets(), st.sampled_from([(7.0, 1.0), (1.0, 7.0), (7.0, 3.5)]), st.floats(0.0, 200.0))
+@given(markets(windows=False), st.sampled_from([(7.0, 1.0), (1.0, 7.0), (7.0, 3.5)]), st.floats(0.0, 200.0))
 @settings(max_examples=50, deadline=None)
 def test_with_period_keeps_steady_states_and_carry_over(
     market: Market, lengths: tuple[float, float], spend: float
@@ -212,7 +212,7 @@ def test_least_document_gets_the_defaults(tmp_path: Path) -> None:
     [
         ([1, 2], ["adspend-params/1", "list"]),
         ({"channels": []}, ["adspend-params/1", "None"]),
-        (document(schema="adspend-params/2"), ["adspend-params/1", "adspend-params/2"]),
+        (document(schema="adspend-params/3"), ["adspend-params/1", "adspend-params/2"]),
         (document(seasons=[1.0]), ["seasons", "season", "channels"]),
         (document(channels=[{"name": "a", "beta": 1.0, "kappa": 2.0, "gamma": 3.0}]), ["gamma", "'a'", "alpha"]),
         (document(channels=[{"name": "a", "beta": 1.0}]), ["kappa", "missing"]),

@@ -322,8 +322,9 @@ def test_gradient_and_curvature_against_finite_differences(
 @settings(max_examples=100, deadline=None)
 def test_envelope_is_concave_and_above_the_curve(market: Market, cap: float, seed: int) -> None:
     """Of one period without carry-over: the objective is the sum of the envelopes of the curves."""
-    channels = tuple(replace(channel, theta=0.0, historical_mean=0.0) for channel in market.channels)
-    market = replace(market, tail_periods=0, afterwards="nothing", channels=channels)
+    nothing = {"theta": 0.0, "weights": None, "history": (), "historical_mean": 0.0}
+    channels = tuple(replace(channel, **nothing) for channel in market.channels)
+    market = replace(market, tail_periods=0, afterwards="nothing", channels=channels, saturation_first=False)
     caps = np.full(len(market.names), cap)
     outlook = Outlook.of_campaign(market, 1)
     envelope, curve = Objective(market, outlook, caps), Objective(market, outlook)

@@ -30,7 +30,7 @@ def value_of(market: Market, outlook: Outlook, plan: np.ndarray) -> float:
 @st.composite
 def campaigns(draw: st.DrawFn, most_periods: int = 8, max_channels: int = 3) -> tuple[Market, Outlook, Any, Any, float]:
     """A market, an outlook with prices, demand and adstock of its own, bounds (N, T), and a budget."""
-    market = draw(markets((0.4, 4.0), max_channels=max_channels))
+    market = draw(markets((0.4, 4.0), max_channels=max_channels, windows=False))
     periods, n_channels = draw(st.integers(1, most_periods)), len(market.names)
     rng = np.random.default_rng(draw(st.integers(0, 2**20)))
     spread = draw(st.sampled_from([0.0, 0.5]))
@@ -215,7 +215,7 @@ def test_window_maxima(size: int, seed: int) -> None:
     np.testing.assert_array_equal(_Windows(first, last).maxima(array), expected)
 
 
-@given(markets((1.2, 4.0), max_channels=3), st.integers(2, 12), st.floats(0.05, 0.9))
+@given(markets((1.2, 4.0), max_channels=3, windows=False), st.integers(2, 12), st.floats(0.05, 0.9))
 @settings(max_examples=15, deadline=None)
 def test_never_worse_than_the_pulses_alone(market: Market, periods: int, fullness: float) -> None:
     cap = np.full(len(market.names), 60.0)

@@ -45,7 +45,7 @@ def test_posterior_finds_the_truth_where_there_is_little_noise() -> None:
     market = replace(uncertain(), randomness=replace(uncertain().randomness, sales_sigma=0.005))
     env, bought, sold = history(market, 20)
     posterior = ParticlePosterior(market, 28, 500)
-    learned, _ = posterior.mean(*learn(posterior, bought, sold))
+    learned, *_ = posterior.mean(*learn(posterior, bought, sold))
     truth = env.scenario.curves
     assert truth is not None
     # Half a cap at most tells less about where a curve saturates than about how it starts.
@@ -97,7 +97,7 @@ def test_posterior_finds_the_draw() -> None:
     market = market_with_draws()
     env, bought, sold = history(market, 10)
     posterior = ParticlePosterior(market, 28, 1000)
-    learned, theta = posterior.mean(*learn(posterior, bought, sold))
+    learned, theta, _ = posterior.mean(*learn(posterior, bought, sold))
     truth = env.scenario.curves
     assert truth is not None
     for name in ("beta", "kappa"):
