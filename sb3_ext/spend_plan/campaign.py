@@ -10,6 +10,7 @@ from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market
 from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
 from sb3_ext.envs.ad_spend.policies.base import Baseline
 from sb3_ext.spend_plan.comparison import EVEN, PAST_MIX
 
@@ -32,6 +33,10 @@ class Campaign:
     """Largest spend per channel and period, shape (N,), money."""
     fits: tuple[CurveFit, ...] = ()
     """Fits of the response curves, where the market comes from a CSV."""
+    constraints: Constraints | None = None
+    """What the plan has to keep to besides."""
+    risk: float | None = None
+    """Plan for the mean of the lowest share of the draws, in (0, 1]; None: for the mean of all."""
 
     @property
     def periods(self) -> int:

@@ -30,6 +30,7 @@ from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_
 from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
+from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.output import NAMES, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
@@ -106,6 +107,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     pairs: dict[str, Any] = {"nargs": "+", "default": []}
     add("--caps", **pairs, metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
     add("--min", **pairs, metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
+    add_constraint_flags(add)
+    add("--risk", type=_factor, metavar="SHARE", help="plan for the mean of the lowest share of the draws, e.g. 0.2")
     add("--season", nargs="+", type=_factor, metavar="F", help="demand factors by period, repeated; 1 is average")
     add("--margin", type=_factor, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
     add("--spend-cost", type=_factor, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
@@ -180,7 +183,10 @@ def _campaign(args: argparse.Namespace) -> Campaign:
             f"--min: the smallest spends amount to {low.sum() * args.periods:,.2f} over {args.periods} periods, more "
             f"than the budget of {args.budget:,.2f}"
         )
-    return Campaign(market, args.budget, dates, low, cap, fits)
+    if args.risk is not None and not (market.draws and 0.0 < args.risk <= 1.0):
+        raise UserError(f"--risk is {args.risk:g}: give a share above 0, at most 1, and a market with draws")
+    constraints = constraints_of(args, market, dates)
+    return Campaign(market, args.budget, dates, low, cap, fits, constraints, args.risk)
 
 
 def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:

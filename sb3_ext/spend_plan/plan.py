@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from sb3_ext.common.arrays import BoolArray, FloatArray
-from sb3_ext.envs.ad_spend import plan_optimal
+from sb3_ext.envs.ad_spend import Plan, plan_optimal
 from sb3_ext.envs.ad_spend.baselines import RandomSpend
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import Cents, round_plan
-from sb3_ext.spend_plan.comparison import OPTIMIZED, Gain, Score, compare, interval_over_draws
+from sb3_ext.spend_plan.comparison import (
+    EVEN,
+    OPTIMIZED,
+    PAST_MIX,
+    Gain,
+    Score,
+    compare,
+    interval_over_draws,
+    lead_over_draws,
+)
+from sb3_ext.spend_plan.draws import lowest_mean, simulate_draws
 from sb3_ext.spend_plan.economics import Economics, economics
+from sb3_ext.spend_plan.kept_cents import keeps, round_within
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 from sb3_ext.spend_plan.random_campaigns import play
 
 _RANDOM_PLANS = 20
+_SIMPLE = (PAST_MIX, EVEN)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,14 @@ class SpendPlan:
     """The best policy that reacts to what happens, against the plan; None where nothing is random."""
     single: tuple[float, float] | None = None
     """What the plan earns in the middle 95% of the random campaigns, money; None where nothing is random."""
+    at_risk: float | None = None
+    """What the plan earns on average in the lowest share of the draws, which it was made for; None for the mean."""
+    breaking: frozenset[str] = frozenset()
+    """Policies that do not keep to the campaign's constraints."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """What one more unit of money in each condition would earn, by its name, where there are constraints."""
+    versus: tuple[Gain, ...] = ()
+    """How much more the plan earns than simple policies, with the middle 95% of the draws; empty without draws."""
 
     @property
     def spend(self) -> FloatArray:
@@ -92,7 +112,7 @@ class SpendPlan:
     @property
     def relative_gap(self) -> float:
         """How much more than this plan can be earned at most, relative to its value."""
-        return _gap(self.upper_bound, self.score.value)
+        return _gap(self.upper_bound, self.score.value if self.at_risk is None else self.at_risk)
 
 
 def make_plan(
@@ -109,12 +129,27 @@ def make_plan(
     """
     # A dated plan cannot react: it is made for what is expected.
     market = replace(campaign.market, randomness=Randomness())
-    best = plan_optimal(market, campaign.budget, campaign.periods, low=campaign.low, cap=campaign.cap)
-    cents = round_plan(best.spend, campaign.budget, campaign.low, campaign.cap)
+    best = plan_optimal(
+        market,
+        campaign.budget,
+        campaign.periods,
+        low=campaign.low,
+        cap=campaign.cap,
+        constraints=campaign.constraints,
+        draws=bool(market.draws),
+        risk=campaign.risk,
+    )
+    cents = round_within(best.spend, campaign.budget, campaign.low, campaign.cap, campaign.constraints)
     if not campaign.market.randomness.any:
-        return _plan_as_expected(campaign, cents, best.upper_bound, agents)
+        return _plan_as_expected(campaign, cents, best, agents)
     played = play(campaign, cents / 100.0, agents, n_paths, report)
-    gap = _gap(best.upper_bound, float(simulate(market, campaign.budget, cents[None] / 100.0).value[0]))
+    if market.draws:
+        drawn = simulate_draws(market, campaign.budget, cents[None] / 100.0).value[0]
+        gap = _gap(
+            best.upper_bound, float(drawn.mean() if campaign.risk is None else lowest_mean(drawn, campaign.risk))
+        )
+    else:
+        gap = _gap(best.upper_bound, float(simulate(market, campaign.budget, cents[None] / 100.0).value[0]))
     pairs = zip(played.plan, played.reference, strict=True)
     low, high = interval_over_draws(played.plan.value)
     return SpendPlan(
@@ -130,11 +165,12 @@ def make_plan(
         n_paths,
         played.reaction,
         (float(low), float(high)),
+        prices=best.prices,
     )
 
 
-def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agents: Mapping[str, Rollout]) -> SpendPlan:
-    """The best plan in cents, compared with all others under the central parameters and the draws."""
+def _plan_as_expected(campaign: Campaign, cents: Cents, found: Plan, agents: Mapping[str, Rollout]) -> SpendPlan:
+    """The best plan in cents, compared with all others: under the draws, where there are any, on average."""
     market, budget, low = campaign.market, campaign.budget, campaign.low
 
     def in_cents(spend: FloatArray) -> Cents:
@@ -148,14 +184,17 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
         rounded[baseline] = np.stack([in_cents(spend) for spend in roll_out(policy, campaign.envs(repeats)).spend])
     owners = [name for name, variants in rounded.items() for _ in variants]
     plans = np.concatenate(list(rounded.values()))
-    outcome = simulate(market, budget, plans / 100.0)
-    feasible = np.all(plans >= 100.0 * low - 1.0, axis=(1, 2))
+    drawn = simulate_draws(market, budget, plans / 100.0) if market.draws else None
+    outcome = drawn.mean if drawn else simulate(market, budget, plans / 100.0)
+    aim = outcome.value if drawn is None or campaign.risk is None else lowest_mean(drawn.value, campaign.risk)
+    kept = np.array([keeps(plan, campaign.constraints) for plan in plans])
+    feasible = np.all(plans >= 100.0 * low - 1.0, axis=(1, 2)) & kept
     # Where a cent is much or money is beyond all digits, a simpler plan may be worth more than the optimized one.
     own = feasible & np.array([owner not in agents for owner in owners])
     own[0] = True
-    best = int(np.argmax(np.where(own, outcome.value, -np.inf)))
-    plans[0] = plans[best]
-    outcome = Outcome(*(np.concatenate([numbers[best : best + 1], numbers[1:]]) for numbers in outcome))
+    best = int(np.argmax(np.where(own, aim, -np.inf)))
+    order = np.array([best, *range(1, len(plans))])
+    plans, outcome, aim = plans[order], Outcome(*(numbers[order] for numbers in outcome)), aim[order]
 
     def by_policy(numbers: FloatArray) -> dict[str, FloatArray]:
         """Mean over the plans of each policy, which are the first axis."""
@@ -164,27 +203,35 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, upper_bound: float, agen
     values = {name: float(value) for name, value in by_policy(outcome.value).items()}
     spent = {name: float(money) for name, money in by_policy(outcome.spend.sum(axis=(1, 2))).items()}
     eligible = [OPTIMIZED, *(agent for agent in agents if feasible[owners.index(agent)])]
-    name = max(eligible, key=values.__getitem__)
+    aims = by_policy(aim)
+    name = max(eligible, key=lambda policy: float(aims[policy]))
     rows = [owners.index(name), owners.index(campaign.reference)]
-    interval = None
-    if market.draws:
-        markets = (replace(market, channels=draw, draws=()) for draw in market.draws)
-        draws = [simulate(each, budget, plans / 100.0) for each in markets]
-        scores = compare(by_policy(np.stack([draw.value for draw in draws], axis=-1)), campaign.reference, values)
-        interval = interval_over_draws(np.stack([draw.sales[rows[0]] for draw in draws], axis=-1))
+    interval, versus = None, tuple[Gain, ...]()
+    if drawn:
+        scores = compare(by_policy(drawn.value[order]), campaign.reference, values)
+        interval = interval_over_draws(drawn.sales[order][rows[0]])
+        versus = tuple(
+            lead_over_draws(other, drawn.value[order][rows[0]], drawn.value[owners.index(other)])
+            for other in _SIMPLE
+            if other in owners
+        )
     else:
         scores = compare(values, campaign.reference)
-    upper_bound = max(upper_bound, values[name])
+    upper_bound = max(found.upper_bound, float(aims[name]))
     return SpendPlan(
         campaign,
         name,
         plans[rows[0]],
         Outcome(*(numbers[rows] for numbers in outcome)),
         upper_bound,
-        _gap(upper_bound, values[name]),
+        _gap(upper_bound, float(aims[name])),
         scores,
         spent,
         interval,
+        at_risk=None if campaign.risk is None else float(aims[name]),
+        breaking=frozenset(owner for owner, keeping in zip(owners, kept[order], strict=True) if not keeping),
+        prices=found.prices,
+        versus=versus,
     )
 
 

@@ -101,7 +101,8 @@ def policy_table(plan: SpendPlan) -> Table:
     for score in plan.scores:
         gain = score.value - reference.value
         share = f" ({gain / reference.value:+.1%})" if reference.value > 0.0 and not plan.n_paths else ""
-        cells = {"Policy": score.name, "Earns": amount(score.value)}
+        breaks = score.name in plan.breaking
+        cells = {"Policy": f"{score.name} *" if breaks else score.name, "Earns": amount(score.value)}
         if intervals:
             ends = None if score.low is None or score.high is None else (score.low, score.high)
             cells["95% interval" if plan.n_paths else "95% of draws"] = _span(ends)
@@ -115,6 +116,8 @@ def policy_table(plan: SpendPlan) -> Table:
     caption = "Money earned over a campaign without any spend"
     if plan.n_paths:
         caption += f": means over the same {plan.n_paths} random campaigns"
+    if plan.breaking:
+        caption += "; *: does not keep to the constraints"
     return Table(caption, list(cells), rows)
 
 

@@ -125,6 +125,12 @@ class Wording:
             f"Within these limits no plan can earn more than {amount(plan.upper_bound, 2)} under this model: at most "
             f"{_percent(plan.relative_gap)} more than this plan. The bound is computed, not estimated."
         )
+        if plan.at_risk is not None:
+            bound = (
+                f"In the lowest {plan.campaign.risk:.0%} of its draws this plan earns {amount(plan.at_risk)} on average. "
+                f"No plan within these limits can earn more than {amount(plan.upper_bound, 2)} there, at most "
+                f"{_percent(plan.relative_gap)} more. The bound is computed, not estimated."
+            )
         if not self._market.is_concave:
             bound += " At least one curve is S-shaped, so the bound itself may be out of reach."
         return bound
@@ -171,7 +177,7 @@ class Wording:
         if self._plan.n_paths:
             text += f" Bars: means over the same {self._cases}; lines: their 95% bootstrap intervals; hollow: a bound."
         elif self._plan.score.low is not None:
-            text += " Bars: central parameters; lines: the middle 95% of the draws."
+            text += " Bars: means over the draws; lines: the middle 95% of the draws."
         return text
 
     @property
@@ -241,10 +247,16 @@ class Wording:
                 f"{self._plan.reference.name}."
             )
         elif market.draws:
-            yield (
-                "The plan is the best one for the central parameters; intervals show how it does under the draws of "
-                "the model's posterior."
-            )
+            aim = "on average over the draws of the model's posterior, as are its sales and what it earns"
+            if campaign.risk is not None:
+                aim = f"for the mean of the lowest {campaign.risk:.0%} of the draws of the model's posterior"
+            yield f"The plan is the best one {aim}; intervals hold the middle 95% of the draws."
+        if campaign.constraints is not None:
+            conditions = [condition.name for condition in campaign.constraints.conditions]
+            if campaign.constraints.smallest_buy is not None:
+                buys = zip(market.names, campaign.constraints.smallest_buy, strict=True)
+                conditions += [f"{name}: 0 or at least {amount(buy, 2)}" for name, buy in buys if buy > 0.0]
+            yield f"The plan also keeps to: {'; '.join(conditions)}."
 
 
 def _random_parts(random: Randomness, unit: str) -> Iterator[str]:

@@ -39,7 +39,7 @@ def plan_under_conditions(
         )
     rows = Rows(conditions)
     pulses = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
-    buys = None if smallest_buy is None or not np.any(smallest_buy > low) else smallest_buy
+    buys = None if smallest_buy is None or not np.any(smallest_buy.T > low) else smallest_buy.T
     narrow_low, narrow_cap, coupled = rows.within(low, cap)
     try:
         if np.any(narrow_low > narrow_cap):

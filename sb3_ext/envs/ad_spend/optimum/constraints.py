@@ -78,10 +78,10 @@ class Constraints:
                 raise ValueError(f"smallest_buy must be {n_channels} amounts of money >= 0, got {self.smallest_buy!r}")
 
     def buys(self, shape: tuple[int, int]) -> FloatArray | None:
-        """The smallest buys, shape (N, T)."""
+        """The smallest buys, of the shape (T, N)."""
         if self.smallest_buy is None:
             return None
-        return np.asarray(np.broadcast_to(self.smallest_buy, shape[::-1]).T, dtype=np.float64)
+        return np.asarray(np.broadcast_to(self.smallest_buy, shape), dtype=np.float64)
 
 
 BUDGET = "the budget"

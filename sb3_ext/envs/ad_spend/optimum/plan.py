@@ -115,7 +115,7 @@ def plan_optimal(
         channels = channel_problems(market, expected, lows, caps)
         given = constraints or Constraints()
         conditions = [*given.conditions, *bounds_as_conditions(market.names, budget, lows.T, caps.T)]
-        found = plan_under_conditions(aim, channels, budget, conditions, given.buys(lows.shape), tolerance)
+        found = plan_under_conditions(aim, channels, budget, conditions, given.buys(lows.T.shape), tolerance)
         return Plan(found.spend.T.copy(), found.gain, found.upper_bound, found.prices)
     if lows.sum() >= budget * (1.0 - _ROUNDING):
         value = aim.gain(lows)
