@@ -127,7 +127,7 @@ class Wording:
         )
         if plan.at_risk is not None:
             bound = (
-                f"In the lowest {plan.campaign.risk:.0%} of its draws this plan earns {amount(plan.at_risk)} on average. "
+                f"In the lowest {plan.campaign.risk:.0%} of the draws it earns {amount(plan.at_risk)} on average. "
                 f"No plan within these limits can earn more than {amount(plan.upper_bound, 2)} there, at most "
                 f"{_percent(plan.relative_gap)} more. The bound is computed, not estimated."
             )
