@@ -15,6 +15,7 @@ from sb3_ext.tuning.settings import as_settings
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.training import train
 from sb3_ext.tuning.trials import is_of, pair_of, states
+from sb3_ext.tuning.unfinished import Unfinished
 
 CURRENT = -1
 """Stands for the block that the search started from, where a trial's number could stand."""
@@ -47,11 +48,21 @@ class Objective:
         """The trial's score."""
         self.skipped = False
         trial.set_user_attr("worker", self._worker)
+        unfinished = Unfinished(self._spec, trial)
+        try:
+            value = self._run(trial, unfinished)
+        except Exception:
+            unfinished.remove()
+            raise
+        unfinished.remove()
+        return value
+
+    def _run(self, trial: Trial, unfinished: Unfinished) -> float:
         try:
             with tempfile.TemporaryDirectory(prefix="sb3-ext-tune-") as folder:
                 if self._spec.stage == "compare":
-                    return self._compare(trial, Path(folder))
-                return self._search(trial, Path(folder))
+                    return self._compare(trial, Path(folder), unfinished)
+                return self._search(trial, Path(folder), unfinished)
         except TrialPruned:
             raise
         except Skipped as error:
@@ -63,7 +74,7 @@ class Objective:
             trial.set_user_attr("traceback", traceback.format_exc()[-1500:])
             raise
 
-    def _search(self, trial: Trial, folder: Path) -> float:
+    def _search(self, trial: Trial, folder: Path, unfinished: Unfinished) -> float:
         assert self._space is not None
         spec = self._spec
         if sum(other.number < trial.number for other in _others(trial, "pruned")) >= spec.n_trials:
@@ -91,16 +102,25 @@ class Objective:
                 raise TrialPruned
 
         for seed in spec.training_seeds:
+            finished = unfinished.finished(seed)
+            if finished is not None:
+                for length in range(1, len(finished["evaluations"]) + 1):
+                    report(finished["evaluations"][:length])
+                curves.append(finished["evaluations"])
+                fingerprints.append(finished["fingerprint"])
+                continue
             run_folder = folder / str(seed)
             run_folder.mkdir()
-            training = train(spec, settings, seed, spec.evaluation_seeds, run_folder, report)
+            checkpoints = unfinished.checkpoints(seed)
+            training = train(spec, settings, seed, spec.evaluation_seeds, run_folder, report, checkpoints=checkpoints)
+            unfinished.finish(seed, training.evaluations, training.fingerprint)
             curves.append(training.evaluations)
             fingerprints.append(training.fingerprint)
         trial.set_user_attr("evaluations", curves)
         trial.set_user_attr("fingerprints", fingerprints)
         return float(np.mean([score(curve) for curve in curves]))
 
-    def _compare(self, trial: Trial, folder: Path) -> float:
+    def _compare(self, trial: Trial, folder: Path, unfinished: Unfinished) -> float:
         spec = self._spec
         settings = trial.user_attrs.get("settings")
         if settings is None:
@@ -116,7 +136,10 @@ class Objective:
             name = "current" if candidate == CURRENT else f"trial_{candidate}"
             run = spec.fresh_training_seeds.index(seed) + 1
             save_as = Path(spec.models_folder, name, spec.algo, f"{spec.env_id}_{run}")
-        training = train(spec, settings, seed, spec.comparison_episodes, folder, save_as=save_as)
+        checkpoints = unfinished.checkpoints(seed)
+        training = train(
+            spec, settings, seed, spec.comparison_episodes, folder, save_as=save_as, checkpoints=checkpoints
+        )
         trial.set_user_attr("evaluations", training.evaluations)
         trial.set_user_attr("fingerprint", training.fingerprint)
         return score(training.evaluations)

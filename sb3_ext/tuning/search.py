@@ -153,6 +153,7 @@ def _make_spec(args: argparse.Namespace) -> TuningSpec:
         block=block,
         deadline=None if args.timeout is None else time.time() + args.timeout,
         models_folder=os.path.join(os.path.abspath(args.output), "agents"),
+        unfinished_folder=os.path.join(os.path.abspath(args.output), "unfinished"),
         **{field.name: getattr(args, field.name) for field in fields(TuningSpec) if hasattr(args, field.name)},
     )
     check_search_space(spec)

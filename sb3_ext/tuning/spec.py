@@ -49,6 +49,8 @@ class TuningSpec:
     fresh_seeds: int = 5
     models_folder: str | None = None
     """Where the trainings of the comparison are saved, as the zoo does."""
+    unfinished_folder: str | None = None
+    """Where trials keep what a worker needs to go on with them if theirs is killed; None if they start over."""
     stage: str = "search"
     """Or ``"compare"``, for the trainings on fresh seeds."""
 

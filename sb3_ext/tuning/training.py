@@ -21,8 +21,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_normalization
 
+from sb3_ext.checkpoint.checkpoint import exists, load
 from sb3_ext.evaluation.measure import measure
 from sb3_ext.tuning.spec import TuningSpec
+from sb3_ext.tuning.unfinished import TrialCheckpoints
 from sb3_ext.zoo.experiment import CheckedExperimentManager
 
 _PARALLEL_EPISODES = 16
@@ -41,10 +43,16 @@ class Training(NamedTuple):
 class _Evaluations(BaseCallback):
     """Calls back whenever another n-th part of the training is done, except at its end."""
 
-    def __init__(self, n_timesteps: int, n_evaluations: int, evaluate: Callable[[int], None]) -> None:
+    def __init__(
+        self, n_timesteps: int, n_evaluations: int, evaluate: Callable[[int], None], evaluations: list[float]
+    ) -> None:
         super().__init__()
         self._due = [n_timesteps * index / n_evaluations for index in range(1, n_evaluations)]
         self._evaluate = evaluate
+        self._evaluations = evaluations  # so that a checkpoint holds them
+
+    def _on_rollout_start(self) -> None:
+        self._evaluate(0)
 
     def _on_step(self) -> bool:
         passed = sum(self.num_timesteps >= due for due in self._due)
@@ -62,12 +70,14 @@ def train(
     folder: Path,
     report: Callable[[list[float]], None] = lambda _: None,
     save_as: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> Training:
     """
     Train as ``sb3-ext train`` does with the block, the settings over it, and the seed.
 
     Evaluations leave the training as it would be without them. After each the mean returns so far are reported; the
-    report ends the training by raising. What the zoo writes goes into an empty folder, the run into ``save_as``.
+    report ends the training by raising. What the zoo writes goes into an empty folder, the run into ``save_as``. A
+    training goes on from a checkpoint, if there is one, and writes one between evaluations.
     """
     manager = make_manager(spec, settings, seed, folder)
     if save_as is not None:
@@ -82,17 +92,30 @@ def train(
         env = model.get_env()
         assert env is not None
         stack.callback(env.close)
+        if checkpoints is not None and exists(checkpoints):
+            model = load(checkpoints, env, spec.device, verbose=0)
+            manager.n_timesteps -= model.num_timesteps
+            manager.continue_training = True
         n_rounds = math.ceil(len(evaluation_seeds) / _PARALLEL_EPISODES)
         eval_env = manager.create_envs(math.ceil(len(evaluation_seeds) / n_rounds), eval_env=True, no_log=True)
         stack.callback(eval_env.close)
 
-        def evaluate(times: int) -> None:
-            value = _evaluate(model, env, eval_env, evaluation_seeds, manager.deterministic_eval)
-            for _ in range(times):
-                evaluations.append(value)
-                report(evaluations)
+        reported = 0
 
-        manager.callbacks.append(_Evaluations(spec.n_timesteps, spec.n_evaluations, evaluate))
+        def evaluate(times: int) -> None:
+            nonlocal reported
+            if times:
+                evaluations.extend(
+                    [_evaluate(model, env, eval_env, evaluation_seeds, manager.deterministic_eval)] * times
+                )
+            while reported < len(evaluations):
+                reported += 1
+                report(evaluations[:reported])
+
+        manager.callbacks.append(_Evaluations(spec.n_timesteps, spec.n_evaluations, evaluate, evaluations))
+        if checkpoints is not None:
+            every = max(spec.n_timesteps // spec.n_evaluations, 1)
+            manager.callbacks.insert(0, TrialCheckpoints(every, checkpoints))
         manager.learn(model)
         # A training that its own callbacks stopped early stays as good as it is.
         evaluate(spec.n_evaluations - len(evaluations))

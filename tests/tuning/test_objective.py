@@ -29,7 +29,7 @@ class Pruning:
         self.spec, self.study = began(spec)
         self.n_trained = 0
 
-        def fake(spec: TuningSpec, settings: Any, seed: int, seeds: range, folder: Path, report: Any) -> Any:
+        def fake(spec: TuningSpec, settings: Any, seed: int, seeds: range, folder: Path, report: Any, **_: Any) -> Any:
             self.n_trained += 1
             evaluations: list[float] = []
             for index in range(spec.n_evaluations):

@@ -79,10 +79,11 @@ def check_whole(study: optuna.Study, killer: Killer, n_trials: int) -> None:
     assert {trial.user_attrs["failure"].partition(" (")[0] for trial in killed} == {"its worker was killed"}
 
 
-def test_killed_workers_lose_no_trial(make_spec: MakeSpec) -> None:
-    spec = make_spec(n_trials=8, max_retries=20)
+def test_killed_workers_lose_no_trial(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec(n_trials=8, max_retries=20, unfinished_folder=str(tmp_path / "unfinished"))
     study, killer = run_killing(spec, n_kills=3)
     check_whole(study, killer, 8)
+    assert not (tmp_path / "unfinished").exists()
 
 
 def test_a_silent_worker_elsewhere_is_replaced(make_spec: MakeSpec, tmp_path: Path) -> None:
