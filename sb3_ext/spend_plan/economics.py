@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_ext.common.arrays import BoolArray, FloatArray
+from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.uncertain import DrawnObjectives, Mean
 from sb3_ext.spend_plan.campaign import Campaign
 
 _CENT = 0.01
@@ -36,11 +38,11 @@ class Economics(NamedTuple):
 def economics(campaign: Campaign, spend: FloatArray) -> Economics:
     """What spends of shape (T, N), money, lead to."""
     market = campaign.market
-    objective = Objective(market, Outlook.of_campaign(market, campaign.periods))
+    objective = expected_earnings(market, campaign.periods)
     # Channels do not influence each other: what one earns alone it earns in any plan.
-    alone = np.eye(len(market.names))[:, :, None] * spend.T
+    alone = np.array([objective.gain(spend.T * own[:, None]) for own in np.eye(len(market.names))])
     totals = spend.sum(axis=0)
-    sales = (objective.gain(alone) + market.spend_cost * totals) / market.margin
+    sales = (alone + market.spend_cost * totals) / market.margin
     slopes = (objective.gradient(spend.T) + market.spend_cost) / market.margin
     room = spend.T < np.transpose(np.broadcast_to(campaign.cap, spend.shape)) - _CENT
     marginal = [_mean_slope(*channel) for channel in zip(slopes, spend.T, room, strict=True)]
@@ -55,6 +57,14 @@ def economics(campaign: Campaign, spend: FloatArray) -> Economics:
         np.append(market.historical_mean, market.historical_mean.sum()) * campaign.periods,
         1.0 / market.margin,
     )
+
+
+def expected_earnings(market: Market, periods: int) -> Objective | Mean:
+    """What spends of shape (N, T) earn as expected: on average over the draws, where there are any."""
+    if not market.draws:
+        return Objective(market, Outlook.of_campaign(market, periods))
+    count = len(market.draws)
+    return Mean(DrawnObjectives(market, Outlook.of_draws(market, periods)), np.full(count, 1.0 / count))
 
 
 def _mean_slope(slopes: FloatArray, spend: FloatArray, room: BoolArray) -> float:

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.arrays import FloatArray, IntArray
 from sb3_ext.common.palette import color_of
 from sb3_ext.envs.ad_spend import Market, plan_optimal
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.uncertain import Mean
+from sb3_ext.spend_plan.economics import expected_earnings
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.tables import money_digits
 
@@ -27,6 +29,7 @@ _DENSER = 2.0
 # Around what the plan spends itself the amounts lie closer.
 _NEAR = (0.85, 1.0, 1.2)
 _POINTS = 6
+_DRAWS, _PLANNING_DRAWS = 100, 24
 _LONGEST, _LONGEST_S_SHAPED = 130, 60
 _TOLERANCE = 1e-4
 HIGHEST = 2.0
@@ -34,39 +37,17 @@ HIGHEST = 2.0
 
 
 def what_if(plan: SpendPlan) -> dict[str, Any] | None:
-    """The data as JSON-ready values; None where the campaign is too long to be planned so many times."""
+    """
+    The data as JSON-ready values.
+
+    None where the campaign is too long to be planned so many times, or where channels share more than a budget.
+    """
     campaign, market = plan.campaign, plan.campaign.market
     longest = _LONGEST if market.is_concave else _LONGEST_S_SHAPED
-    if campaign.periods > longest or not plan.total:
+    if campaign.periods > longest or not plan.total or campaign.constraints is not None or campaign.risk is not None:
         return None
-    channels = []
-    for index, name in enumerate(market.names):
-        own = _spend_range(plan, index)
-        alone = _alone(market, index)
-        money, plans, value, bound = _best_plans(plan, alone, index, *own)
-        points = _between(money, plans)
-        objective = Objective(alone, Outlook.of_campaign(alone, campaign.periods))
-        sold = objective.gain(points[1][:, None, :])
-        tangents = (
-            _tangents(objective, plans, float(campaign.low[index]), float(campaign.cap[index]))
-            if alone.is_concave
-            else None
-        )
-        above = _above(money, value, bound, tangents)
-        channels.append(
-            {
-                "name": name,
-                "color": color_of(index),
-                "least": own[0],
-                "most": own[1],
-                "money": _short(money),
-                "plans": [_cents(each) for each in plans],
-                "at": _short(points[0]),
-                "value": _short(sold),
-                "above": [_short(each) for each in above],
-            }
-        )
-    numbers = plan.economics
+    numbers, score = plan.economics, plan.score
+    known = score.low is not None and score.high is not None and not plan.n_paths
     return {
         "budget": campaign.budget,
         "highest": HIGHEST * campaign.budget,
@@ -78,11 +59,46 @@ def what_if(plan: SpendPlan) -> dict[str, Any] | None:
         "value": market.margin * float(numbers.sales[-1]) - market.spend_cost * plan.total,
         "price": market.margin * float(numbers.marginal[-1]) - market.spend_cost,
         "bound": plan.upper_bound if not plan.n_paths else None,
-        "interval": None,
-        "draws": 0,
+        "interval": [score.low, score.high] if known else None,
+        "draws": len(_shown_draws(market)) if known else 0,
         "concave": market.is_concave,
-        "channels": channels,
+        "channels": [_channel(plan, index) for index in range(len(market.names))],
     }
+
+
+def _channel(plan: SpendPlan, index: int) -> dict[str, Any]:
+    """One channel's plans for a few amounts of money."""
+    campaign = plan.campaign
+    least, most = (float(end[index]) * campaign.periods for end in (campaign.low, campaign.cap))
+    most = max(least, min(most, HIGHEST * campaign.budget))
+    alone = _alone(campaign.market, index)
+    amounts = _amounts(plan.spend[:, index].sum(), least, most, alone.is_concave)
+    earnings = expected_earnings(alone, campaign.periods)
+    bounds = float(campaign.low[index]), float(campaign.cap[index])
+    money, plans, bound = _best_plans(alone, campaign.periods, amounts, *bounds)
+    at, mixed = _between(money, plans, _POINTS if isinstance(earnings, Objective) else 1)
+    value = np.array([float(earnings.gain(spend[None])) for spend in mixed])
+    tangents = None
+    if alone.is_concave:
+        tangents = _tangents(earnings, plans, *bounds)
+        bound = (tangents[1][:, None] + tangents[0][:, None] * money).min(axis=0)
+    best = np.interp(money, at, value)
+    channel = {
+        "name": alone.names[0],
+        "color": color_of(index),
+        "least": least,
+        "most": most,
+        "money": _short(money),
+        "plans": [_cents(each) for each in plans],
+        "at": _short(at),
+        "value": _short(value),
+        "above": [_short(each) for each in _above(money, best, np.maximum(bound, best), tangents)],
+    }
+    if isinstance(earnings, Mean):
+        idle = earnings.values(np.zeros((1, campaign.periods)))
+        drawn = np.array([earnings.values(spend[None]) - idle for spend in plans])
+        channel["drawn"] = [_short(each) for each in drawn.T[_shown_draws(campaign.market)]]
+    return channel
 
 
 def _alone(market: Market, index: int) -> Market:
@@ -95,44 +111,45 @@ def _alone(market: Market, index: int) -> Market:
     )
 
 
-def _spend_range(plan: SpendPlan, index: int) -> tuple[float, float]:
-    """Least and most that a channel may spend in a campaign with the highest budget, money."""
-    campaign = plan.campaign
-    least, most = (float(end[index]) * campaign.periods for end in (campaign.low, campaign.cap))
-    return least, max(least, min(most, HIGHEST * campaign.budget))
+def _shown_draws(market: Market) -> IntArray:
+    """Numbers of the draws that the page's interval comes from."""
+    return np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS).astype(np.int64))
 
 
-def _best_plans(
-    plan: SpendPlan, alone: Market, index: int, least: float, most: float
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Amounts of money (K,), the best plan for each (K, T), what it earns (K,) and what none earns more than (K,)."""
-    campaign = plan.campaign
-    own = plan.spend[:, index]
-    knots = _KNOTS if alone.is_concave else _FEW_KNOTS
-    amounts = least + (most - least) * np.linspace(0.0, 1.0, knots) ** _DENSER
-    near = np.array(_NEAR) * own.sum()
+def _amounts(own: float, least: float, most: float, is_concave: bool) -> FloatArray:
+    """Amounts of money, above 0 and ascending, to plan a channel for that spends ``own`` in the plan."""
+    amounts = least + (most - least) * np.linspace(0.0, 1.0, _KNOTS if is_concave else _FEW_KNOTS) ** _DENSER
+    near = np.array(_NEAR) * own
     amounts = np.concatenate([amounts, near[(near > least) & (near < most)]])
     amounts = np.unique(np.round(amounts[amounts > 0.0], 2))
     # Amounts that lie closer than this would be the same to the eye.
-    amounts = amounts[np.diff(amounts, append=np.inf) > 1e-3 * most]
-    rows = [(0.0, np.zeros(campaign.periods), 0.0, 0.0)] if least == 0.0 else []
-    low, cap = campaign.low[index], campaign.cap[index]
+    return np.asarray(amounts[np.diff(amounts, append=np.inf) > 1e-3 * most])
+
+
+def _best_plans(
+    alone: Market, periods: int, amounts: FloatArray, low: float, cap: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Amounts of money (K,), the best plan for each (K, T), and what none earns more than (K,)."""
+    rows = [(0.0, np.zeros(periods), 0.0)] if low == 0.0 else []
+    settings: dict[str, Any] = {"low": low, "cap": cap, "tolerance": _TOLERANCE}
+    if alone.draws and alone.is_concave:
+        # A few draws are enough to find good plans: what they earn, and what bounds them, comes from all.
+        chosen = np.unique(np.linspace(0, len(alone.draws) - 1, _PLANNING_DRAWS).astype(np.int64))
+        settings["outlook"] = Outlook.of_draws(alone, periods).of(chosen)
+    else:
+        settings["draws"] = bool(alone.draws)
     for money in amounts:
-        best = plan_optimal(alone, money, campaign.periods, low=low, cap=cap, tolerance=_TOLERANCE)
-        rows.append((float(money), best.spend[:, 0], best.value, best.upper_bound))
-    money, plans, value, bound = (np.array(column) for column in zip(*rows, strict=True))
-    # More money is never worth less, as it may be left unspent.
-    for row in range(1, len(rows)):
-        if value[row] < value[row - 1]:
-            value[row], plans[row] = value[row - 1], plans[row - 1]
-    return money, plans, value, np.maximum(bound, value)
+        best = plan_optimal(alone, money, periods, **settings)
+        rows.append((float(money), best.spend[:, 0], best.upper_bound))
+    money, plans, bound = (np.array(column) for column in zip(*rows, strict=True))
+    return money, plans, bound
 
 
-def _between(money: FloatArray, plans: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _between(money: FloatArray, plans: FloatArray, points: int) -> tuple[FloatArray, FloatArray]:
     """Amounts (M,) and plans (M, T), with some between those computed."""
     if len(money) == 1:
         return money, plans
-    at = np.append(np.concatenate([np.linspace(*ends, _POINTS, endpoint=False) for ends in _pairs(money)]), money[-1])
+    at = np.append(np.concatenate([np.linspace(*ends, points, endpoint=False) for ends in _pairs(money)]), money[-1])
     mixed = np.stack([np.interp(at, money, spend) for spend in plans.T], axis=1)
     return at, mixed
 
@@ -141,22 +158,21 @@ def _pairs(numbers: FloatArray) -> list[tuple[float, float]]:
     return list(zip(numbers[:-1].tolist(), numbers[1:].tolist(), strict=True))
 
 
-def _tangents(objective: Objective, plans: FloatArray, low: float, cap: float) -> tuple[FloatArray, FloatArray]:
+def _tangents(earnings: Objective | Mean, plans: FloatArray, low: float, cap: float) -> tuple[FloatArray, FloatArray]:
     """
     Slopes and levels, (K,), of lines above what a channel can earn by the money it may spend, where that is concave.
 
     No plan s earns more than ``value(x) + <gradient(x), s - x>``, which at a price on money that does not limit it is
     most where each spend is ``low`` or ``cap``.
     """
-    spend = plans[:, None, :]
-    gradient = objective.gradient(spend)
-    weights = spend / np.maximum(spend.sum(axis=(1, 2), keepdims=True), 1e-300)
-    price = np.maximum(
-        np.where(spend.any(axis=(1, 2)), (gradient * weights).sum(axis=(1, 2)), gradient.max(axis=(1, 2))), 0.0
-    )
-    rest = gradient - price[:, None, None]
-    levels = objective.gain(spend) + (np.maximum(rest * low, rest * cap) - gradient * spend).sum(axis=(1, 2))
-    return price, levels
+    prices, levels = [], []
+    for spend in plans:
+        gradient = earnings.gradient(spend[None])[0]
+        price = max(float(gradient @ spend / spend.sum() if spend.any() else gradient.max()), 0.0)
+        rest = gradient - price
+        prices.append(price)
+        levels.append(float(earnings.gain(spend[None]) + np.maximum(rest * low, rest * cap).sum() - gradient @ spend))
+    return np.array(prices), np.array(levels)
 
 
 def _above(
