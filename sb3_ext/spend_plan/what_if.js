@@ -166,8 +166,7 @@
     };
     for (const [name, text] of Object.entries(numbers)) { const cell = find(name); if (cell) cell.textContent = text; }
     rows.forEach((row, index) => {
-      const channel = channels[index], value = now.certified ? worth(channel, totals[index]) : worth(channel, now.amounts[index]);
-      const sells = sold(value, totals[index]);
+      const sells = now.certified ? data.sales[index] : sold(worth(channels[index], now.amounts[index]), totals[index]);
       row.spend.textContent = money(totals[index], 0);
       row.change.textContent = (totals[index] >= planned[index] ? "+" : "-") + money(Math.abs(totals[index] - planned[index]), 0);
       row.sales.textContent = money(sells, 0);

@@ -57,6 +57,7 @@ def what_if(plan: SpendPlan) -> dict[str, Any] | None:
         "digits": money_digits(plan),
         "spend": [_cents(each) for each in plan.spend.T],
         "value": market.margin * float(numbers.sales[-1]) - market.spend_cost * plan.total,
+        "sales": _cents(numbers.sales[:-1]),
         "price": market.margin * float(numbers.marginal[-1]) - market.spend_cost,
         "bound": plan.upper_bound if not plan.n_paths else None,
         "interval": [score.low, score.high] if known else None,
