@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import VectorizedActionNoise
@@ -166,6 +167,18 @@ class FastOffPolicyAlgorithm(CheckedAlgorithm, OffPolicyAlgorithm):
         self._refresh()
         self._act = make_acting(self.policy)
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _store_transition(
+        self, replay_buffer: ReplayBuffer, buffer_action: Any, new_obs: Any, reward: Any, dones: Any, infos: Any
+    ) -> None:
+        normalizer = self._vec_normalize_env
+        if normalizer is not None and isinstance(self.observation_space, spaces.Discrete):
+            # SB3 takes single numbers, which are never normalised, for arrays when it looks for what they were before
+            self._vec_normalize_env, reward = None, normalizer.get_original_reward()
+        try:
+            super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+        finally:
+            self._vec_normalize_env = normalizer
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """

@@ -116,6 +116,14 @@ class QTablePolicy(BasePolicy):
         with saved_whole(path, "") as file:
             super().save(file)
 
+    def parameters_to_vector(self) -> FloatArray:
+        """Return the Q-values of all tables and states one after another."""
+        return self.tables.flatten()
+
+    def load_from_vector(self, vector: npt.NDArray[np.floating]) -> None:
+        """Set the Q-values to those of a vector like that of :meth:`parameters_to_vector`."""
+        self.tables[:] = vector.reshape(self.tables.shape)
+
     def to(self, *args: Any, **kwargs: Any) -> "QTablePolicy":
         """Stay on the CPU: indexing single entries gains nothing from another device."""
         return self
