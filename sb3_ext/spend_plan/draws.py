@@ -25,7 +25,7 @@ class Drawn(NamedTuple):
 
 def simulate_draws(market: Market, budget: float, plans: FloatArray) -> Drawn:
     """Carry out plans, shape (P, T, N), money, under each of the market's draws."""
-    scenario = Scenario(curves=market.draw_curves, theta=market.draw_theta)
+    scenario = Scenario(curves=market.draw_curves, theta=market.draw_theta, weights=market.draw_weights)
     count = len(market.draw_theta)
     outcomes = [simulate(market, budget, np.broadcast_to(plan, (count, *plan.shape)), scenario) for plan in plans]
     return Drawn(

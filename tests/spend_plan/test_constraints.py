@@ -18,6 +18,7 @@ from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, PAST_MIX
 from sb3_ext.spend_plan.constraints import make_constraints, read_constraints
+from sb3_ext.spend_plan.draws import lowest_mean, simulate_draws
 from sb3_ext.spend_plan.kept_cents import keeps, round_within
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 
@@ -195,3 +196,22 @@ def test_flags_say_the_same_as_a_file(
     assert "cannot read 'facebook'" in mistake("--total", "facebook", "--output", "other")
     assert "contradict each other by" in mistake("--total", "facebook=20000", "--output", "other", code=1)
     assert "--risk is 0.2: give" in mistake("--risk", "0.2", "--output", "other")
+
+
+def test_draws_with_windows_are_simulated_as_they_are_planned() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn() -> tuple[Channel, ...]:
+        return tuple(
+            replace(
+                channel, beta=channel.beta * rng.uniform(0.5, 2.0), theta=0.0, weights=tuple(rng.dirichlet([1.0] * 4))
+            )
+            for channel in MARKET.channels
+        )
+
+    market = replace(MARKET, channels=drawn(), draws=tuple(drawn() for _ in range(8)))
+    best = plan_optimal(market, 100_000.0, 6, draws=True)
+    assert simulate_draws(market, 100_000.0, best.spend[None]).value.mean() == pytest.approx(best.value, rel=1e-9)
+    risk = plan_optimal(market, 100_000.0, 6, risk=0.3, tolerance=1e-4)
+    at_risk = lowest_mean(simulate_draws(market, 100_000.0, risk.spend[None]).value, 0.3)
+    assert at_risk == pytest.approx(risk.value, rel=1e-9)

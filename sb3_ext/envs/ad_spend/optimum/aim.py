@@ -8,6 +8,7 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.interval_envelope import relaxed
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.uncertain import DrawnObjectives, Lowest, Mean
@@ -41,24 +42,21 @@ class Aim:
         return float(relaxation.value(spend)) - self.idle
 
     @classmethod
-    def of(cls, market: Market, outlook: Outlook, cap: FloatArray, risk: float | None) -> Aim:
+    def of(cls, market: Market, outlook: Outlook, low: FloatArray, cap: FloatArray, risk: float | None) -> Aim:
         """
         What is expected in an outlook of one campaign; in one of n draws, their mean, or that of the lowest share
-        ``risk``. Spends are at most ``cap``, shape (N, T), money.
+        ``risk``. Spends are within bounds of shape (N, T), money.
         """
-        bounds = (cap * outlook.media).max(axis=-1), outlook.most_carried, market.spend_afterwards
-        highest = np.maximum.reduce([np.max(np.atleast_2d(each), axis=0) for each in bounds])
+        nothing = np.zeros_like(cap)
         if outlook.media.ndim == 2:
             objective = Objective(market, outlook)
-            relaxation = objective if outlook.curves.is_concave else Objective(market, outlook, highest)
-            return cls(objective, relaxation, float(objective.value(np.zeros_like(cap))))
+            return cls(objective, relaxed(objective, low, cap), float(objective.value(nothing)))
         n = len(outlook.media)
         parts = DrawnObjectives(market, outlook)
+        above = parts if outlook.curves.is_concave else DrawnObjectives(market, outlook, (low, cap))
         mean = Mean(parts, np.full(n, 1.0 / n))
-        idle = mean.values(np.zeros_like(cap))
-        above = parts if outlook.curves.is_concave else DrawnObjectives(market, outlook, highest)
+        idle = mean.values(nothing)
         if risk is None:
-            relaxed = mean if above is parts else Mean(above, mean.weights)
-            return cls(mean, relaxed, float(idle.mean()))
+            return cls(mean, mean if above is parts else Mean(above, mean.weights), float(idle.mean()))
         lowest = Lowest(parts, idle, np.ones(n), risk)
         return cls(lowest, lowest if above is parts else Lowest(above, idle, np.ones(n), risk), 0.0)

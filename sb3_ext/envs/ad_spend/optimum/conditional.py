@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _MOST_SPENDS = 2000
 
 
 def plan_under_conditions(
-    aim: Aim,
+    aim_of: Callable[[FloatArray, FloatArray], Aim],
     channels: list[ChannelProblem],
     budget: float,
     conditions: Sequence[Condition],
@@ -38,9 +38,10 @@ def plan_under_conditions(
             f"got {low.size}"
         )
     rows = Rows(conditions)
-    pulses = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
     buys = None if smallest_buy is None or not np.any(smallest_buy.T > low) else smallest_buy.T
     narrow_low, narrow_cap, coupled = rows.within(low, cap)
+    aim = aim_of(narrow_low if buys is None else np.where(narrow_low < buys, 0.0, narrow_low), narrow_cap)
+    pulses = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
     try:
         if np.any(narrow_low > narrow_cap):
             raise Unreachable

@@ -30,6 +30,7 @@ class Objective:
         curves = outlook.curves.map(lambda parameter: parameter[..., None])
         self._least = _LEAST_ADSTOCK * curves.kappa
         self.curves: Curves | Envelope = curves if highest is None else Envelope(curves, highest[:, None])
+        self.tail_curves = self.curves
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,6 +44,7 @@ class Objective:
         chosen._media, chosen._carried = self._media[rows], self._carried.of(rows)
         if isinstance(self.curves, Curves) and self.curves.beta.ndim == 3:
             chosen.curves, chosen._least = self.curves.map(lambda parameter: parameter[rows]), self._least[rows]
+            chosen.tail_curves = chosen.curves
         if self._demand.ndim == 3:
             chosen._demand, chosen._tail_demand = self._demand[rows], self._tail_demand[rows]
         return chosen
@@ -56,7 +58,7 @@ class Objective:
         """Money earned, shape (...): margin of the sales less the costs of spending."""
         adstock, tail = self.adstock(spend)
         earned = (self._demand * self.curves.response(adstock)).sum(axis=(-2, -1))
-        earned = earned + (self._tail_demand * self.curves.response(tail)).sum(axis=(-2, -1))
+        earned = earned + (self._tail_demand * self.tail_curves.response(tail)).sum(axis=(-2, -1))
         return np.asarray(earned - self._spend_cost * spend.sum(axis=(-2, -1)))
 
     def gain(self, spend: FloatArray) -> FloatArray:
@@ -67,7 +69,7 @@ class Objective:
         """Derivative of :meth:`value` by every spend, shape (..., N, T)."""
         adstock, tail = self.adstock(spend)
         slope = self._demand * self.curves.slope(adstock)
-        carried = self._carried.gradient(slope, self.curves.slope(tail), self._tail_demand)
+        carried = self._carried.gradient(slope, self.tail_curves.slope(tail), self._tail_demand)
         return np.asarray(self._media * carried - self._spend_cost)
 
     def curvature(self, spend: FloatArray) -> FloatArray:
@@ -77,7 +79,7 @@ class Objective:
         """
         adstock, tail = self.adstock(spend)
         bend = self._demand * np.maximum(-self.curves.curvature(adstock), 0.0)
-        tail_bend = np.maximum(-self.curves.curvature(tail), 0.0)
+        tail_bend = np.maximum(-self.tail_curves.curvature(tail), 0.0)
         return self._carried.curvature(bend, tail_bend, self._tail_demand, self._media)
 
 

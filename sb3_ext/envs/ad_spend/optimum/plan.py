@@ -109,14 +109,21 @@ def plan_optimal(
     elif lows.sum() > budget * (1.0 + _ROUNDING):
         raise ValueError(f"the smallest spends amount to {lows.sum():g}, more than the budget {budget:g}")
 
-    aim = Aim.of(market, outlook, caps, risk)
     expected = outlook if outlook.media.ndim == 2 else Outlook.of_campaign(market, periods)
     if constraints is not None or (risk is not None and lows.sum() < budget * (1.0 - _ROUNDING)):
         channels = channel_problems(market, expected, lows, caps)
         given = constraints or Constraints()
         conditions = [*given.conditions, *bounds_as_conditions(market.names, budget, lows.T, caps.T)]
-        found = plan_under_conditions(aim, channels, budget, conditions, given.buys(lows.T.shape), tolerance)
+        found = plan_under_conditions(
+            lambda low, cap: Aim.of(market, outlook, low, cap, risk),
+            channels,
+            budget,
+            conditions,
+            given.buys(lows.T.shape),
+            tolerance,
+        )
         return Plan(found.spend.T.copy(), found.gain, found.upper_bound, found.prices)
+    aim = Aim.of(market, outlook, lows, caps, risk)
     if lows.sum() >= budget * (1.0 - _ROUNDING):
         value = aim.gain(lows)
         return Plan(lows.T.copy(), value, value)

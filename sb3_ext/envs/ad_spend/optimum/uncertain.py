@@ -9,6 +9,7 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.interval_envelope import relaxed
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 
@@ -30,18 +31,26 @@ class Earning(Protocol):
 
 
 class DrawnObjectives:
-    """The objectives of an outlook of n campaigns, a bounded number at once; built anew each time if they are many."""
+    """
+    The objectives of an outlook of n campaigns, a bounded number at once; built anew each time if they are many. With
+    bounds on the spends, shape (N, T), concave ones that are nowhere below them there.
+    """
 
-    def __init__(self, market: Market, outlook: Outlook, highest: FloatArray | None = None) -> None:
+    def __init__(self, market: Market, outlook: Outlook, bounds: tuple[FloatArray, FloatArray] | None = None) -> None:
         n, n_channels, periods = outlook.media.shape
         size = n_channels * periods**2
         step = max(1, _PART // size)
         rows = [np.arange(first, min(first + step, n)) for first in range(0, n, step)]
-        self._build = [(market, outlook.of(chosen), highest) for chosen in rows]
-        self._kept = [Objective(*each) for each in self._build] if n * size <= _KEPT else None
+        self._market, self._bounds = market, bounds
+        self._parts = [outlook.of(chosen) for chosen in rows]
+        self._kept = [self._build(part) for part in self._parts] if n * size <= _KEPT else None
 
     def __iter__(self) -> Iterator[Objective]:
-        return (Objective(*each) for each in self._build) if self._kept is None else iter(self._kept)
+        return map(self._build, self._parts) if self._kept is None else iter(self._kept)
+
+    def _build(self, outlook: Outlook) -> Objective:
+        objective = Objective(self._market, outlook)
+        return objective if self._bounds is None else relaxed(objective, *self._bounds)
 
 
 class Mean:

@@ -120,7 +120,7 @@ def test_many_draws_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
 @settings(max_examples=50, deadline=None)
 def test_smoothed_risk_against_finite_differences(count: int, share: float, smoothing: float, seed: int) -> None:
     market = uncertain(count, seed)
-    objective = Aim.of(market, Outlook.of_draws(market, 2), np.full((3, 2), 900.0), share).objective
+    objective = Aim.of(market, Outlook.of_draws(market, 2), np.zeros((3, 2)), np.full((3, 2), 900.0), share).objective
     assert isinstance(objective, Lowest)
     objective.sharpen_to(smoothing)
     spend = np.random.default_rng(seed).uniform(20.0, 300.0, (3, 2))
