@@ -3,11 +3,12 @@ The ``sb3-ext`` command: RL Zoo3's own commands, with the plugin's algorithms, e
 
 The zoo parses its flags itself, so they are the zoo's, whatever its version. As in the zoo, ``--hyperparams``,
 ``--env-kwargs`` and strings in YAML files (``policy_kwargs: "dict(net_arch=[64])"``) are evaluated as Python: run only
-files you trust.
+files you trust. Agents are loaded without running code in their files, unless ``--no-safe`` is given.
 """
 
 import argparse
 import contextlib
+import functools
 import os
 import pkgutil
 import runpy
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sb3_ext import __version__
-from sb3_ext.app.errors import DISK_ERRORS, UserError, did_you_mean, user_mistake
+from sb3_ext.app.errors import DISK_ERRORS, UserError, did_you_mean, mistakes_explained, user_mistake
 from sb3_ext.app.parser import Parser
 from sb3_ext.zoo import ALGORITHMS, checks, interruption, patches
 
@@ -33,6 +34,8 @@ class Command(NamedTuple):
     Called with the zoo's parsed arguments before the zoo acts on them; None for a command of our own, whose function
     takes the argument list and returns the exit code.
     """
+    runs: str = "Values of --env-kwargs are evaluated as Python."
+    """What it evaluates or unpickles, besides what --no-safe allows."""
 
 
 COMMANDS: dict[str, Command] = {
@@ -48,6 +51,8 @@ COMMANDS: dict[str, Command] = {
             "--resume logs/ddpg_ext/AdSpend-v0_1",
         ),
         checks.check_train,
+        "Strings in hyperparameter files, -params and --env-kwargs are evaluated as Python, a .py file of --conf-file\n"
+        "is run, and -i and --resume unpickle what they load, which can run any code: use only files you trust.",
     ),
     "enjoy": Command(
         "run a trained agent and print its returns",
@@ -69,30 +74,35 @@ COMMANDS: dict[str, Command] = {
         "rl_zoo3.record_training",
         ("--algo ddpg_ext --env AdSpend-v0 -f logs -n 28",),
         checks.check_record_training,
+        "",
     ),
     "plot_train": Command(
         "plot the training reward of runs",
         "rl_zoo3.plots.plot_train:plot_train",
         ("-a ddpg_ext -e AdSpend-v0 -f logs -w 20",),
         checks.check_plot,
+        "",
     ),
     "all_plots": Command(
         "tabulate and plot the evaluations of several runs",
         "rl_zoo3.plots.all_plots:all_plots",
         ("-a ddpg_ext ddpg -e Pendulum-v1 -f logs -o results --no-display",),
         checks.check_plot,
+        "",
     ),
     "plot_from_file": Command(
         "plot what all_plots saved, also with rliable",
         "rl_zoo3.plots.plot_from_file:plot_from_file",
         ("-i results.pkl -o results -r -iqm",),
         checks.check_plot,
+        "The file of -i is unpickled, which can run any code: use only files you trust.",
     ),
     "benchmark": Command(
         "measure every trained agent of a folder",
         "rl_zoo3.benchmark",
         ("--log-dir logs --no-hub --benchmark-dir logs/benchmark -n 10000",),
         checks.check_benchmark,
+        "",
     ),
     "plan": Command(
         "plan when to spend how much on which channel, from a media-mix model: a table, a CSV and a page",
@@ -124,6 +134,10 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
 }
+
+
+LOADING = ("enjoy", "record_video", "record_training", "benchmark")
+"""Commands of the zoo that load agents."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -164,7 +178,7 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         return code
     examples = "\n".join(["examples:", *(f"  sb3-ext {name} {example}" for example in command.examples)])
     reading: Callable[[Parser, Sequence[str]], argparse.Namespace] = Parser.parse_args
-    acting = [patches.playing()]
+    acting: list[contextlib.AbstractContextManager[None]] = [mistakes_explained("stopped")]
     if name == "train":
         from sb3_ext.zoo.experiment import CheckedExperimentManager
         from sb3_ext.zoo.resuming import read_train_arguments
@@ -176,7 +190,10 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         acting.append(patches.whole_figures())
     with contextlib.ExitStack() as stack:
         program = f"sb3-ext {name}"
-        stack.enter_context(patches.command_line(program, argv, command.summary, examples, command.check, reading))
+        if name in LOADING:
+            reading = functools.partial(patches.read_playing_arguments, stack)
+        about = f"{command.summary}\n\n{command.runs}".strip()
+        stack.enter_context(patches.command_line(program, argv, about, examples, command.check, reading))
         for one in acting:
             stack.enter_context(one)
         if ":" in command.target:

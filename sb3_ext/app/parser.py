@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from sb3_ext.app.errors import UserError, did_you_mean
+
+NO_SAFE_ADVICE = "--no-safe loads what needs code, if you trust it"
+
+
+def add_safe_argument(add: Callable[..., Any]) -> None:
+    """Ask whether files of agents may run code."""
+    add(
+        "--safe",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="load agents and run folders without running code in them (default), and refuse those that need it; "
+        "--no-safe unpickles and evaluates what they hold, which can run any code: only for files you trust",
+    )
 
 
 class Parser(argparse.ArgumentParser):

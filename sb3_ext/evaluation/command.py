@@ -12,10 +12,11 @@ from pathlib import Path
 from sb3_ext.app.console import console
 from sb3_ext.app.errors import UserError, mistakes_explained, need
 from sb3_ext.app.files import check_writable
-from sb3_ext.app.parser import Parser
+from sb3_ext.app.parser import Parser, add_safe_argument
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.evaluation.evaluate import evaluate
 from sb3_ext.evaluation.report import tables, write_results
+from sb3_ext.evaluation.runs import Reading
 from sb3_ext.evaluation.settings import arguments_by_environment, chosen_settings, numbers_by_environment, runs_of
 
 _DESCRIPTION = """\
@@ -29,7 +30,8 @@ Several algorithms, environments or groups, and any of --threshold, --ceiling an
 statistics of every setting on every environment, success, steps to the threshold, gap to the ceiling, and how likely a
 run of one setting beats a run of another. docs/evaluation.md says what every number is.
 
-Saved models and run folders hold pickled Python objects: load only those you trust.
+Saved models and run folders are loaded without running code in them; --no-safe unpickles them as Stable-Baselines3
+does. Values of --env-kwargs are evaluated as Python.
 """
 _EXAMPLES = """\
 examples:
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         replace(run, setting=setting.name, env_kwargs=run.env_kwargs | args.env_kwargs[env_id])
         for env_id in args.env
         for setting in settings
-        for run in runs_of(setting, env_id, exp_ids, args.load_best)
+        for run in runs_of(setting, env_id, exp_ids, args.load_best, Reading(args.safe, args.gym_packages))
     ]
     seeds = range(args.seed, args.seed + args.n_eval_episodes)
     comparison, played = evaluate(args, runs, seeds, f"sb3-ext evaluate {shlex.join(arguments)}", compares)
@@ -119,6 +121,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     add("--gym-packages", nargs="+", default=[], metavar="PACKAGE", help="packages that register environments")
     add("--output", metavar="DIR", help="folder for tables and figures")
+    add_safe_argument(add)
     add("-P", "--progress", action="store_true", help="show a progress bar")
     args: argparse.Namespace = parser.parse_args(argv)
     args.algo, args.env = list(dict.fromkeys(args.algo)), list(dict.fromkeys(args.env))

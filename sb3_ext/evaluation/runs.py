@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from gymnasium import spaces
@@ -19,8 +20,27 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecTransposeImage
 
 from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import NO_SAFE_ADVICE
 from sb3_ext.evaluation.ceilings import as_json, changed_arguments
+from sb3_ext.safe import safe_load
+from sb3_ext.zoo.patches import reading_safely
 from sb3_ext.zoo.runs import latest_run, run_numbers
+
+
+class Reading(NamedTuple):
+    """How far the files of runs are trusted."""
+
+    safe: bool = True
+    """Nothing in them is executed; else all that is pickled or written as Python in them is."""
+    packages: Sequence[str] = ()
+    """Packages whose wrappers may be used nevertheless, as the user has named them."""
+
+    def __call__(self) -> contextlib.AbstractContextManager[None]:
+        """Let the zoo read them so."""
+        return reading_safely(self.packages) if self.safe else contextlib.nullcontext()
+
+
+SAFELY = Reading()
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class Run:
     training_seed: int | None
     setting: str = ""
     """Name of the setting that it belongs to, in a comparison."""
+    reading: Reading = SAFELY
 
     @property
     def folder(self) -> Path:
@@ -60,7 +81,7 @@ class Run:
         from rl_zoo3.utils import create_test_env
 
         settings = self.folder / self.env_id
-        with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly():
+        with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly(), self.reading():
             env: VecEnv = create_test_env(
                 self.env_id,
                 n_envs=n_envs,
@@ -87,11 +108,12 @@ class Run:
         # Not needed for predictions, and schedules saved by another Python version cannot be read.
         unused = {"learning_rate": 0.0, "lr_schedule": lambda _: 0.0, "clip_range": lambda _: 0.0}
         try:
-            model = algorithm.load(self.model_path, custom_objects=unused, seed=seed, **options)
+            load = functools.partial(safe_load, algorithm=algorithm) if self.reading.safe else algorithm.load
+            model = load(self.model_path, custom_objects=unused, seed=seed, **options)
         except Exception as error:
             raise UserError(
                 f"cannot load {str(self.model_path)!r} as {self.algo} ({_one_line(error)}): "
-                "give a .zip that this algorithm saved",
+                f"give a .zip that this algorithm saved{_advice(self.reading)}",
                 exit_code=1,
             ) from error
         for kind in ("observation", "action"):
@@ -109,7 +131,12 @@ class Run:
 
 
 def find_runs(
-    algo: str, env_id: str, folder: str, exp_ids: Sequence[int] | None, load_best: bool = False
+    algo: str,
+    env_id: str,
+    folder: str,
+    exp_ids: Sequence[int] | None,
+    load_best: bool = False,
+    reading: Reading = SAFELY,
 ) -> tuple[list[Run], list[str]]:
     """The runs 0 (the latest), 1, ..., or all for None, by number, and names of run folders without a model."""
     from huggingface_sb3 import EnvironmentName
@@ -134,7 +161,7 @@ def find_runs(
             message = f"no trained agent of {algo} on {env_id} for {what} ({_one_line(error)}); {advice}"
             raise UserError(message) from error
         number = Path(log_path).name.rpartition("_")[2]
-        runs.append(read_run(f"run {number}", algo, env_id, model_path))
+        runs.append(read_run(f"run {number}", algo, env_id, model_path, reading))
     if not runs:
         raise UserError(
             f"no trained agent of {algo} on {env_id} in {folder!r}: train one first, or give its log folder with -f"
@@ -142,7 +169,7 @@ def find_runs(
     return runs, unfinished
 
 
-def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str]) -> Run:
+def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[str], reading: Reading = SAFELY) -> Run:
     """Read the settings that belong to a saved model; the zoo's are looked for beside it, in ``<env id>/``."""
     from huggingface_sb3 import EnvironmentName
     from rl_zoo3.utils import get_saved_hyperparams
@@ -152,24 +179,31 @@ def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[st
         raise UserError(f"--model: there is no file {os.fspath(model_path)!r}: give the .zip of a saved model")
     settings = path.parent / EnvironmentName(env_id)
     try:
-        with _quietly():
+        with _quietly(), reading():
             hyperparams, _ = get_saved_hyperparams(str(settings), test_mode=True)
             arguments: dict[str, Any] = {}
             if (settings / "args.yml").is_file():
                 # The zoo saves Python objects among them, as it does in the model.
                 text = (settings / "args.yml").read_text(encoding="utf-8")
                 arguments = dict(yaml.load(text, Loader=yaml.UnsafeLoader))
-    # The files hold pickled objects: a damaged one can raise anything.
+    # The files may hold pickled objects: a damaged one can raise anything.
     except Exception as error:
-        raise UserError(f"cannot read config.yml and args.yml in {str(settings)!r} ({_one_line(error)})", 1) from error
+        reason = f"cannot read config.yml and args.yml in {str(settings)!r} ({_one_line(error)})"
+        raise UserError(f"{reason}{_advice(reading)}", exit_code=1) from error
     from_file = hyperparams.pop("env_kwargs", None) or {}
     trained_on = dict(arguments.get("env_kwargs") or from_file)
     logged = dict(arguments.get("eval_env_kwargs") or trained_on)
-    return Run(name, algo, env_id, path, hyperparams, logged, trained_on, logged, arguments.get("seed"))
+    return Run(
+        name, algo, env_id, path, hyperparams, logged, trained_on, logged, arguments.get("seed"), reading=reading
+    )
 
 
 def _quietly() -> contextlib.redirect_stdout[io.StringIO]:
     return contextlib.redirect_stdout(io.StringIO())
+
+
+def _advice(reading: Reading) -> str:
+    return f"; {NO_SAFE_ADVICE}" if reading.safe else ""
 
 
 def _one_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.ceilings import as_json, changed_arguments
-from sb3_ext.evaluation.runs import Run, find_runs, read_run
+from sb3_ext.evaluation.runs import Reading, Run, find_runs, read_run
 from sb3_ext.zoo.runs import run_numbers
 
 
@@ -54,7 +54,9 @@ def chosen_settings(args: argparse.Namespace) -> list[Setting]:
     return settings
 
 
-def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_best: bool) -> list[Run]:
+def runs_of(
+    setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_best: bool, reading: Reading
+) -> list[Run]:
     """At least one run of a setting on an environment; ``exp_ids`` are those of every log folder, as in find_runs."""
     from huggingface_sb3 import EnvironmentName
 
@@ -69,9 +71,9 @@ def runs_of(setting: Setting, env_id: str, exp_ids: Sequence[int] | None, load_b
     runs: list[Run] = []
     for path in setting.sources:
         if path in names:
-            runs.append(read_run(names[path], setting.algo, env_id, path))
+            runs.append(read_run(names[path], setting.algo, env_id, path, reading))
         elif path in folders:
-            found, unfinished = find_runs(setting.algo, env_id, path, exp_ids, load_best)
+            found, unfinished = find_runs(setting.algo, env_id, path, exp_ids, load_best, reading)
             if unfinished:
                 warn(f"skipped without a model: {', '.join(unfinished)}")
             prefix = f"{path}: " if len(setting.sources) > 1 else ""

@@ -48,8 +48,7 @@ def export(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
             "variables": None if found.variables is None else _described(found.variables, "variables", tensors),
         }
     except ValueError as error:
-        reason = str(error).partition("; replace it with")[0]
-        raise ValueError(f"cannot export this {type(model).__name__}: {reason}") from error
+        raise ValueError(f"cannot export this {type(model).__name__}: {error}") from error
     from safetensors.torch import save
 
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:

@@ -46,6 +46,15 @@ def read_export(archive: Archive) -> tuple[type[BaseAlgorithm], dict[str, Any], 
     return find_algorithm(document.get("algorithm")), found[0] or {}, found[1] or {}, found[2]
 
 
+def read_normalization(archive: Archive) -> dict[str, Any]:
+    """Read the normalization of the environment that an exported model was trained on: attributes of VecNormalize."""
+    document, tensors = read_document(archive)
+    described = document.get("normalization")
+    if not isinstance(described, dict):
+        raise ValueError("it holds no normalization")
+    return {name: _made(name, node, tensors) for name, node in described.items()}
+
+
 def _made(name: str, node: Json, tensors: Mapping[str, th.Tensor]) -> Any:
     try:
         return decode(node, tensors)

@@ -35,6 +35,14 @@ _NEVER_SAVED = frozenset(
 _ATTRIBUTE = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*")
 
 
+class UnreadableEntryError(ValueError):
+    """An attribute of the model holds code, or objects that are not known."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"its {name[:80]!r} {reason}")
+        self.advice = f"; replace it with custom_objects={{{name[:80]!r}: ...}}"
+
+
 class Contents(NamedTuple):
     """What a model's file holds."""
 
@@ -93,8 +101,9 @@ def safe_load(
     except FileNotFoundError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:600] or type(error).__name__
-        raise ValueError(f"cannot load {str(name)!r}: {reason}") from error
+        reason = " ".join(str(error).split())[:500] or type(error).__name__
+        advice = error.advice if isinstance(error, UnreadableEntryError) else ""
+        raise ValueError(f"cannot load {str(name)!r}: {reason}{advice}") from error
 
 
 def read_model(path: str | os.PathLike[str] | BinaryIO, custom_objects: Mapping[str, Any] | None = None) -> Contents:
@@ -154,8 +163,7 @@ def _attributes(entries: Any, custom_objects: Mapping[str, Any]) -> dict[str, An
                 data[name] = objects.make(read_pickle(pickled))
             except (ValueError, TypeError) as error:
                 if name not in _REBUILT:
-                    advice = f"replace it with custom_objects={{{name[:80]!r}: ...}}"
-                    raise ValueError(f"its {name[:80]!r} {error}; {advice}") from error
+                    raise UnreadableEntryError(name, str(error)) from error
         else:
             data[name] = entry
     return data

@@ -128,7 +128,9 @@ def with_attributes(cls: type[Any], state: Mapping[Any, Any]) -> Any:
     return instance
 
 
-def _attributes(cls: type[Any]) -> Rule:
+def attributes_rule(cls: type[Any]) -> Rule:
+    """Make instances of a class from their attributes."""
+
     def make(objects: Objects, made: Made) -> Any:
         if made.args or made.kwargs or not isinstance(made.state, Pairs):
             raise ValueError(f"holds a damaged {cls.__name__}")
@@ -176,7 +178,7 @@ def class_name(cls: type[Any]) -> str:
 
 
 _RULES: dict[str, Rule] = {
-    **{class_name(cls): _attributes(cls) for cls in OF_ATTRIBUTES},
+    **{class_name(cls): attributes_rule(cls) for cls in OF_ATTRIBUTES},
     **{class_name(cls): _calling(cls) for cls in (*ENUMS, TrainFreq, th.Size)},
     "torch.device": _calling(th.device),
     "collections.deque": _deque,

@@ -13,19 +13,21 @@ from gymnasium import spaces
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import NO_SAFE_ADVICE
 from sb3_ext.envs.ad_spend import AdSpendEnv, Market
 from sb3_ext.envs.ad_spend.campaign.actions import ActionMode
 from sb3_ext.envs.ad_spend.campaign.observations import ObsMode
-from sb3_ext.evaluation.runs import Run, read_run
+from sb3_ext.evaluation.runs import Reading, Run, read_run
+from sb3_ext.safe.loading import read_model
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.outcome import Rollout, roll_out
 
 _ADVICE = "train an agent on this campaign, or give the campaign it was trained for"
 
 
-def agent_rollout(path: str, algo: str, campaign: Campaign, bounded: bool, seeds: range) -> Rollout:
+def agent_rollout(path: str, algo: str, campaign: Campaign, bounded: bool, seeds: range, safe: bool = True) -> Rollout:
     """
-    Let a saved agent spend the budgets of campaigns, without exploration. Loading it unpickles: only trusted files.
+    Let a saved agent spend the budgets of campaigns, without exploration. Not ``safe``, code in its files runs.
 
     Beside a model of the zoo lie its environment's wrappers, arguments and normalization, which are honoured. Any other
     model is tried with every form of observations and actions that the registered environments have. Where the campaign
@@ -33,7 +35,7 @@ def agent_rollout(path: str, algo: str, campaign: Campaign, bounded: bool, seeds
     """
     settings = [file.parent.name for file in Path(path).parent.glob("*/config.yml")]
     env_id = settings[0] if len(settings) == 1 else "AdSpend-v0"
-    run = read_run(Path(path).name, algo, env_id, path)
+    run = read_run(Path(path).name, algo, env_id, path, Reading(safe))
     asked: dict[str, Any] = {"market": campaign.market, "budget": campaign.budget, "periods": campaign.periods}
     if bounded:
         asked["act_range"] = (campaign.low, campaign.cap)
@@ -42,7 +44,7 @@ def agent_rollout(path: str, algo: str, campaign: Campaign, bounded: bool, seeds
         forms = [{**run.training_env_kwargs, **asked}]
     else:
         forms = [{**asked, **form} for form in _plain_forms(campaign.market)]
-    wanted = _spaces(path, algo)
+    wanted = _spaces(path, algo, safe)
     for env_kwargs in forms:
         run = replace(run, env_kwargs=env_kwargs)
         env = run.make_env(seeds[0])
@@ -98,14 +100,15 @@ def _check_training(run: Run, asked: dict[str, Any], path: str) -> None:
     raise UserError(f"--model: {path!r} was trained {other}")
 
 
-def _spaces(path: str, algo: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+def _spaces(path: str, algo: str, safe: bool) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    unused = dict.fromkeys(("learning_rate", "clip_range"))
     try:
-        data, _, _ = load_from_zip_file(path, device="cpu")
+        data = read_model(path, unused).data if safe else load_from_zip_file(path, device="cpu")[0]
         assert data is not None
         return data["observation_space"], data["action_space"]
     except Exception as error:
         raise UserError(
             f"--model: cannot load {path!r} as {algo} ({' '.join(str(error).split())[:200]}): "
-            "give a .zip that Stable-Baselines3 saved",
+            "give a .zip that Stable-Baselines3 saved" + (f"; {NO_SAFE_ADVICE}" if safe else ""),
             exit_code=1,
         ) from error

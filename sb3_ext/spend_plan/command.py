@@ -19,7 +19,7 @@ from rich.console import Console
 from sb3_ext.app.console import console
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.app.files import check_writable
-from sb3_ext.app.parser import Parser
+from sb3_ext.app.parser import Parser, add_safe_argument
 from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.dates import read_date
@@ -61,8 +61,8 @@ whose mean value nobody can exceed. The page says what reacting would earn more 
 With --model a trained agent is compared too; where nothing is random, the plan is the agent's if that earns more. The
 agent must have been trained for this market, budget and number of periods. A model in a run folder of the zoo is given
 its wrappers and normalization (VecNormalize). Outside of one they are unknown, and only the bounds of its observations
-and actions can be compared: name a model inside its run folder where you can. Loading a model, and the settings in its
-run folder, unpickles Python objects, which can run any code: load only models you trust.
+and actions can be compared: name a model inside its run folder where you can. The model and the settings in its run
+folder are loaded without running code in them; --no-safe unpickles them as Stable-Baselines3 does.
 """
 _EXAMPLES = """\
 examples:
@@ -122,8 +122,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="random market: campaigns to compare in (default: 300, 20 if S-shaped or long)",
     )
-    add("--model", metavar="ZIP", help="saved agent that plans too (unpickles: only trusted files)")
+    add("--model", metavar="ZIP", help="saved agent that plans too")
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
+    add_safe_argument(add)
     add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
     args: argparse.Namespace = parser.parse_args(argv)
     if not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):
@@ -240,7 +241,7 @@ def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[
     from sb3_ext.spend_plan.agent import agent_rollout
 
     check_algorithm(args.algo)
-    rollout = agent_rollout(args.model, args.algo, campaign, bool(args.caps or args.min), seeds)
+    rollout = agent_rollout(args.model, args.algo, campaign, bool(args.caps or args.min), seeds, args.safe)
     return {f"agent ({args.algo}, {Path(args.model).name})": rollout}
 
 

@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager
 from types import ModuleType, SimpleNamespace
 from typing import IO, Any, cast
 
-from sb3_ext.app.errors import mistakes_explained
-from sb3_ext.app.parser import Parser
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import NO_SAFE_ADVICE, Parser, add_safe_argument
 from sb3_ext.common.files import saved_whole, whole_file
 from sb3_ext.zoo.registry import ALGORITHMS, register
 
@@ -105,22 +105,65 @@ def going_on(algorithm: type) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def playing() -> Iterator[None]:
+def playing(safe: bool = True, packages: Sequence[str] = ()) -> Iterator[None]:
     """
-    Load our off-policy agents with a replay buffer of one transition, and tell mistakes in one line.
+    Load agents without running code of their files, unless told otherwise, and tell mistakes in one line.
 
-    The zoo's ``enjoy`` and ``record_video`` do so for a fixed list of upstream keys.
+    Our off-policy agents get a replay buffer of one transition; the zoo's ``enjoy`` and ``record_video`` do so for a
+    fixed list of upstream keys.
     """
     from rl_zoo3.utils import ALGOS
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-    small = {
-        key: SimpleNamespace(load=functools.partial(ALGOS[key].load, buffer_size=1, optimize_memory_usage=False))
-        for key in ALGORITHMS
-        if issubclass(ALGOS[key], OffPolicyAlgorithm)
-    }
-    with mistakes_explained("stopped"), _replaced_items(ALGOS, small), named_normalization():
+    loaders = {}
+    for key, algorithm in ALGOS.items():
+        small = key in ALGORITHMS and issubclass(algorithm, OffPolicyAlgorithm)
+        options: dict[str, Any] = {"buffer_size": 1, "optimize_memory_usage": False} if small else {}
+        if safe:
+            loaders[key] = SimpleNamespace(load=functools.partial(_load_safely, algorithm=algorithm, **options))
+        elif small:
+            loaders[key] = SimpleNamespace(load=functools.partial(algorithm.load, **options))
+    reading = reading_safely(packages) if safe else named_normalization()
+    with mistakes_explained("stopped"), reading, _replaced_items(ALGOS, loaders):
         yield
+
+
+def _load_safely(path: str, **options: Any) -> Any:
+    from sb3_ext.safe import safe_load
+
+    try:
+        return safe_load(path, **options)
+    except ValueError as error:
+        raise UserError(f"cannot load {path!r} ({error.__cause__}): {NO_SAFE_ADVICE}", exit_code=1) from error
+
+
+@contextlib.contextmanager
+def reading_safely(packages: Sequence[str] = ()) -> Iterator[None]:
+    """Let the zoo read run folders without running code in them; wrappers may also come from the packages named."""
+    import yaml
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    from sb3_ext.safe import load_normalization, run_folder_loader
+
+    with (
+        _replaced(yaml, "UnsafeLoader", run_folder_loader(packages)),
+        _replaced(VecNormalize, "load", staticmethod(load_normalization)),
+    ):
+        yield
+
+
+def read_playing_arguments(stack: contextlib.ExitStack, parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line of a command that loads agents, and load them accordingly until the stack is closed."""
+    add_safe_argument(parser.add_argument)
+    args: argparse.Namespace = parser.parse_args(argv)
+    stack.enter_context(playing(args.safe, getattr(args, "gym_packages", [])))
+    if not args.safe:
+        stack.enter_context(_replaced(subprocess, "call", functools.partial(_call_unsafely, subprocess.call)))
+    return args
+
+
+def _call_unsafely(call: Callable[..., int], command: list[str], *args: Any, **kwargs: Any) -> int:
+    return call([*command, "--no-safe"] if command[0] == "python" else command, *args, **kwargs)
 
 
 @contextlib.contextmanager

@@ -198,7 +198,7 @@ def test_help_has_examples_and_a_warning(capfd: pytest.CaptureFixture[str]) -> N
     assert main(["evaluate", "--help"]) == 0
     text = capfd.readouterr().out
     assert "sb3-ext evaluate --algo ddpg_ext --env AdSpend-v0 -f logs --output results" in text
-    assert "load only those you trust" in text
+    assert "only for files you trust" in text
 
 
 def test_damaged_settings(logs: Path, workdir: Path, error_line: Callable[..., str]) -> None:
