@@ -36,7 +36,7 @@ from sb3_ext.spend_plan.output import NAMES, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
 from sb3_ext.spend_plan.standouts import find_standouts
-from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table
+from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table, price_table
 from sb3_ext.spend_plan.wording import Wording
 from sb3_ext.zoo.checks import check_algorithm
 
@@ -250,10 +250,14 @@ def _show(plan: SpendPlan, written: list[Path], left_out: list[str]) -> None:
     out.print(date_table(plan))
     out.print(finance_table(plan))
     out.print(policy_table(plan))
+    if prices := price_table(plan):
+        out.print(prices)
     out.print(words.lead, style="bold")
     if words.reaction:
         out.print(words.reaction, style="bold")
     out.print(words.certificate)
+    if words.leads:
+        out.print(words.leads)
     for standout in find_standouts(plan):
         out.print(standout)
     for caveat in find_caveats(plan):

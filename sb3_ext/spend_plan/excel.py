@@ -220,6 +220,8 @@ def _settings(sheets: _Sheets, plan: SpendPlan, command: str) -> None:
         ("Margin", market.margin),
         ("Cost of spend", market.spend_cost),
         ("Certificate", words.certificate),
+        *((("Lead", words.leads),) if words.leads else ()),
+        *((f"Worth of one more in {name}", price) for name, price in plan.prices.items()),
         *(("Warning", text) for text in find_caveats(plan)),
         *(("Stands out", text) for text in find_standouts(plan)),
         *(("Assumed", text) for text in words.assumptions),

@@ -121,6 +121,16 @@ def policy_table(plan: SpendPlan) -> Table:
     return Table(caption, list(cells), rows)
 
 
+def price_table(plan: SpendPlan) -> Table | None:
+    """What the constraints cost; None where there are none."""
+    if not plan.prices:
+        return None
+    order = sorted(plan.prices.items(), key=lambda price: -abs(price[1]))
+    rows = [Row([name, f"{price:+,.2f}" if abs(price) >= 0.005 else "0"]) for name, price in order]
+    caption = "What one more unit of money in a condition would earn: those at 0 cost nothing"
+    return Table(caption, ["Condition", "Worth of one more unit"], rows)
+
+
 def _span(ends: tuple[float, float] | None, sign: str = "") -> str:
     return "" if ends is None else f"{ends[0]:{sign},.0f} to {ends[1]:{sign},.0f}"
 

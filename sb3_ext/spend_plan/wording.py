@@ -136,6 +136,19 @@ class Wording:
         return bound
 
     @property
+    def leads(self) -> str | None:
+        """How sure it is that the plan earns more than simple ways to spend the budget; None without draws."""
+        plan = self._plan
+        if not plan.versus:
+            return None
+        parts = [
+            f"{_signed(gain.mean)} over {gain.name} (95% of the draws: {_signed(gain.low)} to {_signed(gain.high)})"
+            for gain in plan.versus
+        ]
+        ahead = "" if plan.score.ahead is None else f" It is ahead of {plan.reference.name} in {plan.score.ahead:.0%}."
+        return f"Under the same draws of the model's posterior the plan's lead is {' and '.join(parts)}.{ahead}"
+
+    @property
     def policies(self) -> dict[str, str]:
         """What the compared policies do, in the order of the scores."""
         unit = self._unit
@@ -281,6 +294,10 @@ def _random_parts(random: Randomness, unit: str) -> Iterator[str]:
 def _half(weights: tuple[float, ...]) -> int:
     """After how many periods half of what is spent has worked."""
     return next(number for number, share in enumerate(accumulate(weights), 1) if share >= 0.5)
+
+
+def _signed(money: float) -> str:
+    return f"{money:+,.0f}"
 
 
 def _days(period_days: float, theta: float) -> str:

@@ -7,6 +7,7 @@ import pytest
 from sb3_ext.envs.ad_spend import Channel, Market
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import adstock, profit, s_shape
+from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
@@ -14,6 +15,8 @@ from sb3_ext.spend_plan.comparison import EVEN, PAST_MIX
 from sb3_ext.spend_plan.economics import economics
 from sb3_ext.spend_plan.plan import make_plan
 from sb3_ext.spend_plan.standouts import find_standouts
+from sb3_ext.spend_plan.tables import price_table
+from sb3_ext.spend_plan.wording import Wording
 
 
 def campaign(market: Market, budget: float = 10_000.0, periods: int = 7) -> Campaign:
@@ -95,3 +98,24 @@ def test_the_plan_is_measured_against_the_past_where_it_is_known() -> None:
     )
     assert (known.reference.name, unknown.reference.name) == (PAST_MIX, EVEN)
     assert known.score.value > known.reference.value
+
+
+def test_leads_and_worths_of_conditions_are_shown() -> None:
+    market = adstock()
+    draws = tuple(tuple(replace(c, beta=c.beta * factor) for c in market.channels) for factor in (0.5, 1.5))
+    made = make_plan(campaign(replace(market, draws=draws)))
+    leads = Wording(made).leads
+    assert leads is not None
+    for gain in made.versus:
+        assert f"{gain.mean:+,.0f} over {gain.name} (95% of the draws: {gain.low:+,.0f} to {gain.high:+,.0f})" in leads
+    assert "It is ahead of historical proportions in 100%." in leads
+    assert price_table(made) is None and Wording(make_plan(campaign(market))).leads is None
+    weights = np.zeros((1, 7, 2))
+    weights[0, :, 0] = 1.0
+    little = Constraints((Condition("facebook at most 1,000", weights, np.array([0.0]), np.array([1_000.0])),))
+    priced = make_plan(replace(campaign(market), constraints=little))
+    table = price_table(priced)
+    assert table is not None
+    worth = {row.cells[0]: row.cells[1] for row in table.rows}
+    assert float(worth["facebook at most 1,000"]) > 0.5
+    assert worth["facebook at most 1,000"] == f"{priced.prices['facebook at most 1,000']:+,.2f}"
