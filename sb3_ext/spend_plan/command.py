@@ -25,6 +25,7 @@ from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.dates import read_date
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
+from sb3_ext.envs.ad_spend.market.draws_table import is_draws_table
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
 from sb3_ext.spend_plan.calendar import default_start, period_dates
@@ -193,8 +194,10 @@ def _campaign(args: argparse.Namespace) -> Campaign:
 def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
     fits: tuple[CurveFit, ...] = ()
     with mistakes_explained("--market"):
-        if args.market.lower().endswith(_CSV_SUFFIXES):
-            days = 7.0 if args.period_days is None else args.period_days
+        days = 7.0 if args.period_days is None else args.period_days
+        if is_draws_table(args.market) and not args.carry_over and not args.spend_per_exposure:
+            market = Market.from_draws(args.market, days)
+        elif args.market.lower().endswith(_CSV_SUFFIXES):
             market, fits = fit_response_curves(args.market, days, _pairs(args.carry_over, "--carry-over", factor=True))
             if args.spend_per_exposure:
                 raise UserError("--spend-per-exposure goes with a Robyn export, not with a CSV")

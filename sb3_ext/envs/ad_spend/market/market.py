@@ -20,6 +20,7 @@ from sb3_ext.envs.ad_spend.market.carry_over import delays, impulse, left_over
 from sb3_ext.envs.ad_spend.market.channel import Channel, default_spend_cap
 from sb3_ext.envs.ad_spend.market.checks import MOST_SALES, check_choice, check_count, check_number
 from sb3_ext.envs.ad_spend.market.document import read_document, read_json, write_document
+from sb3_ext.envs.ad_spend.market.draws_table import draws_document, is_draws_table
 from sb3_ext.envs.ad_spend.market.netcdf import is_netcdf
 from sb3_ext.envs.ad_spend.market.pymc_marketing import pymc_marketing_document
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
@@ -250,7 +251,8 @@ class Market(ChannelArrays):
     @classmethod
     def load(cls, path: str | os.PathLike[str], spend_per_exposure: dict[str, float] | None = None) -> Market:
         """
-        Read a market from our JSON format, a Robyn export or a saved model of PyMC-Marketing, whichever the file is.
+        Read a market from our JSON format, a Robyn export, a saved model of PyMC-Marketing, or a CSV of weekly draws
+        (:func:`draws_document`), whichever the file is.
 
         :param path: The file.
         :param spend_per_exposure: Of a Robyn export, see :meth:`from_robyn`.
@@ -258,10 +260,12 @@ class Market(ChannelArrays):
         :raises FileNotFoundError: If there is no such file.
         :raises ValueError: If it is no such format, or its values are out of range.
         """
+        if spend_per_exposure and (is_netcdf(path) or is_draws_table(path)):
+            raise ValueError("spend_per_exposure goes with a Robyn export")
         if is_netcdf(path):
-            if spend_per_exposure:
-                raise ValueError("spend_per_exposure goes with a Robyn export")
             return cls.from_pymc_marketing(path)
+        if is_draws_table(path):
+            return cls.from_draws(path)
         data = read_json(path)
         if is_robyn_export(data):
             return cls.from_robyn(path, spend_per_exposure)
@@ -290,6 +294,21 @@ class Market(ChannelArrays):
             raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
         try:
             return cls.from_dict(pymc_marketing_document(path))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+    @classmethod
+    def from_draws(cls, path: str | os.PathLike[str], period_days: float = 7.0) -> Market:
+        """
+        Read draws of any model from a CSV with the columns channel, draw, parameter, value: see :func:`draws_document`.
+
+        :param path: The file.
+        :param period_days: Length of a period in days, > 0.
+        :return: A market with these draws.
+        :raises ValueError: If a line cannot be read, a draw is incomplete, or a value is out of range.
+        """
+        try:
+            return cls.from_dict(draws_document(path, period_days))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
