@@ -112,6 +112,11 @@ COMMANDS: dict[str, Command] = {
             "--market curves.csv --budget 500000 --periods 13 --carry-over tv=0.4",
         ),
     ),
+    "replan": Command(
+        "plan the rest of a campaign anew, from what was really spent and sold",
+        "sb3_ext.spend_plan.replan_command:main",
+        ("--plan plan --actuals actuals.csv", "--plan plan --actuals actuals.xlsx --budget 350000 --output monday"),
+    ),
     "tune": Command(
         "search hyperparameters in worker processes, and write the best ones as a YAML block",
         "sb3_ext.tuning.command:main",

@@ -19,6 +19,20 @@ _SAME_AS_OPTIMIZED = "open-loop optimum"
 
 
 @dataclass(frozen=True)
+class Past:
+    """The periods of a campaign that are over."""
+
+    market: Market
+    """As it was before them."""
+    dates: Sequence[date]
+    """First day of each."""
+    spend: FloatArray
+    """What was spent, shape (k, N), money."""
+    sales: FloatArray | None
+    """What was sold, shape (k,), NaN where not known; None if nothing is known."""
+
+
+@dataclass(frozen=True)
 class Campaign:
     """What is to be planned."""
 
@@ -37,6 +51,8 @@ class Campaign:
     """What the plan has to keep to besides."""
     risk: float | None = None
     """Plan for the mean of the lowest share of the draws, in (0, 1]; None: for the mean of all."""
+    past: Past | None = None
+    """What is over of a campaign whose rest is planned."""
 
     @property
     def periods(self) -> int:

@@ -6,23 +6,21 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from sb3_ext.app.console import console
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
-from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser, add_safe_argument
+from sb3_ext.app.typed import typed_amount, typed_day, typed_factor
 from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.dates import read_date
+from sb3_ext.common.sheets import CSV_SUFFIXES, EXCEL_SUFFIXES
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.draws_table import is_draws_table
@@ -30,23 +28,17 @@ from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
 from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
-from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
 from sb3_ext.spend_plan.outcome import Rollout
-from sb3_ext.spend_plan.output import NAMES, write_plan
-from sb3_ext.spend_plan.plan import SpendPlan, make_plan
+from sb3_ext.spend_plan.output import check_output, write_plan
+from sb3_ext.spend_plan.plan import make_plan
 from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
-from sb3_ext.spend_plan.standouts import find_standouts
-from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table, price_table
-from sb3_ext.spend_plan.wording import Wording
+from sb3_ext.spend_plan.terminal import show_plan
 from sb3_ext.zoo.checks import check_algorithm
-
-Typed = TypeVar("Typed")
 
 _CENT = 0.01
 _MOST_PERIODS = 731
 _MOST_PATHS = 5000
-_CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _DESCRIPTION = """\
 Plan when to spend how much on which advertising channel, from a media-mix model.
 
@@ -74,7 +66,7 @@ examples:
   sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
 
 output files (--output DIR): plan.html (one page, also for print and phones), plan.xlsx (a workbook with charts),
-plan.csv (by date) and channels.csv; older ones are replaced
+plan.csv (by date), channels.csv and plan.json (for `sb3-ext replan`); older ones are replaced
 """
 
 
@@ -94,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             campaign, agents, n_paths, lambda policy: status.update(f"playing {n_paths} random campaigns: {policy}")
         )
     written, left_out = write_plan(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
-    _show(plan, written, left_out)
+    show_plan(plan, written, left_out)
     return 0
 
 
@@ -102,19 +94,29 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser("plan", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     add("--market", required=True, metavar="MARKET", help="Robyn export, adspend-params/1 JSON, CSV or preset")
-    add("--budget", required=True, type=_amount, metavar="MONEY", help="budget of the whole campaign")
+    add("--budget", required=True, type=typed_amount, metavar="MONEY", help="budget of the whole campaign")
     add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
-    add("--start", type=_day, metavar="DATE", help="first day, YYYY-MM-DD (default: tomorrow, next Monday or the 1st)")
+    add(
+        "--start",
+        type=typed_day,
+        metavar="DATE",
+        help="first day, YYYY-MM-DD (default: tomorrow, next Monday or the 1st)",
+    )
     pairs: dict[str, Any] = {"nargs": "+", "default": []}
     add("--caps", **pairs, metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
     add("--min", **pairs, metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
     add_constraint_flags(add)
-    add("--risk", type=_factor, metavar="SHARE", help="plan for the mean of the lowest share of the draws, e.g. 0.2")
-    add("--season", nargs="+", type=_factor, metavar="F", help="demand factors by period, repeated; 1 is average")
-    add("--margin", type=_factor, metavar="M", help="money earned per unit of sales (default: the market's, mostly 1)")
-    add("--spend-cost", type=_factor, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
+    add(
+        "--risk",
+        type=typed_factor,
+        metavar="SHARE",
+        help="plan for the mean of the lowest share of the draws, e.g. 0.2",
+    )
+    add("--season", nargs="+", type=typed_factor, metavar="F", help="demand factors by period, repeated; 1 is average")
+    add("--margin", type=typed_factor, metavar="M", help="money earned per unit of sales (default: the market's)")
+    add("--spend-cost", type=typed_factor, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
     add("--afterwards", choices=["nothing", "past"], help="what is spent after it: nothing, or the past's mean")
-    add("--period-days", type=_factor, metavar="D", help="CSV only: days of a period (default: 7)")
+    add("--period-days", type=typed_factor, metavar="D", help="CSV only: days of a period (default: 7)")
     add("--carry-over", **pairs, metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
     add("--spend-per-exposure", **pairs, metavar="CHANNEL=MONEY", help="Robyn only: what an exposure costs")
     add(
@@ -134,31 +136,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--periods is {args.periods}: give a number from 1 to {_MOST_PERIODS}")
     if args.paths is not None and not 2 <= args.paths <= _MOST_PATHS:
         raise UserError(f"--paths is {args.paths}: give a number from 2 to {_MOST_PATHS}")
-    check_writable(args.output, "--output")
-    for name in NAMES:
-        if (Path(args.output) / name).is_dir():
-            raise UserError(f"--output: {str(Path(args.output) / name)!r} is a folder: name another one")
+    check_output(args.output)
     return args
-
-
-def _amount(text: str) -> float:
-    return _told(read_amount, text)
-
-
-def _factor(text: str) -> float:
-    return _told(partial(read_amount, what="the number", factor=True), text)
-
-
-def _day(text: str) -> date:
-    return _told(read_date, text)
-
-
-def _told(read: Callable[[str], Typed], text: str) -> Typed:
-    """What a text says, or why it says nothing."""
-    try:
-        return read(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _campaign(args: argparse.Namespace) -> Campaign:
@@ -197,7 +176,7 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
         days = 7.0 if args.period_days is None else args.period_days
         if is_draws_table(args.market) and not args.carry_over and not args.spend_per_exposure:
             market = Market.from_draws(args.market, days)
-        elif args.market.lower().endswith(_CSV_SUFFIXES):
+        elif args.market.lower().endswith((*CSV_SUFFIXES, *EXCEL_SUFFIXES)):
             market, fits = fit_response_curves(args.market, days, _pairs(args.carry_over, "--carry-over", factor=True))
             if args.spend_per_exposure:
                 raise UserError("--spend-per-exposure goes with a Robyn export, not with a CSV")
@@ -246,25 +225,3 @@ def _agents(args: argparse.Namespace, campaign: Campaign, seeds: range) -> dict[
     check_algorithm(args.algo)
     rollout = agent_rollout(args.model, args.algo, campaign, bool(args.caps or args.min), seeds, args.safe)
     return {f"agent ({args.algo}, {Path(args.model).name})": rollout}
-
-
-def _show(plan: SpendPlan, written: list[Path], left_out: list[str]) -> None:
-    out, words = console(), Wording(plan)
-    out.print(date_table(plan))
-    out.print(finance_table(plan))
-    out.print(policy_table(plan))
-    if prices := price_table(plan):
-        out.print(prices)
-    out.print(words.lead, style="bold")
-    if words.reaction:
-        out.print(words.reaction, style="bold")
-    out.print(words.certificate)
-    if words.leads:
-        out.print(words.leads)
-    for standout in find_standouts(plan):
-        out.print(standout)
-    for caveat in find_caveats(plan):
-        out.print(f"warning: {caveat}", style="yellow")
-    out.print(f"Written: {', '.join(map(str, written))}")
-    for hint in left_out:
-        out.print(hint)

@@ -7,12 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sb3_ext.app.errors import UserError, mistakes_explained, need
+from sb3_ext.app.files import check_writable
 from sb3_ext.common.files import atomic_path
 from sb3_ext.spend_plan.plan import SpendPlan
+from sb3_ext.spend_plan.record import write_record
 from sb3_ext.spend_plan.tables import write_channels, write_dates
 
 _EXTRAS = {"plan.html": ("the page", "matplotlib", "jinja2"), "plan.xlsx": ("the workbook", "xlsxwriter")}
-NAMES = ("plan.html", "plan.xlsx", "plan.csv", "channels.csv")
+NAMES = ("plan.html", "plan.xlsx", "plan.csv", "channels.csv", "plan.json")
+
+
+def check_output(folder: str) -> None:
+    """Check that the files can be written into a folder."""
+    check_writable(folder, "--output")
+    for name in NAMES:
+        if (Path(folder) / name).is_dir():
+            raise UserError(f"--output: {str(Path(folder) / name)!r} is a folder: name another one")
 
 
 def write_plan(plan: SpendPlan, command: str, folder: Path) -> tuple[list[Path], list[str]]:
@@ -55,4 +65,5 @@ def _writer(name: str, plan: SpendPlan, command: str) -> Callable[[Path], object
         from sb3_ext.spend_plan.excel import write_workbook
 
         return lambda path: write_workbook(plan, command, path)
-    return lambda path: (write_dates if name == "plan.csv" else write_channels)(plan, path)
+    write = {"plan.csv": write_dates, "channels.csv": write_channels, "plan.json": write_record}[name]
+    return lambda path: write(plan, path)

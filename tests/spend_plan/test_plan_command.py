@@ -16,6 +16,7 @@ from sb3_ext.envs.ad_spend import AdSpendEnv
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import adstock, static
 from sb3_ext.spend_plan.command import main
+from sb3_ext.spend_plan.output import NAMES
 
 Planner = Callable[..., Path]
 Mistake = Callable[..., str]
@@ -58,7 +59,7 @@ def test_the_csv_adds_up(planner: Planner, capfd: pytest.CaptureFixture[str]) ->
         assert float(row["expected_sales"]) == pytest.approx(float(sold), abs=0.006)
     shown = capfd.readouterr().out
     assert "Mon 2027-01-04" in shown and "optimized plan" in shown and "no plan can earn more" in shown
-    assert {path.name for path in folder.iterdir()} == {"plan.csv", "channels.csv", "plan.html", "plan.xlsx"}
+    assert {path.name for path in folder.iterdir()} == {*NAMES}
 
 
 @pytest.mark.skipif(not ROBYN_FILE.is_file(), reason="no Robyn export here")

@@ -78,7 +78,7 @@ def read_document(data: Any, market: type[Any]) -> dict[str, Any]:
     """The arguments of a market from a document; a ValueError if a field is missing, unknown or of a wrong kind."""
     if not isinstance(data, dict) or data.get("schema") not in (SCHEMA, SCHEMA_2):
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise ValueError(f'expected a JSON object with "schema": "{SCHEMA}" or "{SCHEMA_2}", got {found!r}')
+        raise ValueError(f'expected a JSON object with "schema": "{SCHEMA}" or "{SCHEMA_2}", got {found!r:.80}')
     values = {key: value for key, value in data.items() if key != "schema"}
     check_fields(values, market, "market")
     values["channels"] = channels = read_channels(values["channels"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Mapping
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3_ext.common.amounts import decimal_sign, read_amounts
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.sheets import read_sheet
 from sb3_ext.envs.ad_spend.market.channel import Channel, periods_to_forget
 from sb3_ext.envs.ad_spend.market.checks import check_number
 from sb3_ext.envs.ad_spend.market.curves import Hill
@@ -70,7 +69,7 @@ def fit_response_curves(
     Read a CSV of response curves and fit ``beta * x**alpha / (kappa**alpha + x**alpha)`` to every channel.
 
     The file needs the columns ``channel``, ``spend`` and ``response``: the sales per period that a constant spend per
-    period settles at. Separators are commas, semicolons or tabs. Numbers may be written as people do (``$5,000.00``,
+    period settles at; an Excel file may hold it too. Numbers may be written as people do (``$5,000.00``,
     ``5.000,50``); a column that can be read in two ways is refused. Titles may say more (``Weekly Spend``). A curve
     says nothing of the past and of how quickly sales follow, so two optional columns may: ``theta``, the share of the
     adstock carried over to the next period, and ``historical_mean``, the mean spend per period before the campaign
@@ -148,50 +147,34 @@ def fit_curve(
 
 
 def _read(path: Path, period_days: float) -> dict[str, CurvePoints]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not a UTF-8 text file ({error}): save it as CSV UTF-8") from error
-    lines = text.splitlines()
-    separator = max(";\t,", key=lines[0].count) if lines else ","
-    reader = csv.reader(lines, delimiter=separator)
-    try:
-        header = [" ".join(title.split()).lower() for title in next(reader, [])]
-        columns = _columns(header, period_days)
-        rows: list[tuple[str, dict[str, str]]] = []
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) <= max(columns.values()):
-                raise ValueError(f"line {reader.line_num}: {len(row)} cells, the first line has {len(header)}")
-            rows.append((f"line {reader.line_num}: ", {title: row[at].strip() for title, at in columns.items()}))
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: not a CSV ({error})") from error
+    sheet = read_sheet(path)
+    titles = [[" ".join(str(cell).split()).lower() for cell in row.cells] for row in sheet.rows]
+    first = next((at for at, header in enumerate(titles) if _REQUIRED[0] in " ".join(header)), 0)
+    header = titles[first] if titles else []
+    columns = _columns(header, period_days)
+    rows = sheet.rows[first + 1 :]
     if not rows:
         raise ValueError("there are no points below the first line")
-    if len(currencies := {cells.pop("currency", "") for _, cells in rows}) > 1:
+    for row in rows:
+        if len(row.cells) <= max(columns.values()):
+            raise ValueError(f"{row.place}: {len(row.cells)} cells, the first line has {len(header)}")
+    if "currency" in columns and len(currencies := {str(row.cell(columns["currency"])) for row in rows}) > 1:
         raise ValueError(f"column 'currency' holds {sorted(currencies)}: write all amounts in one currency")
-    titles = [title for title in columns if title not in ("channel", "currency")]
-    texts = {title: [cells[title] for _, cells in rows] for title in titles}
-    numbers = {}
-    for title in titles:
-        others = decimal_sign([text for other in titles if other != title for text in texts[other]])
-        places = [line + title for line, _ in rows]
-        # Spreadsheets write semicolons where the comma is the decimal sign.
-        likely = others or ("," if separator == ";" else None)
-        numbers[title] = read_amounts(texts[title], places, likely=likely, factor=title == "theta")
+    names = [title for title in columns if title not in ("channel", "currency")]
+    numbers = dict(zip(names, sheet.amounts(rows, [columns[name] for name in names], names, {"theta"}), strict=True))
     points: dict[str, CurvePoints] = {}
-    for index, (line, cells) in enumerate(rows):
-        if not (name := cells["channel"]):
-            raise ValueError(f"{line}the channel has no name")
+    for index, row in enumerate(rows):
+        if not (name := str(row.cell(columns["channel"]))):
+            raise ValueError(f"{row.place}: the channel has no name")
         channel = points.setdefault(name, CurvePoints())
-        values = {title: check_number(numbers[title][index], line + title, 0.0) for title in titles}
+        values = {title: check_number(numbers[title][index], f"{row.place}: {title}", 0.0) for title in names}
         channel.spend.append(values.pop("spend"))
         channel.response.append(values.pop("response"))
         for title, number in values.items():
             if channel.settings.setdefault(title, number) != number:
                 raise ValueError(
-                    f"{line}{title} of {name!r} is {number:g}, but {channel.settings[title]:g} in an earlier line"
+                    f"{row.place}: {title} of {name!r} is {number:g}, but {channel.settings[title]:g} in an earlier "
+                    "line"
                 )
     return points
 

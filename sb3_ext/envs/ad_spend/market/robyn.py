@@ -9,7 +9,7 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.channel import periods_to_forget
-from sb3_ext.envs.ad_spend.market.checks import check_number
+from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY, check_name, check_number
 from sb3_ext.envs.ad_spend.market.curves import Hill
 from sb3_ext.envs.ad_spend.market.document import SCHEMA
 
@@ -56,8 +56,10 @@ def robyn_document(data: Any, spend_per_exposure: dict[str, float] | None = None
         coefficients = {name: row["coef"] for name, row in summary.items()}
         hyperparameters = model["hyper_values"]
         modelled = list(zip(inputs["paid_media_vars"], inputs["paid_media_spends"], strict=True))
+        for name in (*summary, *(name for pair in modelled for name in pair)):
+            check_name(name, "name of a variable")
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"a section of the Robyn export is incomplete: {error!r}") from error
+        raise ValueError(f"a section of the Robyn export is incomplete: {error!r:.80}") from error
 
     modelled_on_exposures = [exposure for exposure, spend in modelled if spend not in coefficients]
     if unused := sorted(set(given) - set(modelled_on_exposures)):
@@ -181,8 +183,8 @@ def _column(rows: list[dict[str, Any]], name: str) -> FloatArray:
         column = np.array([float(row[name]) for row in rows])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"Extras.raw_data has no complete numeric column {name!r}") from error
-    if not np.all(np.isfinite(column)) or np.any(column < 0.0):
-        raise ValueError(f"Extras.raw_data column {name!r} must hold finite values >= 0")
+    if not np.all((column >= 0.0) & (column <= MOST_MONEY)):
+        raise ValueError(f"Extras.raw_data column {name!r} must hold finite values >= 0, at most {MOST_MONEY:g}")
     return column
 
 
