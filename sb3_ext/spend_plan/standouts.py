@@ -1,4 +1,4 @@
-"""Channels whose part in a plan needs a reason: at their limit all the time, dropped, or far from their past."""
+"""Channels whose part in a plan needs a reason: at their limit, dropped, far from their past, or a burst at the end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _CENT = 0.01
 TRIFLE = 1e-6
 # A channel is far from its past where its spend is this many times more or less and its share moved by this much.
 _FACTOR, _SHARE = 2.0, 0.05
+_BURST = 1.5
 
 
 def find_standouts(plan: SpendPlan) -> Iterator[str]:
@@ -40,6 +41,22 @@ def find_standouts(plan: SpendPlan) -> Iterator[str]:
                 f"in the past: with the past mix at this budget its next unit of money would sell "
                 f"{before[index]:,.2f}, that of all channels {before[-1]:,.2f}."
             )
+        if (times := _last_burst(plan, index)) is not None:
+            yield (
+                f"{channel.name} spends {times:.1f} times its usual in the last {unit}: what it carries over sells "
+                "much, as it is assumed that nothing more is spent then; --afterwards past plans for advertising that "
+                "goes on."
+            )
+
+
+def _last_burst(plan: SpendPlan, index: int) -> float | None:
+    """How many times its usual a channel spends in the last period, if that is because the plan ends there."""
+    spend = plan.spend[:, index]
+    usual = float(np.median(spend))
+    if plan.campaign.market.afterwards != "nothing" or len(spend) < 4 or usual <= TRIFLE * plan.total:
+        return None
+    times = float(spend[-1]) / usual
+    return times if times > _BURST and spend[-1] > _BURST * spend[-2] else None
 
 
 def _far(totals: np.ndarray, past: np.ndarray, index: int) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from sb3_ext.envs.ad_spend import Channel, Market
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
-from sb3_ext.envs.ad_spend.market.presets import adstock, profit, s_shape
+from sb3_ext.envs.ad_spend.market.presets import adstock, profit, s_shape, static
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
@@ -88,7 +88,7 @@ def test_channels_that_stand_out_are_named_with_the_reason() -> None:
     assert "8% in the past" in lines["tv"]
     assert "print gets nothing: its next unit of money would sell 0.02, elsewhere it sells" in lines["print"]
     assert "its curve is S-shaped" in lines["radio"]
-    assert not list(find_standouts(make_plan(campaign(adstock()))))
+    assert not list(find_standouts(make_plan(campaign(static()))))
 
 
 def test_the_plan_is_measured_against_the_past_where_it_is_known() -> None:
@@ -119,3 +119,13 @@ def test_leads_and_worths_of_conditions_are_shown() -> None:
     worth = {row.cells[0]: row.cells[1] for row in table.rows}
     assert float(worth["facebook at most 1,000"]) > 0.5
     assert worth["facebook at most 1,000"] == f"{priced.prices['facebook at most 1,000']:+,.2f}"
+
+
+def test_a_burst_at_the_end_is_explained_by_what_comes_afterwards() -> None:
+    market = Market((
+        Channel("tv", beta=9_000.0, kappa=3_000.0, theta=0.7, historical_mean=800.0, cap=9_000.0),
+        Channel("search", beta=4_000.0, kappa=900.0, historical_mean=800.0),
+    ), tail_periods=28)  # fmt: skip
+    (line,) = find_standouts(make_plan(campaign(market, 12_000.0, 10)))
+    assert line.startswith("tv spends ") and "times its usual in the last day" in line and "--afterwards past" in line
+    assert not list(find_standouts(make_plan(campaign(replace(market, afterwards="past"), 12_000.0, 10))))
