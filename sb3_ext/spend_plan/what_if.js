@@ -161,7 +161,7 @@
       earns: money(now.value, 0), against: (now.value >= data.value ? "+" : "-") + money(Math.abs(now.value - data.value), 0),
       spent: money(spent, 0), net: money(data.margin * sales - spent, 0), roas: spent > 0 ? (sales / spent).toFixed(2) : "–",
       next: ((now.price + data.cost) / data.margin).toFixed(2),
-      gap: now.bound === null ? "–" : now.value > 0 ? `≤ ${(100 * Math.max(now.bound / now.value - 1, 0)).toPrecision(2)}%` : "–",
+      gap: now.bound === null ? "–" : now.value > 0 ? `≤ ${Math.max(0.001, +(100 * (now.bound / now.value - 1)).toPrecision(2))}%` : "–",
       interval: now.interval ? `${money(now.interval[0], 0)} to ${money(now.interval[1], 0)}` : "",
     };
     for (const [name, text] of Object.entries(numbers)) { const cell = find(name); if (cell) cell.textContent = text; }
