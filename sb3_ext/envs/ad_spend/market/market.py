@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
-from sb3_ext.envs.ad_spend.market.arrays import ChannelArrays
-from sb3_ext.envs.ad_spend.market.carry_over import delays, impulse, left_over
 from sb3_ext.envs.ad_spend.market.channel import Channel, default_spend_cap
 from sb3_ext.envs.ad_spend.market.checks import MOST_SALES, check_choice, check_count, check_number
 from sb3_ext.envs.ad_spend.market.document import read_document, read_json, write_document
 from sb3_ext.envs.ad_spend.market.draws_table import draws_document, is_draws_table
+from sb3_ext.envs.ad_spend.market.media_effects import MediaEffects
 from sb3_ext.envs.ad_spend.market.netcdf import is_netcdf
 from sb3_ext.envs.ad_spend.market.pymc_marketing import pymc_marketing_document
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
@@ -30,7 +28,7 @@ Afterwards = Literal["nothing", "past"]
 
 
 @dataclass(frozen=True)
-class Market(ChannelArrays):
+class Market(MediaEffects):
     """
     A market: channels, the demand over time and the economics of a sale. Immutable and hashable.
 
@@ -142,54 +140,16 @@ class Market(ChannelArrays):
         """
         return np.resize(np.array(self.season, dtype=np.float64), periods)
 
-    def adstock(self, media: npt.ArrayLike, initial: npt.ArrayLike | None = None) -> FloatArray:
+    def base_sales(self, periods: int, start: date | None = None) -> FloatArray:
         """
-        Normalised geometric adstock of a media plan.
+        Sales expected without any advertising, of a campaign.
 
-        :param media: Media bought, shape (T, N), money per period.
-        :param initial: Adstock before the first period, shape (N,), as the past's steady spend left it. ``None``: that
-            of the market.
-        :return: Adstock, shape (T, N).
+        :param periods: Length of the campaign.
+        :param start: Its first day. ``None``: ``first_day``.
+        :return: Sales, shape (periods,), money per period; 0 where the market has no baseline.
         """
-        bought = np.asarray(media, dtype=np.float64)
-        level = self.initial_adstock if initial is None else np.asarray(initial, dtype=np.float64)
-        if self.weights is not None and self.window is not None:
-            past = self.window if initial is None else np.tile(level[:, None], self.window.shape[-1])
-            carried = self._carried(bought, past)
-            return carried + level * self.theta ** np.arange(1, len(bought) + 1)[:, None]
-        levels = []
-        for spent in bought:
-            level = self.theta * level + (1.0 - self.theta) * spent
-            levels.append(level)
-        return np.array(levels)
-
-    def sales(self, media: npt.ArrayLike) -> FloatArray:
-        """
-        Sales of a media plan at demand factor 1, after the past that the market knows.
-
-        :param media: Media bought, shape (T, N), money per period.
-        :return: Sales, shape (T, N), money per period.
-        """
-        if not self.saturation_first or self.window is None:
-            return self.response(self.adstock(media))
-        return self._carried(self.response(np.asarray(media, dtype=np.float64)), self.response(self.window.T).T)
-
-    def _carried(self, amounts: FloatArray, past: FloatArray) -> FloatArray:
-        """What arrives of amounts (T, N), and of those before, newest first (N, L), by the weights, shape (T, N)."""
-        assert self.weights is not None
-        periods = len(amounts)
-        delayed = delays(impulse(self.theta, self.weights, periods), periods)
-        arrived = left_over(self.weights, past, periods) + (delayed @ amounts.T[..., None])[..., 0]
-        return np.asarray(arrived.T)
-
-    def response(self, adstock: FloatArray) -> FloatArray:
-        """
-        Sales per channel and period at demand factor 1.
-
-        :param adstock: Adstock >= 0, shape (..., N).
-        :return: Sales, shape (..., N), money per period.
-        """
-        return self.curves.response(adstock)
+        days = 0 if start is None or self.first_day is None else (start - self.first_day).days
+        return np.resize(np.roll(np.array(self.baseline or (0.0,)), -round(days / self.period_days)), periods)
 
     def with_period(self, period_days: float) -> Market:
         """

@@ -157,3 +157,12 @@ def test_draws_of_a_file_out_of_range(draws: object, said: list[str]) -> None:
     with pytest.raises(ValueError) as error:
         Market.from_dict(Market((TV, RADIO)).to_dict() | {"draws": draws})
     one_line(error, *said)
+
+
+def test_base_sales_follow_the_calendar() -> None:
+    """They start on the first day after the data, and repeat; another start is so many periods later or earlier."""
+    market = Market((TV,), period_days=7.0, baseline=(1.0, 2.0, 3.0), first_day=date(2027, 1, 4))
+    np.testing.assert_array_equal(market.base_sales(4), [1.0, 2.0, 3.0, 1.0])
+    np.testing.assert_array_equal(market.base_sales(2, date(2027, 1, 11)), [2.0, 3.0])
+    np.testing.assert_array_equal(market.base_sales(2, date(2026, 12, 28)), [3.0, 1.0])
+    np.testing.assert_array_equal(Market((TV,)).base_sales(2), [0.0, 0.0])
