@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "ceiling": "docs.ad_spend_ceiling",
     "coverage": "docs.coverage",
     "doors": "docs.doors",
+    "replanning": "docs.replanning",
     "endurance": "docs.endurance",
     "tuning": "benchmarks.tuning",
     "tutorials": "docs.tutorials.measure",

@@ -122,9 +122,9 @@ def _amounts(own: float, least: float, most: float, is_concave: bool) -> FloatAr
     amounts = least + (most - least) * np.linspace(0.0, 1.0, _KNOTS if is_concave else _FEW_KNOTS) ** _DENSER
     near = np.array(_NEAR) * own
     amounts = np.concatenate([amounts, near[(near > least) & (near < most)]])
-    amounts = np.unique(np.round(amounts[amounts > 0.0], 2))
+    amounts = np.unique(np.round(amounts, 2))
     # Amounts that lie closer than this would be the same to the eye.
-    return np.asarray(amounts[np.diff(amounts, append=np.inf) > 1e-3 * most])
+    return np.asarray(amounts[(amounts > 0.0) & (np.diff(amounts, append=np.inf) > 1e-3 * most)])
 
 
 def _best_plans(

@@ -131,7 +131,7 @@ def try_case(case: Case, with_page: bool, limit: int) -> tuple[str, str]:
             *(
                 f"shows {found[0]}"
                 for found in [
-                    _NO_NUMBER.search(shown.getvalue() + re.sub(r"<svg.*?</svg>", "", written, flags=re.DOTALL))
+                    _NO_NUMBER.search(shown.getvalue() + re.sub(r"<(svg|script).*?</\1>", "", written, flags=re.DOTALL))
                 ]
                 if found
             ),

@@ -12,6 +12,7 @@ from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.channel import Channel
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.mean_curve import mean_curve
 
 _SAMPLED, _KEPT = 4000, 200
 _LEAST_DEGREES = 3
@@ -22,7 +23,7 @@ class Learned:
     """A market whose draws are those that fit the sales."""
 
     market: Market
-    """Before the campaign; its central parameters are the draws' means."""
+    """Before the campaign; its central curves are nearest to the draws' mean."""
     effective: float
     """How many draws of equal weight would be as much: few say that the draws and the sales contradict."""
     candidates: int
@@ -65,17 +66,8 @@ def learn_from_sales(
     rng = np.random.default_rng(seed)
     uncertain = market if market.draws else _sampled(market, rng)
     count = len(uncertain.draws)
-    residuals = sales[known] - expected_sales(uncertain, spend).sum(axis=2)[:, known] - (base or 0.0)
-    if base is None:
-        residuals -= residuals.mean(axis=1, keepdims=True)
-    squares = np.square(residuals).sum(axis=1)
-    scale = float(np.square(sales[known]).sum()) or 1.0
-    if noise is None:
-        log_weights = -degrees / 2.0 * np.log(np.maximum(squares / scale, 1e-12))
-    else:
-        log_weights = -squares / (2.0 * noise**2)
-    weights = np.exp(log_weights - log_weights.max())
-    weights /= weights.sum()
+    expected = expected_sales(uncertain, spend).sum(axis=2)[:, known]
+    weights = likelihoods(expected, sales[known], noise=noise, base=base)
     kept = count if market.draws else _KEPT
     # Systematic resampling: a draw of weight w is kept floor(n w) or ceil(n w) times, whatever the draws' order.
     order = rng.permutation(count)
@@ -85,11 +77,36 @@ def learn_from_sales(
     random = market.randomness
     learned = replace(
         market,
-        channels=tuple(_mean(channels) for channels in zip(*draws, strict=True)),
+        channels=tuple(
+            _mean(channels, float(spent.max()))
+            for channels, spent in zip(zip(*draws, strict=True), spend.T, strict=True)
+        ),
         draws=draws,
         randomness=replace(random, beta_sigma=0.0, kappa_sigma=0.0, use_draws=random.draws_parameters),
     )
     return Learned(learned, float(1.0 / np.square(weights).sum()), count)
+
+
+def likelihoods(
+    expected: FloatArray, sales: FloatArray, *, noise: float | None = None, base: float | None = None
+) -> FloatArray:
+    """
+    Weights of draws that expect sales of shape (..., D, k), by the sales (..., k) of k periods; they sum to 1.
+
+    ``noise`` and ``base`` as in :func:`learn_from_sales`.
+    """
+    residuals = sales[..., None, :] - expected - (base or 0.0)
+    degrees = sales.shape[-1] - (base is None)
+    if base is None:
+        residuals = residuals - residuals.mean(axis=-1, keepdims=True)
+    squares = np.square(residuals).sum(axis=-1)
+    if noise is None:
+        scale = np.maximum(np.square(sales).sum(axis=-1), 1e-300)[..., None]
+        log_weights = -degrees / 2.0 * np.log(np.maximum(squares / scale, 1e-12))
+    else:
+        log_weights = -squares / (2.0 * noise**2)
+    weights = np.exp(log_weights - log_weights.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def expected_sales(market: Market, spend: FloatArray) -> FloatArray:
@@ -117,12 +134,13 @@ def _sampled(market: Market, rng: np.random.Generator) -> Market:
     return replace(market, draws=draws)
 
 
-def _mean(channels: tuple[Channel, ...]) -> Channel:
-    """The channel whose parameters are the means over draws, kappa's geometric."""
-    means: dict[str, Any] = {
-        name: float(np.mean([getattr(channel, name) for channel in channels])) for name in ("beta", "alpha", "theta")
-    }
-    means["kappa"] = float(np.exp(np.mean(np.log([channel.kappa for channel in channels]))))
+def _mean(channels: tuple[Channel, ...], spent: float) -> Channel:
+    """The channel whose curve is nearest to the mean over draws, and whose carry-over is their mean."""
+    beta, kappa, alpha = (np.array([getattr(each, name) for each in channels]) for name in ("beta", "kappa", "alpha"))
+    seen = max(spent, channels[0].historical_mean, channels[0].historical_max or 0.0) or float(np.median(kappa))
+    curve = mean_curve(channels[0].saturation, beta, kappa, alpha, seen)
+    means: dict[str, Any] = dict(zip(("beta", "kappa", "alpha"), curve, strict=True))
+    means["theta"] = float(np.mean([channel.theta for channel in channels]))
     if channels[0].weights is not None:
         longest = max(len(channel.weights or ()) for channel in channels)
         padded = [[*(channel.weights or ()), *[0.0] * (longest - len(channel.weights or ()))] for channel in channels]
