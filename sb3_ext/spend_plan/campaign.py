@@ -53,6 +53,8 @@ class Campaign:
     """Plan for the mean of the lowest share of the draws, in (0, 1]; None: for the mean of all."""
     past: Past | None = None
     """What is over of a campaign whose rest is planned."""
+    goal: str = ""
+    """What the budget was found for, a sentence; empty where it was given."""
 
     @property
     def periods(self) -> int:

@@ -29,6 +29,7 @@ from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_
 from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
+from sb3_ext.spend_plan.goals import add_goal_flags, goal_of, most_to_consider, with_goal
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.output import check_output, write_plan
 from sb3_ext.spend_plan.plan import make_plan
@@ -94,7 +95,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser("plan", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     add("--market", required=True, metavar="MARKET", help="Robyn export, adspend-params/1 JSON, CSV or preset")
-    add("--budget", required=True, type=typed_amount, metavar="MONEY", help="budget of the whole campaign")
+    add("--budget", type=typed_amount, metavar="MONEY", help="budget of the whole campaign")
     add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
     add(
         "--start",
@@ -105,6 +106,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     pairs: dict[str, Any] = {"nargs": "+", "default": []}
     add("--caps", **pairs, metavar="CHANNEL=MAX", help="largest spend per period, over the market's")
     add("--min", **pairs, metavar="CHANNEL=LOW", help="smallest spend per period (default: 0)")
+    add_goal_flags(add)
     add_constraint_flags(add)
     add(
         "--risk",
@@ -130,7 +132,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add_safe_argument(add)
     add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
     args: argparse.Namespace = parser.parse_args(argv)
-    if not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):
+    if args.budget is not None and not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to {MOST_MONEY:g}")
     if not 1 <= args.periods <= _MOST_PERIODS:
         raise UserError(f"--periods is {args.periods}: give a number from 1 to {_MOST_PERIODS}")
@@ -145,8 +147,12 @@ def _campaign(args: argparse.Namespace) -> Campaign:
     dates = period_dates(
         args.start or default_start(market.period_days, date.today()), market.period_days, args.periods
     )
+    goal = goal_of(args)
+    budget = args.budget
+    if budget is None:
+        budget = most_to_consider(market, args.periods, _pairs(args.caps, "--caps"))
     default = np.array([channel.cap is None for channel in market.channels])
-    cap = market.spend_caps(args.budget, args.periods)
+    cap = market.spend_caps(budget, args.periods)
     cap[default] = np.maximum(cap[default], _CENT)
     low = np.zeros(len(cap))
     _apply(args.caps, "--caps", market, cap)
@@ -159,15 +165,19 @@ def _campaign(args: argparse.Namespace) -> Campaign:
             )
     if np.all(low == cap):
         raise UserError("--min and --caps: the spend of every channel is fixed, which leaves nothing to plan")
-    if low.sum() * args.periods > args.budget * (1.0 + 1e-12):
+    if args.budget is None:
+        budget = min(float(cap.sum()) * args.periods, MOST_MONEY)
+    if low.sum() * args.periods > budget * (1.0 + 1e-12):
         raise UserError(
             f"--min: the smallest spends amount to {low.sum() * args.periods:,.2f} over {args.periods} periods, more "
-            f"than the budget of {args.budget:,.2f}"
+            f"than the budget of {budget:,.2f}"
         )
     if args.risk is not None and not (market.draws and 0.0 < args.risk <= 1.0):
         raise UserError(f"--risk is {args.risk:g}: give a share above 0, at most 1, and a market with draws")
     constraints = constraints_of(args, market, dates)
-    return Campaign(market, args.budget, dates, low, cap, fits, constraints, args.risk)
+    campaign = Campaign(market, budget, dates, low, cap, fits, constraints, args.risk)
+    with mistakes_explained("cannot plan this campaign"):
+        return with_goal(campaign, *goal) if goal else campaign
 
 
 def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:

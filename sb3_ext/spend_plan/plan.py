@@ -28,6 +28,7 @@ from sb3_ext.spend_plan.draws import lowest_mean, simulate_draws
 from sb3_ext.spend_plan.economics import Economics, economics
 from sb3_ext.spend_plan.kept_cents import keeps, round_within
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
+from sb3_ext.spend_plan.outlooks import Frontier, Shares, find_frontier, find_shares
 from sb3_ext.spend_plan.random_campaigns import play
 
 _RANDOM_PLANS = 20
@@ -103,6 +104,16 @@ class SpendPlan:
     def reference_economics(self) -> Economics:
         """The same of what it is measured against, at its mean spends."""
         return economics(self.campaign, self.outcome.spend[1])
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """What other budgets would earn within the same bounds."""
+        return find_frontier(self.campaign, self.spend)
+
+    @cached_property
+    def shares(self) -> Shares | None:
+        """How sure the share of every channel is; None without draws."""
+        return find_shares(self.campaign, self.spend) if self.campaign.market.draws else None
 
     @property
     def beyond(self) -> BoolArray:

@@ -1,0 +1,162 @@
+"""Goals in place of a budget: sales to reach, or the return that money must have."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sb3_ext.app.errors import UserError
+from sb3_ext.app.typed import typed_amount, typed_factor
+from sb3_ext.common.wording import amount
+from sb3_ext.envs.ad_spend import Market, Plan, plan_optimal
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
+from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.cents import ceil_cents, floor_cents
+
+Kind = Literal["sales", "mroas", "roas", "cpa"]
+
+_TOLERANCE, _PRECISION, _MOST_STEPS = 1e-5, 1e-4, 40
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A budget that was found for a goal."""
+
+    kind: Kind
+    target: float
+    budget: float
+    """Money."""
+    beyond: float | None
+    """A budget with which, and beyond which, no plan reaches the goal: less for sales, more for returns."""
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in one sentence."""
+        if self.kind == "sales":
+            text = (
+                f"{amount(self.budget, 2)} is the smallest budget found that sells {amount(self.target)} more than none"
+            )
+            return f"{text}; with {amount(self.beyond, 2)} or less no plan does." if self.beyond else f"{text}."
+        what = {"mroas": "a marginal ROAS", "roas": "a ROAS", "cpa": "costs per sale"}[self.kind]
+        side = "most" if self.kind == "cpa" else "least"
+        return f"{amount(self.budget, 2)} is the largest spend with {what} of at {side} {self.target:g}."
+
+
+_FLAGS: dict[Kind, str] = {
+    "sales": "the smallest budget that sells so much more than no spend, carry-over afterwards included",
+    "mroas": "the largest spend whose last unit of money sells so much",
+    "roas": "the largest spend that sells so much per unit of money on average",
+    "cpa": "the largest spend that costs at most so much per unit of sales",
+}
+
+
+def add_goal_flags(add: Callable[..., Any]) -> None:
+    """Add the flags of the goals to a parser, by its ``add_argument``."""
+    for kind, text in _FLAGS.items():
+        read = typed_amount if kind == "sales" else typed_factor
+        add(f"--target-{kind}", type=read, metavar="X", help=f"in place of --budget: {text}")
+
+
+def goal_of(args: argparse.Namespace) -> tuple[Kind, float] | None:
+    """The goal that flags name; with a budget that is the most to consider."""
+    given: list[tuple[Kind, float]] = [
+        (kind, x) for kind in _FLAGS if (x := getattr(args, f"target_{kind}")) is not None
+    ]
+    if len(given) > 1:
+        raise UserError(f"give one goal, not --target-{given[0][0]} and --target-{given[1][0]}")
+    if given and not given[0][1] > 0.0:
+        raise UserError(f"--target-{given[0][0]} is {given[0][1]:g}: give a number above 0")
+    if not given and args.budget is None:
+        raise UserError(f"give --budget, or a goal: {', '.join(f'--target-{kind}' for kind in _FLAGS)}")
+    return given[0] if given else None
+
+
+def most_to_consider(market: Market, periods: int, capped: Collection[str]) -> float:
+    """A budget for the limits of channels that have none: twice what the past spent in as many periods."""
+    past = float(market.historical_mean.sum())
+    unlimited = [channel.name for channel in market.channels if channel.cap is None and channel.name not in capped]
+    if unlimited and not past:
+        raise UserError(
+            f"a goal needs limits: give --budget as the most to consider, or --caps for {', '.join(unlimited)}"
+        )
+    return max(2.0 * past * periods, 1.0)
+
+
+def with_goal(campaign: Campaign, kind: Kind, target: float) -> Campaign:
+    """The same campaign with the budget that reaches a goal, in cents."""
+    goal = find_budget(campaign, kind, target)
+    cents = ceil_cents(goal.budget) if kind == "sales" else floor_cents(goal.budget)
+    return replace(campaign, budget=cents / 100.0, goal=goal.sentence)
+
+
+def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
+    """
+    The smallest budget whose best plan sells ``target`` more than no spend, or the largest spend whose last unit of
+    money (``mroas``) or all of it (``roas``, ``cpa``) sells that much. The campaign's budget is the most to consider.
+    """
+    market = replace(campaign.market, margin=1.0, spend_cost=0.0, randomness=Randomness())
+    most, least = campaign.budget, max(float(campaign.low.sum()) * campaign.periods, 0.01)
+
+    def solve(budget: float, price: float = 0.0) -> Plan:
+        return plan_optimal(
+            replace(market, spend_cost=price),
+            budget,
+            campaign.periods,
+            low=campaign.low,
+            cap=campaign.cap,
+            tolerance=_TOLERANCE,
+            constraints=campaign.constraints,
+            draws=bool(market.draws),
+        )
+
+    if kind == "mroas":
+        return Goal(kind, target, _spent(solve(most, target), f"--target-mroas {target:g}"), None)
+    whole = solve(most)
+    if kind == "sales":
+        if whole.value < target:
+            raise UserError(
+                f"--target-sales: within the limits no plan sells {amount(target)} more than none: the best one sells "
+                f"{amount(whole.value)} for {amount(float(whole.spend.sum()), 2)}"
+            )
+        reached, missed, proven = float(whole.spend.sum()), least, None
+        for _ in range(_MOST_STEPS):
+            if reached - missed <= _PRECISION * reached:
+                break
+            middle = 0.5 * (reached + missed)
+            try:
+                plan = solve(middle)
+            except Infeasible:
+                missed = middle
+                continue
+            if plan.value >= target:
+                reached = middle
+            else:
+                missed = middle
+                proven = middle if plan.upper_bound < target else proven
+        return Goal(kind, target, reached, proven)
+    rate = 1.0 / target if kind == "cpa" else target
+    flag = f"--target-{kind} {target:g}"
+    total = float(whole.spend.sum())
+    if whole.value >= rate * total:
+        return Goal(kind, target, total, None)
+    best = solve(most, rate)
+    reached, missed = _spent(best, flag), total
+    if best.value < 0.0:
+        raise UserError(f"{flag}: no plan within the limits reaches it")
+    for _ in range(_MOST_STEPS):
+        if missed - reached <= _PRECISION * missed:
+            break
+        middle = 0.5 * (reached + missed)
+        plan = solve(middle)
+        reached, missed = (middle, missed) if plan.value >= rate * middle else (reached, middle)
+    return Goal(kind, target, reached, missed)
+
+
+def _spent(plan: Plan, flag: str) -> float:
+    total = float(plan.spend.sum())
+    if total < 0.01 or plan.value <= 0.0:
+        raise UserError(f"{flag}: no plan within the limits reaches it, not even with the first unit of money")
+    return total

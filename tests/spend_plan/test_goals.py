@@ -1,0 +1,100 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sb3_ext.app.errors import UserError
+from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
+from sb3_ext.spend_plan.calendar import period_dates
+from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.command import main
+from sb3_ext.spend_plan.goals import find_budget, most_to_consider
+from sb3_ext.spend_plan.outlooks import find_frontier, find_shares
+from sb3_ext.spend_plan.plan import make_plan
+
+MARKET = Market(
+    (
+        Channel("tv", 9000.0, 3000.0, theta=0.5, historical_mean=900.0, initial_adstock=0.0),
+        Channel("radio", 6000.0, 1500.0, theta=0.3, historical_mean=400.0, initial_adstock=0.0),
+    ),
+    period_days=7.0,
+    margin=0.4,
+    tail_periods=4,
+)
+
+
+def campaign(market: Market = MARKET, budget: float = 60_000.0) -> Campaign:
+    return Campaign(market, budget, period_dates(date(2027, 1, 4), 7.0, 8), np.zeros(2), np.full(2, 4000.0))
+
+
+def sales(budget: float, market: Market = MARKET) -> float:
+    """What the best plan of a budget sells more than none."""
+    return plan_optimal(replace(market, margin=1.0), budget, 8, cap=4000.0, draws=bool(market.draws)).value
+
+
+def test_the_smallest_budget_for_sales() -> None:
+    goal = find_budget(campaign(), "sales", 40_000.0)
+    assert sales(goal.budget) == pytest.approx(40_000.0, rel=2e-4)
+    assert goal.beyond is not None and goal.budget * (1.0 - 2e-4) <= goal.beyond < goal.budget
+    assert sales(goal.beyond) < 40_000.0
+    with pytest.raises(UserError, match="no plan sells 9,000,000 more than none"):
+        find_budget(campaign(), "sales", 9e6)
+
+
+def test_the_largest_spend_with_a_return() -> None:
+    marginal = find_budget(campaign(), "mroas", 1.5).budget
+    assert (sales(marginal + 50.0) - sales(marginal - 50.0)) / 100.0 == pytest.approx(1.5, rel=1e-2)
+    roas = find_budget(campaign(), "roas", 2.5)
+    assert sales(roas.budget) / roas.budget == pytest.approx(2.5, rel=1e-3)
+    assert roas.beyond is not None and sales(roas.beyond) / roas.beyond < 2.5
+    assert find_budget(campaign(), "cpa", 0.4).budget == pytest.approx(roas.budget, rel=1e-3)
+    # Even all that the limits take returns more than that.
+    assert find_budget(campaign(budget=20_000.0), "roas", 1.1).budget == pytest.approx(20_000.0)
+    for kind in ("mroas", "roas"):
+        with pytest.raises(UserError, match="no plan within the limits reaches it"):
+            find_budget(campaign(), kind, 50.0)
+
+
+def test_the_frontier_is_certified_and_holds_the_past() -> None:
+    for alpha in (1.0, 3.0):
+        market = replace(MARKET, channels=tuple(replace(channel, alpha=alpha) for channel in MARKET.channels))
+        made = make_plan(campaign(market, 12_000.0))
+        found = find_frontier(made.campaign, made.spend)
+        assert found.past == pytest.approx(8 * 1300.0) and found.past in found.budget
+        assert np.all(np.diff(found.budget) > 0.0) and np.all(np.diff(found.value) >= -1e-3 * found.value[-1])
+        assert np.all(found.value <= found.upper_bound)
+        assert np.all(found.spend.sum(axis=1) <= found.budget * (1.0 + 1e-9))
+        if alpha == 1.0:
+            assert np.all(found.upper_bound - found.value <= 1e-3 * found.value)
+        at = int(np.argmin(np.abs(found.budget - 12_000.0)))
+        assert found.value[at] == pytest.approx(made.score.value, rel=2e-3 if alpha == 1.0 else 5e-2)
+
+
+def test_shares_are_sure_where_draws_agree() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(sigma: float) -> tuple[Channel, ...]:
+        return tuple(replace(channel, beta=channel.beta * rng.lognormal(0.0, sigma)) for channel in MARKET.channels)
+
+    for sigma, sure in ((0.01, True), (1.5, False)):
+        market = replace(MARKET, draws=tuple(drawn(sigma) for _ in range(30)))
+        made = make_plan(campaign(market, 12_000.0))
+        shares = find_shares(made.campaign, made.spend)
+        assert shares.planned.sum() == pytest.approx(1.0)
+        assert np.all((shares.low <= shares.high) & (shares.low >= 0.0) & (shares.high <= 1.0))
+        assert shares.sure.tolist() == [sure, sure]
+
+
+def test_flags(planner: Callable[..., Path], without_page: None, mistake: Callable[..., str]) -> None:
+    arguments = ("--market", "adstock", "--periods", "5", "--start", "2027-01-04")
+    assert main([*arguments, "--budget", "50000", "--target-sales", "20k"]) == 0
+    assert "give one goal" in mistake("--target-sales", "5", "--target-roas", "2", "--output", "other")
+    assert "give a number above 0" in mistake("--target-roas", "0", "--output", "other")
+    with pytest.raises(UserError, match="give --budget, or a goal"):
+        main(list(arguments))
+    unknown = Market((Channel("tv", 90.0, 30.0), Channel("radio", 60.0, 15.0, cap=40.0)))
+    with pytest.raises(UserError, match="a goal needs limits: give --budget as the most to consider, or --caps for tv"):
+        most_to_consider(unknown, 5, [])
