@@ -19,6 +19,7 @@ from typing import NamedTuple
 from sb3_ext import __version__
 from sb3_ext.app.errors import DISK_ERRORS, UserError, did_you_mean, mistakes_explained, user_mistake
 from sb3_ext.app.parser import Parser
+from sb3_ext.common.wording import printable
 from sb3_ext.zoo import ALGORITHMS, checks, interruption, patches
 
 
@@ -164,12 +165,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         if os.environ.get("SB3_EXT_DEBUG", "0") != "0":
             raise
-        print(f"sb3-ext {name}: error: {error}", file=sys.stderr)
+        print(printable(f"sb3-ext {name}: error: {error}"), file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if error.errno not in DISK_ERRORS or os.environ.get("SB3_EXT_DEBUG", "0") != "0":
             raise
-        print(f"sb3-ext {name}: error: cannot write: {user_mistake(error)}", file=sys.stderr)
+        print(printable(f"sb3-ext {name}: error: cannot write: {user_mistake(error)}"), file=sys.stderr)
         return 1
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)

@@ -9,6 +9,8 @@ import rich.table
 from rich.console import Group
 from rich.text import Text
 
+from sb3_ext.common.wording import printable
+
 
 class Row(NamedTuple):
     """A line of a table."""
@@ -38,18 +40,28 @@ class Table(NamedTuple):
         """Show it in a terminal."""
         table = rich.table.Table()
         for index, title in enumerate(self.columns):
-            table.add_column(Text(title), justify="left" if index in self.words else "right", overflow="fold")
+            table.add_column(_shown(title), justify="left" if index in self.words else "right", overflow="fold")
         section = self.rows[0].section if self.rows else ""
         for row in self.rows:
             if row.section != section:
                 table.add_section()
             section = row.section
-            cells = (Text(cell, "bold red" if index in row.marked else "") for index, cell in enumerate(row.cells))
+            cells = (_shown(cell, "bold red" if index in row.marked else "") for index, cell in enumerate(row.cells))
             table.add_row(*cells, style=row.style)
-        return Group(Text(self.title, "bold"), table, *([Text(self.notes)] if self.notes else []))
+        notes = [Text(printable(self.notes))] if self.notes else []
+        return Group(Text(printable(self.title), "bold"), table, *notes)
 
     def markdown(self) -> str:
         """Columns and rows, without title, notes and the last line's end."""
         alignments = ["---" if index in self.words else "---:" for index in range(len(self.columns))]
         lines = [self.columns, alignments, *(row.cells for row in self.rows)]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        return "\n".join("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _line(text: str) -> str:
+    """Text of a cell, which is one line."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _shown(text: str, style: str = "") -> Text:
+    return Text(_line(text), style)

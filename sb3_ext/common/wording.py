@@ -1,4 +1,15 @@
-"""Amounts, periods and numbers of things as people read them."""
+"""Amounts, periods, numbers of things and text as people read them."""
+
+import re
+
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"  # controls, directions
+)
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: what would control it, or turn the direction of text, is shown as an escape sequence."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def amount(money: float, digits: int = 0) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sb3_ext.app.errors import UserError
+from sb3_ext.common.wording import printable
 from sb3_ext.evaluation.ceilings import as_json, changed_arguments
 from sb3_ext.evaluation.runs import Reading, Run, find_runs, read_run
 from sb3_ext.zoo.runs import run_numbers
@@ -156,7 +157,7 @@ def _environment(flag: str, form: str, text: str, env_id: str | None, env_ids: S
 
 def warn(message: str) -> None:
     """Tell the user what may mislead."""
-    print(f"sb3-ext evaluate: warning: {message}", file=sys.stderr)
+    print(printable(f"sb3-ext evaluate: warning: {message}"), file=sys.stderr)
 
 
 def _may_hold(path: str, algo: str, algos: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.app.parser import Parser, add_safe_argument
@@ -21,6 +22,7 @@ from sb3_ext.app.typed import typed_amount, typed_day, typed_factor
 from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.sheets import CSV_SUFFIXES, EXCEL_SUFFIXES
+from sb3_ext.common.wording import printable
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.draws_table import is_draws_table
@@ -84,7 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = Console(stderr=True).status("planning")
     with mistakes_explained("cannot plan this campaign"), status:
         plan = make_plan(
-            campaign, agents, n_paths, lambda policy: status.update(f"playing {n_paths} random campaigns: {policy}")
+            campaign,
+            agents,
+            n_paths,
+            lambda policy: status.update(Text(f"playing {n_paths} random campaigns: {printable(policy)}")),
         )
     written, left_out = write_plan(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
     show_plan(plan, written, left_out)

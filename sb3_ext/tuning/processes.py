@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from optuna import Study
 
 from sb3_ext.app.errors import UserError
+from sb3_ext.common.wording import printable
 from sb3_ext.tuning.dead_workers import (
     fail_dead_workers_trials,
     fail_nameless,
@@ -97,7 +98,7 @@ def _worker(spec: TuningSpec, index: int) -> None:
         with loss_explained(spec.storage):
             run_worker(spec, index)
     except UserError as error:
-        print(f"sb3-ext tune: worker {index}: {error}", flush=True)
+        print(printable(f"sb3-ext tune: worker {index}: {error}"), flush=True)
         raise SystemExit(1) from error
 
 

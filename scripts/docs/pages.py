@@ -9,7 +9,6 @@ A page is a template in docs/templates/, in Jinja, which names its results at th
 
 from __future__ import annotations
 
-import csv
 import functools
 import statistics
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from docs.speed import Speed
 from docs.tutorials.q_values import QValues
 from docs.tutorials.systems import read_chapters
 from sb3_ext.app.errors import UserError
+from sb3_ext.app.records import read_records
 
 
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
@@ -72,7 +72,7 @@ def environment(root: Path) -> jinja2.Environment:
         found.filters[written.__name__] = written
     found.globals |= {
         "results": functools.cache(lambda folder: figures(raw / folder)),
-        "lines": lambda file: list(csv.DictReader((raw / file).read_text(encoding="utf-8").splitlines())),
+        "lines": lambda file: read_records(raw / file),
         "coverages": lambda file: Coverages(raw / file),
         "q_values": lambda file: QValues(raw / file),
         "speed": lambda file, aims: Speed(raw / file, templates / aims),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import typing
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3_ext.app.errors import UserError
+from sb3_ext.app.records import read_records
 from sb3_ext.evaluation.references import References
 from sb3_ext.evaluation.scores import KEY, Comparison, Score
 
@@ -21,12 +21,12 @@ _TYPES = typing.get_type_hints(Score) | typing.get_type_hints(References)
 def read_comparison(folder: Path) -> Comparison:
     """Read what :func:`sb3_ext.evaluation.scores.write_comparison` wrote."""
     try:
-        lines = _read(folder / "results.csv")
+        lines = read_records(folder / "results.csv")
         scores = [_score(line) for line in lines]
         # Beside single episodes lies at most the file of an older evaluation.
         if scores[0].episodes > 1 and (folder / "episodes.csv").is_file():
             returns: dict[tuple[str, ...], list[float]] = {}
-            for line in _read(folder / "episodes.csv"):
+            for line in read_records(folder / "episodes.csv"):
                 returns.setdefault(tuple(line[name] for name in KEY), []).append(float(line["return"]))
             keys = [tuple(getattr(score, name) for name in KEY) for score in scores]
             scores = [replace(score, returns=tuple(returns[key])) for score, key in zip(scores, keys, strict=True)]
@@ -36,11 +36,6 @@ def read_comparison(folder: Path) -> Comparison:
         raise UserError(f"{folder} holds no results of an evaluation ({type(error).__name__}: {error})", 1) from error
     versions = {name.removeprefix("version_"): text for name, text in lines[0].items() if name.startswith("version_")}
     return Comparison(scores, {name.replace("_", "-"): text for name, text in versions.items() if text})
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _score(line: Mapping[str, str]) -> Score:

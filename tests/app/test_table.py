@@ -42,3 +42,19 @@ def test_marked_cells_stand_out() -> None:
 def test_a_table_without_rows_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     console().print(Table("Nothing", ["policy"], []))
     assert "policy" in capsys.readouterr().out
+
+
+HOSTILE = "\x1b[31mred\x1b[0m \x07\u202e[link=x]\x9b"
+
+
+def test_text_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(Table(HOSTILE, [HOSTILE], [Row([f"{HOSTILE}\nnext"])], HOSTILE))
+    console().print(HOSTILE, style="bold")
+    shown = capsys.readouterr().out
+    assert shown.count("\\x1b[31mred\\x1b[0m \\x07\\u202e[link=x]\\x9b") == 5
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    assert "\\nnext" in shown
+
+
+def test_markdown_is_one_line_a_row() -> None:
+    assert Table("", ["a"], [Row(["x\ny"])]).markdown().splitlines()[2:] == ["| x\\ny |"]
