@@ -162,9 +162,7 @@ def _learn(
         noise = market.randomness.sales_sigma * float(market.beta.sum())
     if base is None and market.baseline:
         # What the model says of the other sales, up to a constant.
-        first = market.first_day or record.dates[0]
-        periods = [round((day - first).days / market.period_days) for day in record.dates[: len(spent)]]
-        sales = sales - np.array([market.baseline[period % len(market.baseline)] for period in periods])
+        sales = sales - market.base_sales(len(spent), record.dates[0])
     return learn_from_sales(market, spent, sales, noise=noise, base=base)
 
 
@@ -178,4 +176,4 @@ def _what_sales_say(before: Market, learned: Learned, spent: FloatArray) -> list
         f"{name}: by the sales it sold {amount(is_now)} so far, where {amount(was)} were expected of what was spent"
         for name, was, is_now in zip(before.names, believed, now, strict=True)
         if abs(is_now - was) > _WORTH_SAYING * max(was, 1.0)
-    ] or ["the sales are as expected"]
+    ] or ["the sales hardly change what is believed of the channels"]

@@ -100,8 +100,21 @@ _PIECES = (
 )
 _FLAGS = (
     *("budget", "periods", "start", "caps", "min", "season", "margin", "spend-cost", "afterwards", "period-days"),
-    *("carry-over", "spend-per-exposure", "paths", "output", "market"),
+    *(
+        "carry-over",
+        "spend-per-exposure",
+        "paths",
+        "output",
+        "market",
+        "total",
+        "share",
+        "smallest-buy",
+        "dark",
+        "booked",
+    ),
+    *("max-change", "around-past", "risk"),
 )
+_PAIRED = {"caps", "min", "carry-over", "spend-per-exposure", "total", "share", "smallest-buy", "dark", "booked"}
 
 
 class Case(NamedTuple):
@@ -146,7 +159,9 @@ def make_case(door: str, seed: int, robyn: Path) -> Case:
     else:
         changes = [_mutate(rng, document) for _ in range(rng.randint(1, 3))]
         text, changed = json.dumps(document), ", ".join(changes)
-    return Case(door, text, ".json", [*flags, *(["--paths", "2"] if rng.random() < 0.05 else [])], changed)
+    sigmas = document.get("randomness") if isinstance(document, dict) else None
+    is_random = isinstance(sigmas, dict) and any(value for name, value in sigmas.items() if name.endswith("sigma"))
+    return Case(door, text, ".json", [*flags, *(["--paths", "2"] if is_random else [])], changed)
 
 
 def _odd_flags(rng: random.Random, flags: list[str]) -> Case:
@@ -158,7 +173,7 @@ def _odd_flags(rng: random.Random, flags: list[str]) -> Case:
             value = str(
                 rng.choice((*NASTY, "2M", "$5k", "1,000", "31.12.2026", "2027-01-04", "9999-12-31", "past", "-5"))
             )
-            paired = flag in ("caps", "min", "carry-over", "spend-per-exposure") and rng.random() < 0.9
+            paired = flag in _PAIRED and rng.random() < 0.9
             values.append(f"{rng.choice(('facebook', 'instagram', 'facebok'))}={value}" if paired else value)
         # An operating system hands over neither of these.
         values = [

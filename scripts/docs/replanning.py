@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> None:
                 "policy": name,
                 "campaign": row,
                 "draw": int(study.truth[row]),
-                "value": float(value),
-                "spent": float(money),
+                "value": round(float(value), 2),
+                "spent": round(float(money), 2),
             }
             for row, (value, money) in enumerate(zip(values[name], spent, strict=True))
         ]
