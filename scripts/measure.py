@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "replanning": "docs.replanning",
     "endurance": "docs.endurance",
     "tuning": "benchmarks.tuning",
+    "value-of-dates": "docs.value_of_dates",
     "tutorials": "docs.tutorials.measure",
 }
 
