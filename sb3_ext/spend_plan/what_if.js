@@ -62,7 +62,7 @@
       left -= choices[index][left];
     }
     let idle = Math.max(budget - sum(amounts), 0);
-    for (let move = 2 * step, round = 0; round < 12; move /= 2, round++) {
+    for (let move = 2 * step, round = 0; round < 18; move /= 2, round++) {
       for (let improved = true, tries = 0; improved && tries < 50; tries++) {
         improved = false;
         const rises = channels.map((channel, index) => amounts[index] + move <= limits[index][1] + 1e-9
