@@ -74,5 +74,6 @@ def _too_little(plan: SpendPlan, index: int) -> str | None:
     sold = float(curve.response(np.array(efficient))) / efficient
     return (
         f"its curve is S-shaped, so small amounts sell little, and what it needs to be efficient, {amount(efficient)} "
-        f"every {unit}, would sell {sold:,.2f} per unit of money, while the same money sells more on the other channels"
+        f"every {unit}, would sell {sold:,.2f} per unit of money, while the same money sells more on the other "
+        "channels (how other budgets split: “What if” on the page)"
     )

@@ -55,12 +55,15 @@
       best = reached;
       return choice;
     });
-    const amounts = new Array(channels.length);
-    let left = STEPS;
-    for (let index = channels.length - 1; index >= 0; index--) {
-      amounts[index] = limits[index][0] + choices[index][left] * step;
-      left -= choices[index][left];
-    }
+    const chosen = left => {
+      const mix = new Array(channels.length);
+      for (let index = channels.length - 1; index >= 0; index--) {
+        mix[index] = limits[index][0] + choices[index][left] * step;
+        left -= choices[index][left];
+      }
+      return mix;
+    };
+    const amounts = chosen(STEPS);
     let idle = Math.max(budget - sum(amounts), 0);
     for (let move = 2 * step, round = 0; round < 18; move /= 2, round++) {
       for (let improved = true, tries = 0; improved && tries < 50; tries++) {
@@ -79,7 +82,7 @@
         }
       }
     }
-    const frontier = Array.from(best, (value, all) => [least + all * step, value]);
+    const frontier = Array.from(best, (value, all) => [least + all * step, value, chosen(all)]);
     return {amounts, value: sum(channels.map((channel, index) => worth(channel, amounts[index]))), frontier};
   }
 
@@ -175,6 +178,7 @@
     find("state").textContent = now.certified ? "This is the plan above, to the cent." : find("state").dataset.moved;
     drawPeriods(now.spend);
     drawFrontier(now);
+    drawMixes(now);
     clearTimeout(spoken);
     // A screen reader hears where a slider ends up, not every step.
     spoken = setTimeout(() => {
@@ -236,6 +240,24 @@
     element(svg, "polyline", {points: points.map(([budget, value]) => `${x(budget).toFixed(1)},${y(value).toFixed(1)}`).join(" "), class: "curve"});
     element(svg, "circle", {cx: x(data.budget), cy: y(data.value), r: 5, class: "plan"});
     element(svg, "circle", {cx: x(now.budget), cy: y(now.value), r: 5, class: "now"});
+  }
+
+  function drawMixes(now) {
+    const highest = Math.max(...now.frontier.map(([, , mix]) => sum(mix)), 1e-9);
+    const {svg, width, height, left, y} = frame("mixes", highest), x = budget => left + (width - left - 12) * budget / data.highest;
+    for (let share = 0; share <= 4; share++) {
+      const budget = data.highest * share / 4;
+      element(svg, "text", {x: x(budget), y: height - 6, "text-anchor": share === 4 ? "end" : share ? "middle" : "start"}, brief(budget));
+    }
+    const lower = now.frontier.map(() => 0);
+    channels.forEach((channel, index) => {
+      const upper = lower.map((from, all) => from + now.frontier[all][2][index]);
+      const corner = levels => (all => `${x(now.frontier[all][0]).toFixed(1)},${y(levels[all]).toFixed(1)}`);
+      const places = [...lower.keys()];
+      element(svg, "polygon", {fill: channel.color, points: [...places.map(corner(upper)), ...places.reverse().map(corner(lower))].join(" ")});
+      upper.forEach((level, all) => { lower[all] = level; });
+    });
+    element(svg, "line", {x1: x(now.budget), x2: x(now.budget), y1: 12, y2: y(0), class: "here"});
   }
 
   // Cents of the plan shown, rounded down, so that no budget is exceeded.

@@ -186,6 +186,9 @@ def test_sliders_move_the_plan(made: SpendPlan, page: str, browser: Browser) -> 
         assert float(rows[-1]["budget_left"]) == pytest.approx(budget - total, abs=0.01)
         spend = np.array([[float(row[f"spend_{name}"]) for name in made.campaign.market.names] for row in rows])
         assert CampaignSimulator(made.campaign.market, 1e9, 8).plan_value(spend) >= earned * (1.0 - 1e-4)
+    # A piece for each channel, and the curve of all budgets.
+    drawn = 'return document.querySelectorAll(\'[data-part="mixes"] polygon, [data-part="frontier"] .curve\').length'
+    assert browser.run(drawn) == 4
     browser.run("document.querySelector('[data-part=reset]').click()")
     assert browser.text("state") == "This is the plan above, to the cent."
     assert browser.complaints() == []
