@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.policies import BaseModel, BasePolicy
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import (
     BaseFeaturesExtractor,
@@ -20,6 +20,7 @@ from torch import nn
 
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, is_integer, is_positive, is_real
+from sb3_ext.common.networks import SavedWhole
 from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import FastPolicy, NumpyModule
 
@@ -47,7 +48,7 @@ def _init_final_layer(layer: nn.Module, bound: float | None) -> None:
             nn.init.uniform_(parameter, -bound, bound)
 
 
-class Actor(BasePolicy):
+class Actor(SavedWhole, BasePolicy):
     """Deterministic policy mu(s), in the scaled action space [-1, 1]; arguments: see :class:`DDPGPolicy`."""
 
     def __init__(
@@ -90,7 +91,7 @@ class Actor(BasePolicy):
         return {**super()._get_constructor_parameters(), **self._arguments, **extractor}
 
 
-class Critic(BaseModel):
+class Critic(SavedWhole):
     """Action value Q(s, a), for actions in the scaled space [-1, 1]; arguments: see :class:`DDPGPolicy`."""
 
     features_extractor: BaseFeaturesExtractor

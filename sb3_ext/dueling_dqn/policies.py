@@ -15,6 +15,7 @@ from torch import nn
 
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.common.hyperparameters import check_hyperparameters, integer, is_integer, optional
+from sb3_ext.common.networks import SavedWhole
 from sb3_ext.common.starts import respect_starts
 from sb3_ext.fast import FastPolicy, NumpyModule, forward_numpy
 
@@ -132,7 +133,7 @@ def _scale_gradient(x: th.Tensor, scale: float) -> th.Tensor:
     return x.detach().lerp(x, scale)
 
 
-class DuelingNetwork(QNetwork):
+class DuelingNetwork(SavedWhole, QNetwork):
     """
     Network of SB3's DQN from observations to Q-values, possibly with a dueling head.
 

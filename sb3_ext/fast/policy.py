@@ -8,12 +8,12 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Flatten
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from sb3_ext.common.files import saved_whole
+from sb3_ext.common.networks import SavedWhole
 from sb3_ext.common.starts import original_class
 from sb3_ext.fast.training_flag import TrainingSwitch
 
 
-class FastPolicy(BasePolicy):
+class FastPolicy(SavedWhole, BasePolicy):
     """
     Mixin for the policies of off-policy algorithms, to be put before the base class.
 
@@ -63,11 +63,6 @@ class FastPolicy(BasePolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         actions: th.Tensor = getattr(self, self.learned[0])._predict(observation, deterministic)
         return actions
-
-    def save(self, path: str) -> None:
-        """Save the policy in a file that appears whole or not at all; :class:`OSError` if it cannot be written."""
-        with saved_whole(path, "") as file:
-            super().save(file)
 
     def set_training_mode(self, mode: bool) -> None:
         """Switch batch normalisation and dropout of the networks that learn; targets always stay in evaluation mode."""

@@ -11,13 +11,13 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.common.files import saved_whole
 from sb3_ext.common.hyperparameters import check_hyperparameters, number
+from sb3_ext.common.networks import SavedWhole
 
 MAX_ENTRIES = 100_000_000
 
 
-class QTablePolicy(BasePolicy):
+class QTablePolicy(SavedWhole, BasePolicy):
     """
     Greedy policy of a table of Q-values. The table stays in main memory, whatever the device.
 
@@ -110,11 +110,6 @@ class QTablePolicy(BasePolicy):
         assert isinstance(observation, th.Tensor)
         rows = self.values(self.state_indices(observation.cpu().numpy()))
         return th.as_tensor(rows.argmax(axis=1) + int(self.action_space.start))
-
-    def save(self, path: str) -> None:
-        """Save the policy in a file that appears whole or not at all; :class:`OSError` if it cannot be written."""
-        with saved_whole(path, "") as file:
-            super().save(file)
 
     def parameters_to_vector(self) -> FloatArray:
         """Return the Q-values of all tables and states one after another."""
