@@ -28,8 +28,10 @@ from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.draws_table import is_draws_table
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
+from sb3_ext.envs.ad_spend.optimum.robust import same_channels
 from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.comparing import compare_models
 from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
 from sb3_ext.spend_plan.goals import add_goal_flags, goal_of, most_to_consider, with_goal
 from sb3_ext.spend_plan.outcome import Rollout
@@ -81,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
         raise UserError("--paths goes with a random market: in this one every campaign goes alike")
+    if args.compare and (campaign.constraints is not None or args.risk is not None):
+        raise UserError(
+            "--compare goes without constraints and --risk: the plan for several models keeps to limits only"
+        )
+    others = [_market(argparse.Namespace(**{**vars(args), "market": name}))[0] for name in args.compare]
+    with mistakes_explained("--compare"):
+        others = same_channels([campaign.market, *others])[1:]
     n_paths = (args.paths or default_paths(campaign)) if is_random else 1
     agents = _agents(args, campaign, range(FIRST_SEED, FIRST_SEED + n_paths)) if args.model else {}
     status = Console(stderr=True).status("planning")
@@ -93,6 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     written, left_out = write_plan(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
     show_plan(plan, written, left_out)
+    if others:
+        names = [Path(name).name for name in (args.market, *args.compare)]
+        with mistakes_explained("--compare"):
+            compare_models(campaign, others, names, Path(args.output))
     return 0
 
 
@@ -119,6 +132,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="SHARE",
         help="plan for the mean of the lowest share of the draws, e.g. 0.2",
     )
+    add("--compare", nargs="+", default=[], metavar="MARKET", help="other models: one plan robust to all of them too")
     add("--season", nargs="+", type=typed_factor, metavar="F", help="demand factors by period, repeated; 1 is average")
     add("--margin", type=typed_factor, metavar="M", help="money earned per unit of sales (default: the market's)")
     add("--spend-cost", type=typed_factor, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")

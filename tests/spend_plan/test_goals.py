@@ -98,3 +98,15 @@ def test_flags(planner: Callable[..., Path], without_page: None, mistake: Callab
     unknown = Market((Channel("tv", 90.0, 30.0), Channel("radio", 60.0, 15.0, cap=40.0)))
     with pytest.raises(UserError, match="a goal needs limits: give --budget as the most to consider, or --caps for tv"):
         most_to_consider(unknown, 5, [])
+
+
+def test_several_models(
+    planner: Callable[..., Path], without_page: None, mistake: Callable[..., str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = planner("--compare", "static", "profit")
+    text = " ".join(capfd.readouterr().out.split())
+    assert "The robust plan earns at least" in text and "Under profit" in text
+    rows = (folder / "robust.csv").read_text().splitlines()
+    assert rows[0] == "date,spend_facebook,spend_instagram" and len(rows) == 6
+    assert "without constraints" in mistake("--compare", "static", "--max-change", "10%", "--output", "other")
+    assert "neither a file nor a preset" in mistake("--compare", "none", "--output", "other")

@@ -1,0 +1,98 @@
+"""One plan for several models of the same channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.optimum.aim import Aim
+from sb3_ext.envs.ad_spend.optimum.constraints import BUDGET, total
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.plan import Plan, plan_optimal
+from sb3_ext.envs.ad_spend.optimum.polytope import ConstrainedPolytope, Rows
+from sb3_ext.envs.ad_spend.optimum.search import search
+from sb3_ext.envs.ad_spend.optimum.uncertain import Lowest
+
+
+@dataclass(frozen=True, eq=False)
+class Robust:
+    """A plan for K models, and what it and the models' own plans earn."""
+
+    spend: FloatArray
+    """Shape (T, N), money, channels in the first model's order."""
+    share: float
+    """What it earns of each model's own optimum at least."""
+    upper_bound: float
+    """No plan earns a larger share everywhere."""
+    own: tuple[Plan, ...]
+    """The best plan of each model."""
+    values: FloatArray
+    """What the models' own plans and then the robust one earn, shape (K + 1, K): by plan, then by model, money."""
+
+
+def same_channels(markets: Sequence[Market]) -> list[Market]:
+    """
+    The markets with their channels in the first one's order.
+
+    :raises ValueError: If channels or lengths of periods differ.
+    """
+    first, ordered = markets[0], [markets[0]]
+    for market in markets[1:]:
+        if set(market.names) != set(first.names) or market.period_days != first.period_days:
+            raise ValueError(
+                f"models that are compared need the same channels and periods, got {', '.join(market.names)} every "
+                f"{market.period_days:g} days and {', '.join(first.names)} every {first.period_days:g} days"
+            )
+        order = [market.names.index(name) for name in first.names]
+        channels, *draws = (tuple(each[index] for index in order) for each in (market.channels, *market.draws))
+        ordered.append(replace(market, channels=channels, draws=tuple(draws)))
+    return ordered
+
+
+def plan_robust(
+    markets: Sequence[Market], budget: float, periods: int, *, low: FloatArray, cap: FloatArray, tolerance: float = 1e-5
+) -> Robust:
+    """
+    The plan whose smallest share of what is best under each model is largest: no model's money counts for more because
+    it promises more, and none is given up for another. Each model's value is the mean over its draws where it has some.
+
+    The smallest of concave functions is concave, and any weighted mean of them is above it: that of the weights found
+    bounds the optimum as in :class:`~sb3_ext.envs.ad_spend.optimum.uncertain.Lowest`.
+
+    :param markets: Models of the same channels, at least 2.
+    :param budget: Budget, money.
+    :param periods: Length of the campaign.
+    :param low: Smallest spends, shape (N,), in the first market's order.
+    :param cap: Largest spends, likewise.
+    :param tolerance: Relative gap to stop at, in (0, 1).
+    :return: The plan and the comparison.
+    :raises ValueError: If the markets do not match, or under one of them no plan earns anything.
+    """
+    markets = same_channels(markets)
+    own = tuple(
+        plan_optimal(market, budget, periods, low=low, cap=cap, tolerance=0.1 * tolerance, draws=bool(market.draws))
+        for market in markets
+    )
+    if any(plan.value <= 0.0 for plan in own):
+        raise ValueError("under one of the models no plan earns anything: there is nothing to compare")
+    lows, caps = (np.broadcast_to(end, (periods, len(low))).T for end in (low, cap))
+    aims = [
+        Aim.of(market, (Outlook.of_draws if market.draws else Outlook.of_campaign)(market, periods), lows, caps, None)
+        for market in markets
+    ]
+    best = np.array([plan.value for plan in own])
+    # In money, as precision is: the mean of what the models promise times the share.
+    unit, idle, share = float(best.mean()), np.array([aim.idle for aim in aims]), 1.0 / len(markets)
+    objective = Lowest([aim.objective for aim in aims], idle, unit / best, share)
+    relaxation = objective
+    if not all(aim.is_concave for aim in aims):
+        relaxation = Lowest([aim.relaxation for aim in aims], idle, unit / best, share)
+    rows = Rows([total(BUDGET, np.ones((periods, len(low)), dtype=bool), most=budget)])
+    starts = [plan.spend.T for plan in own]
+    found = search(Aim(objective, relaxation, 0.0), ConstrainedPolytope(lows, caps, budget, rows), starts, tolerance)
+    values = np.array([[aim.gain(plan) for aim in aims] for plan in (*starts, found.spend)])
+    return Robust(found.spend.T.copy(), found.gain / unit, found.upper_bound / unit, own, values)
