@@ -103,8 +103,8 @@ def code(marker: Path) -> Iterator[tuple[str, bytes]]:
 
 def bombs() -> Iterator[tuple[str, bytes]]:
     """Pickles that are short and would fill the memory, or never end."""
-    yield "nested lists", b"\x80\x04" + b"]" * 50_000 + b"a" * 49_999 + b"."
-    yield "nested tuples", b"\x80\x04)" + b"\x85" * 50_000 + b"."
+    yield "nested lists", b"\x80\x04" + b"]" * 9_000 + b"a" * 8_999 + b"."
+    yield "nested tuples", b"\x80\x04)" + b"\x85" * 9_000 + b"."
     laughs = b"\x80\x04]\x94(K\x01K\x01e"
     for index in range(40):
         laughs += b"]\x94(" + 2 * (b"h" + bytes([index])) + b"e"
@@ -112,7 +112,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "a list in itself", b"\x80\x04]\x94h\x00a."
     yield "a huge text", b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x7fabc."
     yield "a huge number", b"\x80\x04\x8b\xff\xff\xff\x7fabc."
-    big = b"\x80\x04" + _bytes(bytes(100_000)) + b"\x94]\x94(" + b"h\x00" * 50_000 + b"e."
+    big = b"\x80\x04" + _bytes(bytes(400_000)) + b"\x94]\x94(" + b"h\x00" * 9_000 + b"e."
     yield "one text many times", big
     yield "nothing", b""
     yield "no end", b"\x80\x04]"

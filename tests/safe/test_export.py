@@ -174,7 +174,7 @@ def test_mutated_exports_load_or_are_refused(exported: bytes) -> None:
     draw = np.random.default_rng(2)
     entries = hostile.parts(exported)
     refused = 0
-    for trial in range(60):
+    for trial in range(40):
         name = ("model.json", "tensors.safetensors")[trial % 2]
         at = int(draw.integers(len(entries[name]) if name == "model.json" else 600))
         content = hostile.mutated(entries[name], at, int(draw.integers(32, 127)))
@@ -183,4 +183,4 @@ def test_mutated_exports_load_or_are_refused(exported: bytes) -> None:
         except ValueError as error:
             refused += 1
             assert "\n" not in str(error)
-    assert refused > 20
+    assert refused > 13

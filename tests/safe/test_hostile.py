@@ -144,7 +144,7 @@ def test_mutated_pickles_and_weights_load_or_are_refused(model: bytes) -> None:
     tensors = hostile.parts(hostile.parts(model)["policy.optimizer.pth"])
     (name,) = (name for name in tensors if name.endswith("data.pkl"))
     failed = 0
-    for trial in range(150):
+    for trial in range(90):
         if trial % 3:
             entry, pickled = pickles[draw.integers(len(pickles))]
             starts = hostile.opcodes(pickled)
@@ -158,13 +158,13 @@ def test_mutated_pickles_and_weights_load_or_are_refused(model: bytes) -> None:
         except ValueError as error:
             failed += 1
             assert "\n" not in str(error)
-    assert 30 < failed < 150
+    assert 20 < failed < 90
 
 
 def test_mutated_files_are_refused_or_load(model: bytes) -> None:
     draw = np.random.default_rng(1)
     text = hostile.parts(model)["data"]
-    for trial in range(60):
+    for trial in range(40):
         if trial % 2:
             changed = hostile.mutated(model, int(draw.integers(len(model))), int(draw.integers(256)))
         else:

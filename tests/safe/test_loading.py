@@ -13,6 +13,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 import sb3_ext
 
+RARE = ("contrib.ARS", "contrib.CrossQ", "contrib.MaskablePPO", "contrib.TQC", "contrib.TRPO")
+"""Models of which only the slow tests load one."""
+
 
 def assert_equal(one: Any, other: Any) -> None:
     """Nested dictionaries and lists of tensors and numbers."""
@@ -30,7 +33,10 @@ def assert_equal(one: Any, other: Any) -> None:
         assert one == other
 
 
-@pytest.mark.parametrize(("name", "make", "make_env"), MODELS)
+@pytest.mark.parametrize(
+    ("name", "make", "make_env"),
+    [pytest.param(*one, marks=[pytest.mark.slow] * (one[0] in RARE), id=one[0]) for one in MODELS],
+)
 def test_it_acts_and_learns_on_as_loaded_by_sb3(name: str, make: Make, make_env: Any, tmp_path: Path) -> None:
     trained = make()
     file = saved(trained)

@@ -78,7 +78,7 @@ def test_code_and_damage_are_refused_in_one_line(tmp_path: Path, marker: Path) -
         assert "\n" not in str(caught.value), name
     assert not marker.exists()
     draw = np.random.default_rng(3)
-    for _ in range(100):
+    for _ in range(50):
         file.write_bytes(hostile.mutated(whole, int(draw.integers(len(whole))), int(draw.integers(256))))
         try:
             load_normalization(file, envs())
