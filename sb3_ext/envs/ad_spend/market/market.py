@@ -19,7 +19,8 @@ from sb3_ext.envs.ad_spend.market.checks import MOST_SALES, check_choice, check_
 from sb3_ext.envs.ad_spend.market.document import read_document, read_json, write_document
 from sb3_ext.envs.ad_spend.market.draws_table import draws_document, is_draws_table
 from sb3_ext.envs.ad_spend.market.media_effects import MediaEffects
-from sb3_ext.envs.ad_spend.market.netcdf import is_netcdf
+from sb3_ext.envs.ad_spend.market.meridian import meridian_document
+from sb3_ext.envs.ad_spend.market.netcdf import has_variable, is_netcdf
 from sb3_ext.envs.ad_spend.market.pymc_marketing import pymc_marketing_document
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.market.robyn import is_robyn_export, robyn_document
@@ -211,8 +212,8 @@ class Market(MediaEffects):
     @classmethod
     def load(cls, path: str | os.PathLike[str], spend_per_exposure: dict[str, float] | None = None) -> Market:
         """
-        Read a market from our JSON format, a Robyn export, a saved model of PyMC-Marketing, or a CSV of weekly draws
-        (:func:`draws_document`), whichever the file is.
+        Read a market from our JSON, a Robyn export, a saved model of PyMC-Marketing or Meridian, or a CSV of weekly
+        draws (:func:`draws_document`), whichever the file is.
 
         :param path: The file.
         :param spend_per_exposure: Of a Robyn export, see :meth:`from_robyn`.
@@ -223,7 +224,7 @@ class Market(MediaEffects):
         if spend_per_exposure and (is_netcdf(path) or is_draws_table(path)):
             raise ValueError("spend_per_exposure goes with a Robyn export")
         if is_netcdf(path):
-            return cls.from_pymc_marketing(path)
+            return (cls.from_meridian if has_variable(path, "posterior", "ec_m") else cls.from_pymc_marketing)(path)
         if is_draws_table(path):
             return cls.from_draws(path)
         data = read_json(path)
@@ -254,6 +255,23 @@ class Market(MediaEffects):
             raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
         try:
             return cls.from_dict(pymc_marketing_document(path))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+    @classmethod
+    def from_meridian(cls, path: str | os.PathLike[str]) -> Market:
+        """
+        Read the posterior of a national model of Google's Meridian, written as NetCDF with the data it was fitted on:
+        see :func:`meridian_document`.
+
+        :param path: The file, e.g. ``meridian.nc``.
+        :return: A market with all its draws.
+        :raises ValueError: If a part is missing, there are several geos, values are not finite, or the model does not
+            contribute what the file says.
+        :raises ImportError: If xarray or h5netcdf is missing.
+        """
+        try:
+            return cls.from_dict(meridian_document(path))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 

@@ -23,6 +23,17 @@ def is_netcdf(path: str | os.PathLike[str]) -> bool:
     return start == _HDF5 or start.startswith(_CLASSIC)
 
 
+def has_variable(path: str | os.PathLike[str], group: str, variable: str) -> bool:
+    """Whether a file has a variable in a group; False if it cannot be read."""
+    try:
+        import h5netcdf
+
+        with h5netcdf.File(os.fspath(path), "r") as file:
+            return group in file.groups and variable in file.groups[group].variables
+    except (ImportError, OSError, KeyError, ValueError, RuntimeError):
+        return False
+
+
 def read_groups(path: str | os.PathLike[str], names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Dataset]]:
     """
     Attributes of a file and those of its groups that it has.

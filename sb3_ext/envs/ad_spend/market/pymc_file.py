@@ -10,13 +10,13 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.netcdf import read_groups
+from sb3_ext.envs.ad_spend.market.posterior import next_day, to_numbers
 from sb3_ext.envs.ad_spend.market.pymc_components import ADSTOCKS, SATURATIONS
 
 if TYPE_CHECKING:
-    from xarray import DataArray, Dataset
+    from xarray import Dataset
 
 _OWN_DIMENSIONS = ("chain", "draw", "date", "channel", "control", "fourier_mode")
-_WHOLE_MONTH = (28.0, 31.0)
 
 
 class PymcFile:
@@ -94,22 +94,13 @@ class PymcFile:
             variable = f"{prefix}_{name}"
             if variable in self.posterior:
                 drawn = self.posterior[variable]
-                found[name] = self.array(drawn, ("sample", "channel") if "channel" in drawn.dims else ("sample",))
+                found[name] = to_numbers(drawn, ("sample", "channel") if "channel" in drawn.dims else ("sample",))
                 found[name] = found[name].reshape(self.shape[0], -1)
             elif isinstance(fixed := component.get("priors", {}).get(name), (int, float)):
                 found[name] = np.full((1, 1), float(fixed))
             else:
                 raise ValueError(f"the posterior has no {variable!r}")
         return found
-
-    def array(self, values: DataArray, dims: tuple[str, ...]) -> FloatArray:
-        """Finite numbers by these dimensions."""
-        if set(values.dims) != set(dims):
-            raise ValueError(f"{values.name} has the dimensions {values.dims}, expected {dims}")
-        array: FloatArray = values.transpose(*dims).to_numpy().astype(np.float64)
-        if n_bad := int(np.sum(~np.isfinite(array))):
-            raise ValueError(f"{values.name} holds {n_bad} values of {array.size} that are not finite (NaN)")
-        return array
 
     @property
     def media(self) -> FloatArray:
@@ -135,13 +126,7 @@ class PymcFile:
     @property
     def calendar(self) -> tuple[np.datetime64, float]:
         """The first day after the data, and the length of a period in days."""
-        dates = self.data["date"].to_numpy().astype("datetime64[D]")
-        steps = np.diff(dates).astype(np.float64)
-        if len(steps) and np.ptp(steps) == 0.0 and steps[0] > 0.0:
-            return dates[-1] + np.timedelta64(int(steps[0]), "D"), float(steps[0])
-        if len(steps) and steps.min() >= _WHOLE_MONTH[0] and steps.max() <= _WHOLE_MONTH[1]:
-            return dates[-1] + np.timedelta64(int(steps[-1]), "D"), 30.4375
-        raise ValueError("the dates of the data must be equally far apart, or months")
+        return next_day(self.data["date"].to_numpy())
 
 
 def _one_group(values: Dataset) -> Dataset:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.market.curves import FAMILIES, Curves
+from sb3_ext.envs.ad_spend.market.curves import FAMILIES
 from sb3_ext.envs.ad_spend.market.document import SCHEMA_2
 from sb3_ext.envs.ad_spend.market.mean_curve import mean_curve
+from sb3_ext.envs.ad_spend.market.posterior import check_contributions, contributions, to_numbers
 from sb3_ext.envs.ad_spend.market.pymc_components import ADSTOCKS, SATURATIONS, adstock_weights
 from sb3_ext.envs.ad_spend.market.pymc_file import PymcFile
 
@@ -37,8 +38,8 @@ def pymc_marketing_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         adstock, saturation or another feature that is not known here.
     """
     file = PymcFile(path)
-    media, target = file.media, float(file.array(file.data["target_scale"], ()))
-    scale = file.array(file.data["channel_scale"], ("channel",)) * file.unit_cost
+    media, target = file.media, float(to_numbers(file.data["target_scale"], ()))
+    scale = to_numbers(file.data["channel_scale"], ("channel",)) * file.unit_cost
     saturation = SATURATIONS[file.saturation["lookup_name"]]
     drawn = file.parameters("saturation", saturation.parameters)
     beta, kappa, alpha = (np.broadcast_to(one, file.shape) for one in saturation.curve(**drawn))
@@ -55,7 +56,11 @@ def pymc_marketing_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     beta, kappa = np.where(most > 0.0, beta, 0.0), np.where(most > 0.0, kappa, 1.0)
 
     curves = FAMILIES[saturation.family](*(one[:, None] for one in (beta, kappa, alpha)))
-    _check(file, target, _contributions(curves, weights, media, saturation_first))
+    if "channel_contribution" in file.posterior:
+        published = target * to_numbers(file.posterior["channel_contribution"], ("sample", "date", "channel"))
+        found = contributions(curves, weights, media, saturation_first)
+        source = f"channel_contribution of PyMC-Marketing {file.version}"
+        check_contributions(file.channels, found, published, _AGREEMENT, source)
     channels = []
     for index, name in enumerate(file.channels):
         level = mean_curve(saturation.family, beta[:, index], kappa[:, index], alpha[:, index], float(most[index]))
@@ -87,29 +92,6 @@ def pymc_marketing_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     }
 
 
-def _contributions(curves: Curves, weights: FloatArray, media: FloatArray, saturation_first: bool) -> FloatArray:
-    """Sales of every draw, date and channel, with nothing before the first date, as the model was fitted."""
-    amounts = curves.response(media) if saturation_first else media
-    carried = np.zeros((len(weights), *media.shape))
-    for lag in range(min(weights.shape[-1], len(media))):
-        carried[:, lag:] += weights[:, None, :, lag] * amounts[..., : len(media) - lag, :]
-    return carried if saturation_first else curves.response(carried)
-
-
-def _check(file: PymcFile, target: float, found: FloatArray) -> None:
-    """Sales must be what the file says, if it does, or the model computes them in a way that is not known here."""
-    if "channel_contribution" not in file.posterior:
-        return
-    published = target * file.array(file.posterior["channel_contribution"], ("sample", "date", "channel"))
-    worst = np.abs(found - published).max(axis=(0, 1))
-    for channel, error, size in zip(file.channels, worst, np.abs(published).max(axis=(0, 1)), strict=True):
-        if error > _AGREEMENT * size:
-            raise ValueError(
-                f"channel {channel!r} contributes up to {error:,.6g} more or less than channel_contribution says: this "
-                f"model (PyMC-Marketing {file.version}) computes it in a way not known here, so a plan would be wrong"
-            )
-
-
 def _notes(file: PymcFile) -> list[str]:
     notes = []
     if file.n_divergent:
@@ -131,7 +113,7 @@ def _baseline(file: PymcFile, target: float) -> FloatArray:
     if "gamma_fourier" in file.posterior:
         days = first_day + steps
         day_of_year = (days - days.astype("datetime64[Y]")).astype(np.float64) + 1.0
-        strength = file.array(file.posterior["gamma_fourier"].mean("sample"), ("fourier_mode",))
+        strength = to_numbers(file.posterior["gamma_fourier"].mean("sample"), ("fourier_mode",))
         for mode, factor in zip(file.posterior["fourier_mode"].values, strength, strict=True):
             wave, _, order = str(mode).rpartition("_")
             angle = 2.0 * np.pi * int(order) * day_of_year / _DAYS_IN_YEAR
@@ -147,7 +129,7 @@ def _all_else(file: PymcFile) -> FloatArray:
             return np.zeros(1)
         drawn = file.posterior[name]
         drawn = drawn.sum([dim for dim in drawn.dims if dim not in ("sample", "date")]).mean("sample")
-        return np.atleast_1d(file.array(drawn, tuple(map(str, drawn.dims))))
+        return np.atleast_1d(to_numbers(drawn, tuple(map(str, drawn.dims))))
 
     if "mu" in file.posterior and "channel_contribution" in file.posterior:
         return np.asarray(mean("mu") - mean("channel_contribution") - mean("yearly_seasonality_contribution"))
