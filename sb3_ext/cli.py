@@ -194,6 +194,8 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         acting = [interruption.handled(), patches.training(CheckedExperimentManager)]
     elif command.target.startswith("rl_zoo3.plots"):
         acting.append(patches.whole_figures())
+    elif command.target == "rl_zoo3.record_video":
+        acting.append(patches.whole_videos())
     with contextlib.ExitStack() as stack:
         program = f"sb3-ext {name}"
         if name in LOADING:

@@ -17,10 +17,12 @@ from sb3_ext.app.errors import UserError
 MEASUREMENTS = {
     "ablation": "docs.ablation",
     "ceiling": "docs.ad_spend_ceiling",
+    "checkpoint-cost": "docs.checkpoint_cost",
     "coverage": "docs.coverage",
     "doors": "docs.doors",
-    "replanning": "docs.replanning",
     "endurance": "docs.endurance",
+    "kills": "docs.kills",
+    "replanning": "docs.replanning",
     "tuning": "benchmarks.tuning",
     "value-of-dates": "docs.value_of_dates",
     "tutorials": "docs.tutorials.measure",

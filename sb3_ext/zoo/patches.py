@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.parser import NO_SAFE_ADVICE, Parser, add_safe_argument
-from sb3_ext.common.files import saved_whole, whole_file
+from sb3_ext.common.files import atomic_path, saved_whole, whole_file
 from sb3_ext.zoo.registry import ALGORITHMS, register
 
 
@@ -202,6 +202,24 @@ def whole_figures() -> Iterator[None]:
     all_plots = importlib.import_module("rl_zoo3.plots.all_plots")
     figure = functools.partialmethod(_save_figure, Figure.savefig)
     with _replaced(Figure, "savefig", figure), _replaced_items(vars(all_plots), {"open": open_whole}):
+        yield
+
+
+@contextlib.contextmanager
+def whole_videos() -> Iterator[None]:
+    """Let videos appear whole or not at all, if there is a package to write them with."""
+    try:
+        from moviepy.video.VideoClip import VideoClip
+    except ImportError:
+        yield
+        return
+    original = VideoClip.write_videofile
+
+    def write(clip: Any, filename: str, *args: Any, **kwargs: Any) -> None:
+        with atomic_path(filename) as path:
+            original(clip, os.fspath(path), *args, **kwargs)
+
+    with _replaced(VideoClip, "write_videofile", write):
         yield
 
 
