@@ -209,17 +209,17 @@ def whole_figures() -> Iterator[None]:
 def whole_videos() -> Iterator[None]:
     """Let videos appear whole or not at all, if there is a package to write them with."""
     try:
-        from moviepy.video.VideoClip import VideoClip
+        clips: Any = importlib.import_module("moviepy.video.VideoClip").VideoClip
     except ImportError:
         yield
         return
-    original = VideoClip.write_videofile
+    original = clips.write_videofile
 
     def write(clip: Any, filename: str, *args: Any, **kwargs: Any) -> None:
         with atomic_path(filename) as path:
             original(clip, os.fspath(path), *args, **kwargs)
 
-    with _replaced(VideoClip, "write_videofile", write):
+    with _replaced(clips, "write_videofile", write):
         yield
 
 

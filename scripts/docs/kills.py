@@ -8,13 +8,14 @@ moment. Then the file is read as its users read it. "SB3 alone" is without this 
 import argparse
 import csv
 import multiprocessing
+import os
 import pickle
 import shutil
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from io import StringIO
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,7 +42,7 @@ from sb3_ext.zoo.storage import open_storage
 class Kind(NamedTuple):
     """A kind of file."""
 
-    save: Callable[[], None]
+    save: Callable[[], object]
     """Saves it into the current folder."""
     read: Callable[[], object]
     """Reads it there; raises if it is broken."""
@@ -51,6 +52,7 @@ class Kind(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default="docs/results/reliability/kills.csv")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--kinds", nargs="+", help="only kinds whose names begin so")
     parser.add_argument("--share", type=float, default=1.0, help="of the kills, for a quick look")
 
 
@@ -59,6 +61,8 @@ def run(args: argparse.Namespace) -> None:
     rng = np.random.default_rng(args.seed)
     records = []
     with _kinds() as kinds:
+        if args.kinds:
+            kinds = {name: kind for name, kind in kinds.items() if name.startswith(tuple(args.kinds))}
         for name, kind in kinds.items():
             for number in track(range(max(round(kind.kills * args.share), 1)), name):
                 records.append({"kind": name, "kill": number, **_kill_once(kind, rng)})
@@ -86,7 +90,7 @@ def _kill_once(kind: Kind, rng: np.random.Generator) -> dict[str, Any]:
         assert process.exitcode == -signal.SIGKILL
         error = ""
         try:
-            with chdir(folder):
+            with _inside(folder):
                 kind.read()
         except Exception as broken:
             error = f"{type(broken).__name__}: {' '.join(str(broken).split())}"[:100]
@@ -97,13 +101,23 @@ def _kill_once(kind: Kind, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _save_again_and_again(kind: Kind, folder: Path, ready: Connection) -> None:
-    with chdir(folder), redirect_stdout(StringIO()):
+    with _inside(folder), redirect_stdout(StringIO()):
         kind.save()
         start = time.perf_counter()
         kind.save()
         ready.send(time.perf_counter() - start)
         while True:
             kind.save()
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _plan() -> Callable[[Path], object]:

@@ -97,6 +97,14 @@ def test_none_at_all(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "nothing")
 
 
+def test_environments_made_before_the_zoo_was_imported_can_be_made_again(tmp_path: Path) -> None:
+    model = small_model()
+    import rl_zoo3.import_envs  # noqa: F401  (it replaces Gymnasium's TimeLimit)
+
+    checkpoint.save(model, tmp_path)
+    assert checkpoint.load(tmp_path).env is not None
+
+
 @pytest.mark.parametrize("option", [dict(steps=0), dict(steps=1.5), dict(steps=5, keep=0)])
 def test_bad_numbers(option: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="CheckpointEvery"):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from stable_baselines3 import PPO
 
+from sb3_ext.zoo import interruption
+
 CONF = "CartPole-v1: {n_timesteps: 1000000000, policy: MlpPolicy, n_steps: 32, n_epochs: 1, normalize: true}"
 
 
@@ -49,3 +51,21 @@ def test_the_model_is_saved(workdir: Path, number: signal.Signals, vec_env: str,
         assert written.name == f"{steps}_steps-1"
         assert steps % 32 == 0
     assert (run / "CartPole-v1" / "vecnormalize.pkl").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_signal_waits_for_a_checkpoint_once_and_for_a_save(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, interruption.handled():
+        with interruption.ignored():
+            signal.raise_signal(signal.SIGINT)
+        assert interruption.received == [signal.SIGINT]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert ended.value.code == 130
+    with pytest.raises(SystemExit) as ended, interruption.handled(), interruption.once_deferred():
+        signal.raise_signal(signal.SIGTERM)
+        assert "next checkpoint" in capfd.readouterr().err
+        signal.raise_signal(signal.SIGTERM)  # repeated by who sends it
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert ended.value.code == 143
