@@ -113,4 +113,6 @@ def test_a_normalization_cut_off_is_told_by_those_who_play(run: Path, error_line
     path = run / "Pendulum-v1" / "vecnormalize.pkl"
     path.write_bytes(path.read_bytes()[:-200])
     agent = ("--algo", "ddpg", "--env", "Pendulum-v1", "-f", "logs")
-    assert "cannot read the normalization" in error_line("enjoy", *agent, "-n", "5", "--no-render", code=1)
+    for safe in ("--safe", "--no-safe"):
+        line = error_line("enjoy", *agent, "-n", "5", "--no-render", safe, code=1)
+        assert re.search("cannot (read|load) .*vecnormalize.pkl", line)
