@@ -146,7 +146,11 @@ class Wording:
             f"{_signed(gain.mean)} over {gain.name} (95% of the draws: {_signed(gain.low)} to {_signed(gain.high)})"
             for gain in plan.versus
         ]
-        ahead = "" if plan.score.ahead is None else f" It is ahead of {plan.reference.name} in {plan.score.ahead:.0%}."
+        ahead = (
+            ""
+            if plan.score.ahead is None
+            else f" It is ahead of {plan.reference.name} in {plan.score.ahead:.0%} of them."
+        )
         return f"Under the same draws of the model's posterior the plan's lead is {' and '.join(parts)}.{ahead}"
 
     @property

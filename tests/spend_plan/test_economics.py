@@ -15,7 +15,7 @@ from sb3_ext.spend_plan.comparison import EVEN, PAST_MIX
 from sb3_ext.spend_plan.economics import economics
 from sb3_ext.spend_plan.plan import make_plan
 from sb3_ext.spend_plan.standouts import find_standouts
-from sb3_ext.spend_plan.tables import price_table
+from sb3_ext.spend_plan.tables import channel_table, price_table
 from sb3_ext.spend_plan.wording import Wording
 
 
@@ -108,7 +108,7 @@ def test_leads_and_worths_of_conditions_are_shown() -> None:
     assert leads is not None
     for gain in made.versus:
         assert f"{gain.mean:+,.0f} over {gain.name} (95% of the draws: {gain.low:+,.0f} to {gain.high:+,.0f})" in leads
-    assert "It is ahead of historical proportions in 100%." in leads
+    assert "It is ahead of historical proportions in 100% of them." in leads
     assert price_table(made) is None and Wording(make_plan(campaign(market))).leads is None
     weights = np.zeros((1, 7, 2))
     weights[0, :, 0] = 1.0
@@ -129,3 +129,18 @@ def test_a_burst_at_the_end_is_explained_by_what_comes_afterwards() -> None:
     (line,) = find_standouts(make_plan(campaign(market, 12_000.0, 10)))
     assert line.startswith("tv spends ") and "times its usual in the last day" in line and "--afterwards past" in line
     assert not list(find_standouts(make_plan(campaign(replace(market, afterwards="past"), 12_000.0, 10))))
+
+
+def test_shares_that_depend_on_the_draw_are_marked() -> None:
+    market = static()
+    first, second = market.channels
+    tilted = tuple(
+        (replace(first, beta=first.beta * factor), replace(second, beta=second.beta / factor)) for factor in (0.3, 3.0)
+    )
+    table = channel_table(make_plan(campaign(replace(market, draws=tilted))))
+    column = list(table.columns).index("Best in 80% of draws")
+    assert all(row.cells[column].endswith(", unsure") for row in table.rows) and "40 draws" in table.notes
+    alike = tuple(tuple(replace(c, beta=c.beta * factor) for c in market.channels) for factor in (0.9, 1.1))
+    sure = channel_table(make_plan(campaign(replace(market, draws=alike))))
+    assert not any("unsure" in row.cells[column] for row in sure.rows)
+    assert "Best in 80% of draws" not in channel_table(make_plan(campaign(market))).columns
