@@ -188,8 +188,8 @@ def read_run(name: str, algo: str, env_id: str, model_path: str | os.PathLike[st
                 arguments = dict(yaml.load(text, Loader=yaml.UnsafeLoader))
     # The files may hold pickled objects: a damaged one can raise anything.
     except Exception as error:
-        reason = f"cannot read config.yml and args.yml in {str(settings)!r} ({_one_line(error)})"
-        raise UserError(f"{reason}{_advice(reading)}", exit_code=1) from error
+        reason = str(error) if isinstance(error, UserError) else _one_line(error)
+        raise UserError(f"cannot read config.yml and args.yml in {str(settings)!r} ({reason})", exit_code=1) from error
     from_file = hyperparams.pop("env_kwargs", None) or {}
     trained_on = dict(arguments.get("env_kwargs") or from_file)
     logged = dict(arguments.get("eval_env_kwargs") or trained_on)

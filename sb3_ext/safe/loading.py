@@ -18,6 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.save_util import save_to_zip_file
 from stable_baselines3.common.type_aliases import GymEnv
 
+from sb3_ext.common.wording import printable
 from sb3_ext.safe.algorithms import guess_algorithm
 from sb3_ext.safe.archive import Archive
 from sb3_ext.safe.arrays import ARRAY_RULES
@@ -101,7 +102,7 @@ def safe_load(
     except FileNotFoundError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:500] or type(error).__name__
+        reason = printable(" ".join(str(error).split()))[:500] or type(error).__name__
         advice = error.advice if isinstance(error, UnreadableEntryError) else ""
         raise ValueError(f"cannot load {str(name)!r}: {reason}{advice}") from error
 

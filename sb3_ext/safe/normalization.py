@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from sb3_ext.common.wording import printable
 from sb3_ext.safe.archive import Archive
 from sb3_ext.safe.arrays import ARRAY_RULES
 from sb3_ext.safe.exported import NORMALIZATION, read_normalization
@@ -44,7 +45,7 @@ def load_normalization(path: str | os.PathLike[str], venv: VecEnv) -> VecNormali
         normalized.set_venv(venv)
         _check_shapes(normalized)
     except Exception as error:
-        reason = " ".join(str(error).split())[:400] or type(error).__name__
+        reason = printable(" ".join(str(error).split()))[:400] or type(error).__name__
         raise ValueError(f"cannot load {os.fspath(path)!r}: {reason}") from error
     return normalized
 

@@ -141,15 +141,30 @@ def _load_safely(path: str, **options: Any) -> Any:
 def reading_safely(packages: Sequence[str] = ()) -> Iterator[None]:
     """Let the zoo read run folders without running code in them; wrappers may also come from the packages named."""
     import yaml
-    from stable_baselines3.common.vec_env import VecNormalize
+    from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
     from sb3_ext.safe import load_normalization, run_folder_loader
 
-    with (
-        _replaced(yaml, "UnsafeLoader", run_folder_loader(packages)),
-        _replaced(VecNormalize, "load", staticmethod(load_normalization)),
-    ):
+    class Loader(run_folder_loader(packages)):  # type: ignore[misc]
+        def get_single_data(self) -> Any:
+            with _advised("config.yml or args.yml "):
+                return super().get_single_data()
+
+    def load(load_path: str, venv: VecEnv) -> VecNormalize:
+        with _advised():
+            return load_normalization(load_path, venv)
+
+    with _replaced(yaml, "UnsafeLoader", Loader), _replaced(VecNormalize, "load", staticmethod(load)):
         yield
+
+
+@contextlib.contextmanager
+def _advised(subject: str = "") -> Iterator[None]:
+    """Say what else can be done where a file was refused."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{subject}{' '.join(str(error).split())}; {NO_SAFE_ADVICE}", exit_code=1) from error
 
 
 def read_playing_arguments(stack: contextlib.ExitStack, parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
