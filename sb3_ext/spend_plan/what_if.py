@@ -40,11 +40,12 @@ def what_if(plan: SpendPlan) -> dict[str, Any] | None:
     """
     The data as JSON-ready values.
 
-    None where the campaign is too long to be planned so many times, or where channels share more than a budget.
+    None where planning so many times takes too long, or where channels share more than a budget.
     """
     campaign, market = plan.campaign, plan.campaign.market
     longest = _LONGEST if market.is_concave else _LONGEST_S_SHAPED
-    if campaign.periods > longest or not plan.total or campaign.constraints is not None or campaign.risk is not None:
+    slow = campaign.periods > longest or (not market.is_concave and len(market.draws) > _PLANNING_DRAWS)
+    if slow or not plan.total or campaign.constraints is not None or campaign.risk is not None:
         return None
     numbers, score = plan.economics, plan.score
     known = score.low is not None and score.high is not None and not plan.n_paths

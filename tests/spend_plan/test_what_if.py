@@ -86,6 +86,10 @@ def test_long_campaigns_and_plans_without_spend_have_no_what_if() -> None:
     long = Market((Channel("tv", beta=100.0, kappa=10.0),))
     assert what_if(make_plan(campaign(long, periods=131))) is None
     assert what_if(make_plan(campaign(replace(long, spend_cost=1e6)))) is None
+    shaped = Market((Channel("tv", beta=100.0, kappa=10.0, alpha=2.0),))
+    made = make_plan(campaign(shaped, periods=2))
+    drawn = replace(made.campaign, market=replace(shaped, draws=(shaped.channels,) * 25))
+    assert what_if(made) is not None and what_if(replace(made, campaign=drawn)) is None
     assert 'id="what-if"' not in render_page(make_plan(campaign(replace(long, spend_cost=1e6), periods=2)), "")
 
 
