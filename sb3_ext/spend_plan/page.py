@@ -75,6 +75,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
             "channels": tables.channel_table(plan),
             "policies": tables.policy_table(plan),
             "prices": tables.price_table(plan),
+            "budgets": tables.budget_table(plan),
             "dates": tables.date_table(plan),
             "fits": tables.fit_table(plan) if plan.campaign.fits else None,
         },

@@ -139,6 +139,31 @@ def policy_table(plan: SpendPlan) -> Table:
     return Table(caption, list(cells), rows)
 
 
+def budget_table(plan: SpendPlan) -> Table | None:
+    """What the best plans of other budgets would earn; None under constraints, which other budgets may not allow."""
+    campaign, market = plan.campaign, plan.campaign.market
+    if campaign.constraints is not None or campaign.past is not None:
+        return None
+    found = plan.frontier
+    titles = ["Budget", "Earns", "No plan more than", "For the next unit", *market.names]
+    rows = []
+    for index, budget in enumerate(found.budget):
+        after = min(index + 1, len(found.budget) - 1)
+        step = found.budget[after] - budget
+        next_unit = f"{(found.value[after] - found.value[index]) / step:,.2f}" if step else ""
+        is_past = found.past is not None and budget == found.past
+        cells = [amount(found.value[index]), amount(found.upper_bound[index]), next_unit]
+        spends = map(amount, found.spend[index])
+        style = "bold" if abs(budget - campaign.budget) < 0.005 else ""
+        rows.append(Row([f"{amount(budget)}{' (the past)' if is_past else ''}", *cells, *spends], style))
+    earned = "in the lowest of the draws" if campaign.risk is not None else "over a campaign without any spend"
+    notes = (
+        f"Money earned {earned}, as expected, by the best plan found within the same limits, to a tenth of a percent"
+        " where curves are concave. The next unit: on average up to the next budget."
+    )
+    return Table("What other budgets would earn", titles, rows, notes)
+
+
 def price_table(plan: SpendPlan) -> Table | None:
     """What the constraints cost; None where there are none."""
     if not plan.prices:

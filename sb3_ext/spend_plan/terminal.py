@@ -8,7 +8,7 @@ from sb3_ext.app.console import console
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.standouts import find_standouts
-from sb3_ext.spend_plan.tables import date_table, finance_table, policy_table, price_table
+from sb3_ext.spend_plan.tables import budget_table, date_table, finance_table, policy_table, price_table
 from sb3_ext.spend_plan.wording import Wording
 
 
@@ -20,6 +20,8 @@ def show_plan(plan: SpendPlan, written: list[Path], left_out: list[str]) -> None
     out.print(policy_table(plan))
     if prices := price_table(plan):
         out.print(prices)
+    if budgets := budget_table(plan):
+        out.print(budgets)
     out.print(words.lead, style="bold")
     if words.reaction:
         out.print(words.reaction, style="bold")

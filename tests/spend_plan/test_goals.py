@@ -8,12 +8,14 @@ import pytest
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.command import main
 from sb3_ext.spend_plan.goals import find_budget, most_to_consider
 from sb3_ext.spend_plan.outlooks import find_frontier, find_shares
 from sb3_ext.spend_plan.plan import make_plan
+from sb3_ext.spend_plan.tables import budget_table
 
 MARKET = Market(
     (
@@ -71,6 +73,16 @@ def test_the_frontier_is_certified_and_holds_the_past() -> None:
             assert np.all(found.upper_bound - found.value <= 1e-3 * found.value)
         at = int(np.argmin(np.abs(found.budget - 12_000.0)))
         assert found.value[at] == pytest.approx(made.score.value, rel=2e-3 if alpha == 1.0 else 5e-2)
+
+
+def test_other_budgets_are_shown_where_no_constraints_are_given() -> None:
+    made = make_plan(campaign(budget=12_000.0))
+    table = budget_table(made)
+    assert table is not None and [row.cells[0] for row in table.rows] == [
+        *("6,000", "9,000", "10,400 (the past)", "10,800", "12,000", "13,200", "15,000", "18,000")
+    ]
+    assert [row.style for row in table.rows].count("bold") == 1
+    assert budget_table(make_plan(replace(campaign(), constraints=Constraints()))) is None
 
 
 def test_shares_are_sure_where_draws_agree() -> None:

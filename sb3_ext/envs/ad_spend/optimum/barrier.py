@@ -98,9 +98,12 @@ class Feasible(Protocol):
         """The Frank-Wolfe gap."""
 
 
-def maximize(objective: Earning, polytope: Feasible, spend: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
+def maximize(
+    objective: Earning, polytope: Feasible, spend: FloatArray, tolerance: float, first_gap: float = 0.1
+) -> tuple[FloatArray, float]:
     """
-    Follow the central path from a plan inside, shape (N, T), to a gap of ``tolerance`` times what the plan earns.
+    Follow the central path from a plan inside, shape (N, T), to a gap of ``tolerance`` times what the plan earns, from
+    where the gap is ``first_gap`` times that.
     Returns the plan at the end and how much more than it any other can earn, if the objective is concave: its
     Frank-Wolfe gap, for a risk that of the bound on it. Raises FloatingPointError if a value is not finite.
     """
@@ -110,7 +113,7 @@ def maximize(objective: Earning, polytope: Feasible, spend: FloatArray, toleranc
         return max(abs(float(objective.value(spend) - idle)), 1e-9 * polytope.budget)
 
     # On the central path the gap is weight * n_constraints.
-    weight = 0.1 * worth(spend) / polytope.n_constraints
+    weight = first_gap * worth(spend) / polytope.n_constraints
     risk = objective if isinstance(objective, Lowest) else None
     if risk:
         risk.sharpen_to(weight * polytope.n_constraints)

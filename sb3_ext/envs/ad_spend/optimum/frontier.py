@@ -13,7 +13,8 @@ from sb3_ext.envs.ad_spend.optimum.barrier import Polytope, maximize
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.plan import Plan
 
-_LEAST_ROOM = 1e-9
+# Gap at which the path of a plan near the best one of another budget is begun.
+_LEAST_ROOM, _WARM = 1e-9, 1e-2
 
 
 def frontier(
@@ -44,19 +45,21 @@ def frontier(
     over_draws = draws or risk is not None
     outlook = (Outlook.of_draws if over_draws else Outlook.of_campaign)(market, len(start))
     aim = Aim.of(market, outlook, low.T, cap.T, risk)
-    plans = []
+    plans, before = [], start.T
     for budget in budgets:
         polytope = Polytope(low.T, np.maximum(cap.T, low.T * (1.0 + _LEAST_ROOM) + _LEAST_ROOM), budget)
         center = polytope.center()
-        relaxed, slack = maximize(aim.relaxation, polytope, center, tolerance)
+
+        def near(plan: FloatArray, polytope: Polytope = polytope, center: FloatArray = center) -> FloatArray:
+            """A plan inside, near a plan of another budget."""
+            scale = min(1.0, polytope.spare / max(float((plan - low.T).sum()), 1e-300))
+            return np.asarray(0.95 * np.minimum(low.T + (plan - low.T) * scale, cap.T) + 0.05 * center)
+
+        relaxed, slack = maximize(aim.relaxation, polytope, near(before), tolerance, _WARM)
+        before = relaxed
         bound, found = aim.bound(relaxed) + slack, [relaxed]
         if not aim.is_concave:
-            scale = min(1.0, polytope.spare / max(float((start.T - low.T).sum()), 1e-300))
-            scaled = low.T + (start.T - low.T) * scale
-            found += [
-                maximize(aim.objective, polytope, 0.95 * near + 0.05 * center, tolerance)[0]
-                for near in (scaled, relaxed)
-            ]
+            found += [maximize(aim.objective, polytope, near(plan), tolerance)[0] for plan in (start.T, relaxed)]
         best = max((np.minimum(plan, cap.T) for plan in found), key=aim.gain)
         plans.append(Plan(best.T.copy(), aim.gain(best), bound))
     return plans
