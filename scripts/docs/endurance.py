@@ -42,7 +42,7 @@ VECTORS: Mapping[str, Callable[[], VecEnv]] = {
 MODELS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "DDPG": ("MlpPolicy", "AdSpend-v0", {"buffer_size": 1_000}),
     "DuelingDQN": ("MlpPolicy", "CartPole-v1", {"buffer_size": 1_000, "prioritized_replay": True}),
-    "REINFORCE": ("MlpPolicy", "CartPole-v1", {}),
+    "REINFORCE": ("MlpPolicy", "AdSpend-v0", {}),  # its batches are whole episodes, here of one length
     "PPOPenalty": ("MlpPolicy", "CartPole-v1", {"n_steps": 256}),
     "GeneticSearch": ("MlpPolicy", "CartPole-v1", {"population_size": 20, "n_survivors": 4}),
     "QLearning": ("TablePolicy", "ThreeStateMDP-v0", {}),
