@@ -49,7 +49,7 @@ def finance_table(plan: SpendPlan) -> Table:
         cells = {"Channel": name, "Spend": amount(spend)}
         if known:
             cells["Past spend"] = amount(past)
-            cells["Change"] = f"{spend / past - 1.0:+.0%}" if past else ""
+            cells["Change"] = f"{spend / past - 1.0:+.0%}" if past >= 0.01 else ""
         cells["Sales"] = amount(numbers.sales[index])
         cells["ROAS"] = "" if np.isnan(roas) else f"{roas:,.2f}"
         cells["Marginal ROAS"] = f"{numbers.marginal[index]:,.2f}"

@@ -99,7 +99,7 @@ class CampaignSimulator:
         total = conditions.add_up(spend)
         overspent = total > left
         if np.count_nonzero(overspent):
-            spend = spend * np.minimum(left / np.maximum(total, 1e-300), 1.0)[..., None]
+            spend = spend * (np.minimum(left, total) / np.maximum(total, 1e-300))[..., None]
             # Rounding must not flag a plan that uses up the budget exactly.
             overspent = total > left * (1.0 + 1e-9)
             total = np.minimum(total, left)

@@ -13,7 +13,7 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.sheets import read_sheet
 from sb3_ext.envs.ad_spend.market.channel import Channel, periods_to_forget
-from sb3_ext.envs.ad_spend.market.checks import check_number
+from sb3_ext.envs.ad_spend.market.checks import check_name, check_number
 from sb3_ext.envs.ad_spend.market.curves import Hill
 from sb3_ext.envs.ad_spend.market.market import Market
 
@@ -166,6 +166,7 @@ def _read(path: Path, period_days: float) -> dict[str, CurvePoints]:
     for index, row in enumerate(rows):
         if not (name := str(row.cell(columns["channel"]))):
             raise ValueError(f"{row.place}: the channel has no name")
+        check_name(name, f"{row.place}: the channel's name")
         channel = points.setdefault(name, CurvePoints())
         values = {title: check_number(numbers[title][index], f"{row.place}: {title}", 0.0) for title in names}
         channel.spend.append(values.pop("spend"))
