@@ -47,10 +47,12 @@ _MOST_PATHS = 5000
 _DESCRIPTION = """\
 Plan when to spend how much on which advertising channel, from a media-mix model.
 
-MARKET is a JSON file that Robyn exported (robyn_write), one in the format adspend-params/1 (Market.save), a CSV of
-response curves with the columns channel, spend, response (optional: theta, historical_mean), or a preset's name. The
-plan is the best one that can be found; the page says how much better any other can be, compares it with simpler ways
-to spend the budget, and warns where it goes beyond what the model has seen.
+MARKET is a JSON file that Robyn exported (robyn_write), a model that PyMC-Marketing saved (MMM.save, NetCDF), one of
+Meridian with its data (NetCDF), a market file (adspend-params JSON, Market.save), a CSV of response curves with the
+columns channel, spend, response (optional: theta, historical_mean), one of draws with the columns channel, draw,
+parameter, value, or a preset's name. The plan is the best one that can be found; the page says how much better any
+other can be, compares it with simpler ways to spend the budget, and warns where it goes beyond what the model has
+seen.
 
 In a random market the plan is still made beforehand, for what is expected, and all are compared in the same random
 campaigns (--paths, seeds from 10000 on): simpler ways to spend, policies that re-plan every period, and a clairvoyant,
@@ -112,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser("plan", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
-    add("--market", required=True, metavar="MARKET", help="Robyn export, adspend-params/1 JSON, CSV or preset")
+    add("--market", required=True, metavar="MARKET", help="model of Robyn, PyMC-Marketing or Meridian, CSV or preset")
     add("--budget", type=typed_amount, metavar="MONEY", help="budget of the whole campaign")
     add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
     add(

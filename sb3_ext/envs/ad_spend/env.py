@@ -97,7 +97,7 @@ class AdSpendEnv(CampaignProblem, gym.Env[npt.NDArray[np.float32], npt.NDArray[n
     ## Arguments
 
     :param market: A :class:`Market`, the name of a preset (see :data:`sb3_ext.envs.ad_spend.market.presets.PRESETS`)
-        or the path of a market file (``adspend-params/1`` JSON or a Robyn export). Not used with ``sales_function``.
+        or the path of a market file (:meth:`Market.load`). Not used with ``sales_function``.
     :param budget: Budget of a campaign, money, > 0. Default: what the historical mean spends amount to; with
         ``sales_function`` and ``act_range``: what mid-range spends amount to.
     :param periods: Length of a campaign, >= 1.

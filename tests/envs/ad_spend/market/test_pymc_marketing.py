@@ -188,13 +188,18 @@ def test_a_real_fit_contributes_what_its_file_says() -> None:
     assert time.process_time() - started < 1.0
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["adstock first", "saturation first"])
 @pytest.mark.parametrize(
-    ("adstock", "saturation", "normalize"),
+    ("adstock", "saturation", "normalize", "first"),
     [
-        *((name, "logistic", True) for name in ADSTOCKS),
-        *((name, "hill", False) for name in ADSTOCKS),
-        *(("geometric", name, False) for name in SATURATIONS),
+        ("geometric", "logistic", True, True),
+        ("delayed", "hill", False, False),
+        ("binomial", "tanh", False, True),
+        ("weibull_pdf", "michaelis_menten", True, False),
+        ("weibull_cdf", "root", False, True),
+        ("no_adstock", "tanh_baselined", True, True),
+        ("geometric", "inverse_scaled_logistic", False, False),
+        ("weibull_pdf", "hill", False, True),
+        ("weibull_cdf", "root", False, False),
     ],
 )
 def test_every_adstock_and_saturation(
