@@ -259,7 +259,7 @@ def test_help_has_examples_and_a_warning(capfd: pytest.CaptureFixture[str]) -> N
     assert exit_.value.code == 0
     text = capfd.readouterr().out
     assert "sb3-ext plan --market robyn.json --budget 2000000 --periods 26" in text
-    assert "load only models you trust" in text
+    assert "--no-safe unpickles them" in text
 
 
 def test_a_model_of_any_observation_and_action_mode(planner: Planner, mistake: Mistake) -> None:
