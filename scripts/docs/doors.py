@@ -151,7 +151,7 @@ def faults_of(plan: SpendPlan) -> Iterator[str]:
     numbers = [plan.upper_bound, *([plan.planned_gap, plan.relative_gap] if plan.score.value else [])]
     for score in plan.scores:
         numbers += [score.value, *(end for end in (score.low, score.high) if end is not None)]
-        if plan.n_paths == 0 and score.value > plan.score.value:
+        if plan.n_paths == 0 and score.value > plan.score.value and score.name not in plan.breaking:
             yield f"earns {plan.score.value!r}, {score.name} {score.value!r}"
     if not np.all(np.isfinite(numbers)):
         yield "has numbers that are none"
