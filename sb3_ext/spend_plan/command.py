@@ -34,6 +34,7 @@ from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparing import compare_models
 from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
 from sb3_ext.spend_plan.goals import add_goal_flags, goal_of, most_to_consider, with_goal
+from sb3_ext.spend_plan.grouping import check_group_flags, find_groups, plan_for_groups
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.output import check_output, write_plan
 from sb3_ext.spend_plan.plan import make_plan
@@ -69,6 +70,7 @@ examples:
   sb3-ext plan --market robyn.json --budget 2000000 --periods 26 --start 2027-01-04
   sb3-ext plan --market market.json --budget 100000 --periods 28 --caps facebook=5000 --min instagram=200 --output plan
   sb3-ext plan --market curves.csv --period-days 7 --carry-over tv=0.4 --budget 500000 --periods 13
+  sb3-ext plan --groups north.json south.json --budget 900000 --periods 26
   sb3-ext plan --market shock --budget 100000 --periods 28 --paths 1000
   sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
 
@@ -81,6 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Plan a campaign as the command line says."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parse(arguments)
+    command = f"sb3-ext plan {shlex.join(arguments)}"
+    if args.groups:
+        check_group_flags(args)
+        groups = {name: _campaign(_of_market(args, *source)) for name, source in find_groups(args.groups).items()}
+        return plan_for_groups(groups, args.budget, command, Path(args.output))
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
@@ -89,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(
             "--compare goes without constraints and --risk: the plan for several models keeps to limits only"
         )
-    others = [_market(argparse.Namespace(**{**vars(args), "market": name}))[0] for name in args.compare]
+    others = [_market(_of_market(args, name))[0] for name in args.compare]
     with mistakes_explained("--compare"):
         others = same_channels([campaign.market, *others])[1:]
     n_paths = (args.paths or default_paths(campaign)) if is_random else 1
@@ -102,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             n_paths,
             lambda policy: status.update(Text(f"playing {n_paths} random campaigns: {printable(policy)}")),
         )
-    written, left_out = write_plan(plan, f"sb3-ext plan {shlex.join(arguments)}", Path(args.output))
+    written, left_out = write_plan(plan, command, Path(args.output))
     show_plan(plan, written, left_out)
     if others:
         names = [Path(name).name for name in (args.market, *args.compare)]
@@ -114,7 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser("plan", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
-    add("--market", required=True, metavar="MARKET", help="model of Robyn, PyMC-Marketing or Meridian, CSV or preset")
+    models = parser.add_mutually_exclusive_group(required=True).add_argument
+    models("--market", metavar="MARKET", help="model of Robyn, PyMC-Marketing or Meridian, CSV or preset")
+    models("--groups", nargs="+", metavar="MARKET", help="several markets, e.g. of regions, that share the budget")
     add("--budget", type=typed_amount, metavar="MONEY", help="budget of the whole campaign")
     add("--periods", required=True, type=int, metavar="N", help="length in the model's periods (days, weeks, ...)")
     add(
@@ -152,6 +161,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
     add_safe_argument(add)
     add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
+    parser.set_defaults(group=None)
     args: argparse.Namespace = parser.parse_args(argv)
     if args.budget is not None and not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to {MOST_MONEY:g}")
@@ -161,6 +171,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--paths is {args.paths}: give a number from 2 to {_MOST_PATHS}")
     check_output(args.output)
     return args
+
+
+def _of_market(args: argparse.Namespace, market: str, group: str | None = None) -> argparse.Namespace:
+    """The same arguments for another market, or for a group of one."""
+    return argparse.Namespace(**{**vars(args), "market": market, "group": group})
 
 
 def _campaign(args: argparse.Namespace) -> Campaign:
@@ -213,6 +228,8 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
                 raise UserError("--spend-per-exposure goes with a Robyn export, not with a CSV")
         elif args.period_days is not None or args.carry_over:
             raise UserError("--period-days and --carry-over go with a CSV: this market has its own")
+        elif args.group is not None:
+            market = Market.from_pymc_marketing(args.market, args.group)
         elif args.market not in PRESETS and Path(args.market).is_file():
             market = Market.load(args.market, _pairs(args.spend_per_exposure, "--spend-per-exposure", factor=True))
         elif args.spend_per_exposure:

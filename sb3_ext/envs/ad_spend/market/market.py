@@ -238,23 +238,25 @@ class Market(MediaEffects):
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
     @classmethod
-    def from_pymc_marketing(cls, path: str | os.PathLike[str]) -> Market:
+    def from_pymc_marketing(cls, path: str | os.PathLike[str], group: str | None = None) -> Market:
         """
-        Read a fitted media-mix model that ``MMM.save()`` of PyMC-Marketing wrote (NetCDF), of one group.
+        Read a fitted media-mix model that ``MMM.save()`` of PyMC-Marketing wrote (NetCDF).
 
         All draws of the posterior become :attr:`draws`. PyMC is not needed, and nothing is unpickled.
 
         :param path: The file, e.g. ``mmm.nc``.
+        :param group: Which group, of a model of several (the multidimensional class), e.g. a region.
         :return: A market whose periods are the model's own.
         :raises FileNotFoundError: If there is no such file.
-        :raises ValueError: If the file is incomplete, of another kind, holds values that are not finite or several
-            groups, or the model has an adstock, saturation or another feature that is not known here.
+        :raises ValueError: If the file is incomplete, of another kind, holds values that are not finite, or several
+            groups of which none is named, or the model has an adstock, saturation or another feature that is not known
+            here.
         :raises ImportError: If xarray or h5netcdf is missing.
         """
         if not os.path.isfile(path):
             raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
         try:
-            return cls.from_dict(pymc_marketing_document(path))
+            return cls.from_dict(pymc_marketing_document(path, group))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 

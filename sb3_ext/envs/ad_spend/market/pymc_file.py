@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend.market.netcdf import read_groups
+from sb3_ext.envs.ad_spend.market.netcdf import has_variable, read_groups
 from sb3_ext.envs.ad_spend.market.posterior import next_day, to_numbers
 from sb3_ext.envs.ad_spend.market.pymc_components import ADSTOCKS, SATURATIONS
 
@@ -21,14 +21,15 @@ _OWN_DIMENSIONS = ("chain", "draw", "date", "channel", "control", "fourier_mode"
 
 class PymcFile:
     """
-    A model that ``MMM.save()`` wrote, of one group.
+    A model that ``MMM.save()`` wrote, or one group of it.
 
     :param path: The file.
-    :raises ValueError: If it is of another kind, holds several groups or values that are not finite, or its model has
-        an adstock, saturation or another feature that is not known here.
+    :param group: Which group, of a model of several.
+    :raises ValueError: If it is of another kind, holds several groups and none is named, or values that are not finite,
+        or its model has an adstock, saturation or another feature that is not known here.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], group: str | None = None) -> None:
         self.attributes, groups = read_groups(path, ("posterior", "sample_stats", "constant_data"))
         lacking = [name for name in ("adstock", "saturation", "adstock_first") if name not in self.attributes]
         if lacking or "posterior" not in groups:
@@ -47,7 +48,7 @@ class PymcFile:
                     "with version 0.14 or later"
                 )
         assert data is not None
-        self.data, self.posterior = _one_group(data), _one_group(groups["posterior"])
+        self.data, self.posterior = _one_group(data, groups["posterior"], group)
         self.posterior = self.posterior.stack(sample=("chain", "draw"))
         self.channels = [str(name) for name in self.data["channel"].values]
         self.shape = (self.posterior.sizes["sample"], len(self.channels))
@@ -129,18 +130,49 @@ class PymcFile:
         return next_day(self.data["date"].to_numpy())
 
 
-def _one_group(values: Dataset) -> Dataset:
-    """Without the dimensions of groups, of which each may have one entry."""
-    for name, variable in values.items():
-        if str(name) not in ("channel_data", "channel_scale", "target_scale", "channel_contribution"):
-            continue
-        for dim in variable.dims:
-            if dim not in _OWN_DIMENSIONS and values.sizes[dim] > 1:
-                groups = ", ".join(str(group) for group in values[dim].values[:8])
-                raise ValueError(
-                    f"the model has {values.sizes[dim]} groups ({dim}: {groups}): save or select one of them, e.g. "
-                    f"idata.sel({dim}=...)"
-                )
+def group_names(path: str | os.PathLike[str]) -> list[str]:
+    """
+    The groups of a model of several that ``MMM.save()`` of PyMC-Marketing wrote; empty of any other file.
+
+    :param path: The file.
+    :return: Their names, as in the file.
+    :raises ValueError: If it cannot be read.
+    :raises ImportError: If xarray or h5netcdf is missing.
+    """
+    if not has_variable(path, "constant_data", "channel_data"):
+        return []
+    data = read_groups(path, ("constant_data",))[1]["constant_data"]
+    dim = _group_dimension(data)
+    return [str(name) for name in data[dim].values] if dim else []
+
+
+def _group_dimension(values: Dataset) -> str | None:
+    """The dimension of several groups; None if there is one group."""
+    grouped = ("channel_data", "channel_scale", "target_scale", "channel_contribution")
+    dims = {str(dim) for name in grouped if name in values for dim in values[name].dims}
+    several = sorted(dim for dim in dims if dim not in _OWN_DIMENSIONS and values.sizes[dim] > 1)
+    if len(several) > 1:
+        raise ValueError(f"the model has groups by {' and '.join(several)}: one such dimension can be read")
+    return several[0] if several else None
+
+
+def _one_group(data: Dataset, posterior: Dataset, group: str | None) -> tuple[Dataset, Dataset]:
+    """Data and posterior of one group, without the dimensions of groups."""
+    dim = _group_dimension(data) or _group_dimension(posterior)
+    names = [str(name) for name in (data if dim in data.dims else posterior)[dim].values] if dim else []
+    if names and group is None:
+        raise ValueError(
+            f"the model has {len(names)} groups ({dim}: {', '.join(names[:8])}): name one, "
+            f"Market.from_pymc_marketing(path, group={names[0]!r}), or plan for all of them: `sb3-ext plan --groups`"
+        )
+    if group is not None and group not in names:
+        raise ValueError(f"the model has no group {group!r}, its groups are: {', '.join(names) or 'none'}")
+    chosen = {dim: names.index(group)} if group is not None else {}
+    return _squeezed(data.isel(chosen, missing_dims="ignore")), _squeezed(posterior.isel(chosen, missing_dims="ignore"))
+
+
+def _squeezed(values: Dataset) -> Dataset:
+    """Without dimensions of groups that have one entry."""
     single = [dim for dim in values.dims if dim not in _OWN_DIMENSIONS and values.sizes[dim] == 1]
     squeezed: Dataset = values.squeeze(single, drop=True)
     return squeezed

@@ -19,9 +19,9 @@ _AGREEMENT = 1e-6
 _DAYS_IN_YEAR = 365.25
 
 
-def pymc_marketing_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+def pymc_marketing_document(path: str | os.PathLike[str], group: str | None = None) -> dict[str, Any]:
     """
-    Translate a model that ``MMM.save()`` wrote, with one group, into the format ``adspend-params/2``.
+    Translate a model that ``MMM.save()`` wrote, or one group of it, into the format ``adspend-params/2``.
 
     The model scales spends, carries them over in a window of ``l_max`` periods, saturates (or the other way round), and
     scales to sales. Here weights add up to 1 and kappa and beta are in money, which comes to the same. Every draw of
@@ -33,11 +33,12 @@ def pymc_marketing_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     What every draw, channel and date of the data contributes is checked against the file's own contributions.
 
     :param path: The file.
+    :param group: Which group, of a model of several.
     :return: The document.
-    :raises ValueError: If it is no such file, holds several groups or draws that are not finite, or the model has an
-        adstock, saturation or another feature that is not known here.
+    :raises ValueError: If it is no such file, holds several groups and none is named, or draws that are not finite, or
+        the model has an adstock, saturation or another feature that is not known here.
     """
-    file = PymcFile(path)
+    file = PymcFile(path, group)
     media, target = file.media, float(to_numbers(file.data["target_scale"], ()))
     scale = to_numbers(file.data["channel_scale"], ("channel",)) * file.unit_cost
     saturation = SATURATIONS[file.saturation["lookup_name"]]

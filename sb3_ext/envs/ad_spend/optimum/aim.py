@@ -11,6 +11,7 @@ from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.interval_envelope import relaxed
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.together import Together
 from sb3_ext.envs.ad_spend.optimum.uncertain import DrawnObjectives, Lowest, Mean
 
 
@@ -18,9 +19,9 @@ from sb3_ext.envs.ad_spend.optimum.uncertain import DrawnObjectives, Lowest, Mea
 class Aim:
     """What a plan maximises, and what bounds it: a concave objective that is nowhere below it."""
 
-    objective: Objective | Mean | Lowest
+    objective: Objective | Mean | Lowest | Together
     """What is maximised."""
-    relaxation: Objective | Mean | Lowest
+    relaxation: Objective | Mean | Lowest | Together
     """The objective itself where that is concave."""
     idle: float
     """What the objective says of no spend, money."""

@@ -12,16 +12,11 @@ from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.checks import check_count, check_number
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.optimum.aim import Aim
-from sb3_ext.envs.ad_spend.optimum.barrier import Polytope, maximize
 from sb3_ext.envs.ad_spend.optimum.channel_problem import channel_problems
 from sb3_ext.envs.ad_spend.optimum.conditional import plan_under_conditions
 from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, bounds_as_conditions
-from sb3_ext.envs.ad_spend.optimum.lagrangian_bound import lagrangian_bound
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.pulses import pulse_plans
-
-# Relative: what sums of money may be off by, and the least difference between the smallest and largest spend.
-_ROUNDING, _LEAST_ROOM = 1e-12, 1e-9
+from sb3_ext.envs.ad_spend.optimum.within_budget import ROUNDING, BudgetProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +89,7 @@ def plan_optimal(
         raise ValueError(f"plan_optimal needs a Market, got {type(market).__name__}")
     budget, periods = check_number(budget, "budget", 1e-6, 1e15), check_count(periods, "periods")
     check_number(tolerance, "tolerance", 0.0, 1.0, low_open=True, high_open=True)
-    lows, caps = _bounds(market, budget, periods, low, cap)
+    lows, caps = spend_bounds(market, budget, periods, low, cap)
     if risk is not None:
         check_number(risk, "risk", 0.0, 1.0, low_open=True)
     if outlook is None:
@@ -106,11 +101,11 @@ def plan_optimal(
         raise ValueError(f"the outlook is on {outlook.periods} periods, the plan on {periods}")
     if constraints is not None:
         constraints.check(periods, len(market.names))
-    elif lows.sum() > budget * (1.0 + _ROUNDING):
+    elif lows.sum() > budget * (1.0 + ROUNDING):
         raise ValueError(f"the smallest spends amount to {lows.sum():g}, more than the budget {budget:g}")
 
     expected = outlook if outlook.media.ndim == 2 else Outlook.of_campaign(market, periods)
-    if constraints is not None or (risk is not None and lows.sum() < budget * (1.0 - _ROUNDING)):
+    if constraints is not None or (risk is not None and lows.sum() < budget * (1.0 - ROUNDING)):
         channels = channel_problems(market, expected, lows, caps)
         given = constraints or Constraints()
         conditions = [*given.conditions, *bounds_as_conditions(market.names, budget, lows.T, caps.T)]
@@ -123,34 +118,11 @@ def plan_optimal(
             tolerance,
         )
         return Plan(found.spend.T.copy(), found.gain, found.upper_bound, found.prices)
-    aim = Aim.of(market, outlook, lows, caps, risk)
-    if lows.sum() >= budget * (1.0 - _ROUNDING):
-        value = aim.gain(lows)
-        return Plan(lows.T.copy(), value, value)
-    # A barrier needs some room, where a spend is fixed too; what is found there is cut off again.
-    polytope = Polytope(lows, np.maximum(caps, lows * (1.0 + _LEAST_ROOM)), budget)
-    if polytope.gap(lows, aim.relaxation.gradient(lows)) <= 0.0:
-        relaxed, slack = lows, 0.0
-    else:
-        relaxed, slack = maximize(aim.relaxation, polytope, polytope.center(), tolerance)
-    upper_bound = aim.bound(relaxed) + slack
-    relaxed = np.minimum(relaxed, caps)
-    if aim.is_concave:
-        return Plan(relaxed.T.copy(), aim.gain(relaxed), upper_bound)
-    channels = channel_problems(market, expected, lows, caps)
-    if outlook is expected and outlook.weights is None:
-        highest_price = (upper_bound - aim.gain(lows)) / polytope.spare
-        upper_bound = min(upper_bound, lagrangian_bound(channels, budget, max(highest_price, 0.0)) - aim.idle)
-    pulses = pulse_plans(channels, budget)
-    efficient = np.minimum(expected.curves.touching, caps.max(axis=1))
-    starts = polytope.starts(relaxed, efficient, pulses)
-    found_plans = [maximize(aim.objective, polytope, start, tolerance)[0] for start in starts]
-    plans = [np.minimum(plan, caps) for plan in (*found_plans, relaxed, lows, polytope.even(), *pulses)]
-    best = max(plans, key=aim.gain)
-    return Plan(best.T.copy(), aim.gain(best), upper_bound)
+    found = BudgetProblem.of(market, outlook, expected, (lows, caps), risk).best(budget, tolerance)
+    return Plan(found.spend.T.copy(), found.gain, found.upper_bound)
 
 
-def _bounds(
+def spend_bounds(
     market: Market, budget: float, periods: int, low: npt.ArrayLike | None, cap: npt.ArrayLike | None
 ) -> tuple[FloatArray, FloatArray]:
     """Smallest and largest spends, shape (N, T)."""

@@ -13,6 +13,7 @@ import pytest
 from ad_spend_strategies import one_line
 
 from sb3_ext.envs.ad_spend import Market
+from sb3_ext.envs.ad_spend.market.pymc_file import group_names
 
 xarray = pytest.importorskip("xarray")
 h5netcdf = pytest.importorskip("h5netcdf")
@@ -284,6 +285,34 @@ def test_models_that_are_not_known_are_refused(tmp_path: Path, attributes: dict,
     one_line(error, "mmm.nc", *said)
 
 
+def of_groups(path: Path, groups: dict[str, Saved]) -> Path:
+    """A file as the multidimensional class writes it: one model of several groups."""
+    whole = next(iter(groups.values()))
+    for part in ("posterior", "data"):
+        each = [getattr(saved, part) for saved in groups.values()]
+        setattr(whole, part, xarray.concat(each, xarray.Variable("geo", list(groups)).to_index(), data_vars="all"))
+    return whole.write(path)
+
+
+def test_a_group_of_several_is_the_model_of_that_group(tmp_path: Path) -> None:
+    alone, together = {"DE": Saved(), "FR": Saved()}, {"DE": Saved(), "FR": Saved()}
+    for groups in (alone, together):
+        for name in ("channel_contribution", "mu"):
+            groups["FR"].posterior[name] = 2.0 * groups["FR"].posterior[name]
+        groups["FR"].posterior["saturation_beta"] = 2.0 * groups["FR"].posterior["saturation_beta"]
+    path = of_groups(tmp_path / "mmm.nc", together)
+    assert group_names(path) == ["DE", "FR"]
+    for name, saved in alone.items():
+        own = saved.write(tmp_path / f"{name}.nc")
+        assert group_names(own) == []
+        assert Market.from_pymc_marketing(path, group=name) == Market.load(own)
+    with pytest.raises(ValueError) as error:
+        Market.from_pymc_marketing(path, group="IT")
+    one_line(error, "mmm.nc", "'IT'", "DE, FR")
+    with pytest.raises(ValueError, match="no group 'DE', its groups are: none"):
+        Market.from_pymc_marketing(tmp_path / "FR.nc", group="DE")
+
+
 def test_files_with_faults_are_refused(tmp_path: Path) -> None:
     def refused(saved: Saved, *said: str) -> None:
         with pytest.raises(ValueError) as error:
@@ -305,7 +334,7 @@ def test_files_with_faults_are_refused(tmp_path: Path) -> None:
     refused(saved, "channel_data", ">= 0")
     saved = Saved()
     saved.data["channel_data"] = saved.data["channel_data"].expand_dims(geo=["DE", "FR"])
-    refused(saved, "2 groups", "geo: DE, FR")
+    refused(saved, "2 groups", "geo: DE, FR", "group='DE'", "--groups")
     saved = Saved()
     saved.posterior = None
     refused(saved, "posterior")

@@ -1,0 +1,189 @@
+"""Several markets under one budget: ``sb3-ext plan --groups``."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from sb3_ext.app.console import console
+from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.records import write_records
+from sb3_ext.app.table import Row, Table
+from sb3_ext.common.wording import amount
+from sb3_ext.envs.ad_spend.market.presets import PRESETS
+from sb3_ext.envs.ad_spend.market.pymc_file import group_names
+from sb3_ext.envs.ad_spend.optimum.groups import plan_groups, same_period
+from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.caveats import find_caveats
+from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
+from sb3_ext.spend_plan.output import check_output, write_plan
+from sb3_ext.spend_plan.plan import SpendPlan, make_plan
+
+FILE = "groups.csv"
+_ROUNDING = 1e-6
+
+
+def check_group_flags(args: argparse.Namespace) -> None:
+    """Check that what else is asked for goes with groups."""
+    if args.budget is None:
+        raise UserError("--groups needs --budget, which the groups share")
+    unsuited = ("compare", "risk", "model", "paths", "constraints", "total", "share", "smallest_buy", "dark", "booked")
+    for name in (*unsuited, "around_past", "max_change", "target_sales", "target_mroas", "target_roas", "target_cpa"):
+        if getattr(args, name) not in (None, []):
+            raise UserError(
+                f"--groups goes without --{name.replace('_', '-')}: plan the groups first, then each with its budget "
+                "and this flag"
+            )
+
+
+def find_groups(files: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+    """By names that are unique and can name folders: each market's file, and its group where a file holds several."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for file in files:
+        if file not in PRESETS and not Path(file).is_file():
+            raise UserError(f"--groups: {file!r} is neither a file nor a preset ({', '.join(PRESETS)})")
+        with mistakes_explained(f"--groups: {file}"):
+            inside: Sequence[str | None] = group_names(file) or [None]
+        for group in inside:
+            name = re.sub(r"[^\w .-]", "_", Path(file).stem if group is None else group).strip(". ") or "group"
+            if name.casefold() in map(str.casefold, found):
+                raise UserError(
+                    f"--groups: two groups are named {name!r}: groups are named after their files, rename one"
+                )
+            found[name] = (file, group)
+    if len(found) < 2:
+        raise UserError(f"--groups: {files[0]!r} is one group: give at least two, or --market for one")
+    return found
+
+
+def plan_for_groups(campaigns: Mapping[str, Campaign], budget: float, command: str, folder: Path) -> int:
+    """Divide a budget between campaigns, plan each, show them in one table, and write a folder for each."""
+    each = list(campaigns.values())
+    _check_together(campaigns, budget, folder)
+    with mistakes_explained("--groups"), Console(stderr=True).status("planning"):
+        found = plan_groups(
+            [campaign.market for campaign in each],
+            budget,
+            each[0].periods,
+            low=[campaign.low for campaign in each],
+            cap=[campaign.cap for campaign in each],
+        )
+        shares = dict(zip(campaigns, budgets_in_cents(found.budgets, budget, each), strict=True))
+        plans = {
+            name: make_plan(replace(campaign, budget=shares[name] / 100.0))
+            for name, campaign in campaigns.items()
+            if shares[name]
+        }
+    value = math.fsum(plan.score.value for plan in plans.values())
+    upper_bound = max(found.upper_bound, value)
+    hints: list[str] = []
+    for name, plan in plans.items():
+        hints = write_plan(plan, command, folder / name)[1]
+    records = _records(campaigns, plans, upper_bound)
+    write_records(records, folder / FILE)
+    out = console()
+    out.print(groups_table(records))
+    out.print(
+        f"However the budget is divided, no plans of these groups earn more than {amount(upper_bound, 2)} together, "
+        f"{_gap(upper_bound, value):.3%} more than these. The bound is computed, not estimated.",
+        style="bold",
+    )
+    for name, plan in plans.items():
+        for caveat in find_caveats(plan):
+            out.print(f"warning: {name}: {caveat}", style="yellow")
+    out.print(f"Written: {', '.join(map(str, (folder / FILE, *(folder / name for name in plans))))}")
+    for hint in hints:
+        out.print(hint)
+    return 0
+
+
+def _check_together(campaigns: Mapping[str, Campaign], budget: float, folder: Path) -> None:
+    for name, campaign in campaigns.items():
+        check_output(str(folder / name))
+        if campaign.market.randomness.any:
+            raise UserError(f"--groups goes without random markets: {name!r} is one")
+    try:
+        same_period([campaign.market for campaign in campaigns.values()])
+    except ValueError as error:
+        raise UserError(f"--groups: {error}") from None
+    least = sum(map(_least_cents, campaigns.values()))
+    if least > floor_cents(budget):
+        raise UserError(
+            f"--min: the smallest spends of all groups amount to {amount(least / 100.0, 2)}, more than the budget of "
+            f"{amount(budget, 2)}"
+        )
+
+
+def _least_cents(campaign: Campaign) -> int:
+    """What the smallest spends take."""
+    return campaign.periods * sum(map(ceil_cents, campaign.low))
+
+
+def budgets_in_cents(budgets: np.ndarray, budget: float, campaigns: Sequence[Campaign]) -> list[int]:
+    """Whole cents of each group, within the budget, none below its smallest spends."""
+    least = list(map(_least_cents, campaigns))
+    cents = [max(floor_cents(money), lowest) for money, lowest in zip(budgets, least, strict=True)]
+    spare = floor_cents(budget) - sum(cents)
+    # What is left of rounding; more of it is left because it does not pay, or channels are at their limits.
+    if spare <= len(cents) + _ROUNDING * 100.0 * budget:
+        cents[int(np.argmax(np.subtract(cents, least)))] += spare
+    return cents
+
+
+def _records(
+    campaigns: Mapping[str, Campaign], plans: Mapping[str, SpendPlan], upper_bound: float
+) -> list[dict[str, str]]:
+    """A record for each group and one for all."""
+    spent = {name: int(plans[name].cents.sum()) if name in plans else 0 for name in campaigns}
+    numbers = {name: (plan.score.value, plan.upper_bound, plan.economics.sales[-1]) for name, plan in plans.items()}
+    total = sum(spent.values())
+    rows = {name: (spent[name], *numbers.get(name, (0.0, 0.0, 0.0))) for name in campaigns}
+    earns, _, sales = (math.fsum(column) for column in zip(*numbers.values(), strict=True))
+    rows["total"] = (total, earns, upper_bound, sales)
+    return [
+        {
+            "group": name,
+            "spend": as_money(cents),
+            "share": f"{cents / total:.4f}" if total else "",
+            "earns": f"{value:.2f}",
+            "no_plan_earns_more_than": f"{bound:.2f}",
+            "gap": f"{_gap(bound, value):.6f}",
+            "sales": f"{sold:.2f}",
+            "roas": f"{sold / cents * 100.0:.4f}" if cents else "",
+        }
+        for name, (cents, value, bound, sold) in rows.items()
+    ]
+
+
+def groups_table(records: Sequence[Mapping[str, str]]) -> Table:
+    """What each group gets and earns, then all together."""
+    rows = []
+    for record in records:
+        is_total = record is records[-1]
+        cells = [
+            "Total" if is_total else record["group"],
+            amount(float(record["spend"])),
+            f"{float(record['share']):.1%}" if record["share"] else "",
+            amount(float(record["earns"])),
+            f"{float(record['roas']):,.2f}" if record["roas"] else "",
+            f"{float(record['gap']):.3%}",
+        ]
+        rows.append(Row(cells, "bold" if is_total else "", "total" if is_total else ""))
+    return Table(
+        "How the budget is divided between the groups",
+        ["Group", "Spend", "Share", "Earns", "ROAS", "Left to gain"],
+        rows,
+        "Earns: over a campaign that spends nothing, carry-over afterwards included. Left to gain: at most, for a group"
+        " with its own budget, in total however the budget is divided. A group without spend has no folder.",
+    )
+
+
+def _gap(upper_bound: float, value: float) -> float:
+    return max(upper_bound - value, 0.0) / abs(value) if value else 0.0

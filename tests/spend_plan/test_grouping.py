@@ -1,0 +1,105 @@
+"""``sb3-ext plan --groups``: several markets under one budget."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sb3_ext.app.records import read_records
+from sb3_ext.envs.ad_spend import Channel, Market
+from sb3_ext.spend_plan.command import main
+
+NORTH = Market((Channel("tv", 9e4, 3e4, theta=0.5, cap=1.5e4), Channel("radio", 2e4, 1.5e4, cap=1.5e4)), 7.0)
+SOUTH = Market((Channel("tv", 5e4, 2e4, cap=1.5e4),), 7.0, season=(1.5, 0.7), margin=0.5)
+CALM = ("--periods", "6", "--start", "2027-01-04")
+
+pytestmark = pytest.mark.usefixtures("workdir", "without_page")
+
+
+def planned(budget: str, *arguments: str, **markets: Market) -> tuple[list[dict[str, str]], dict[str, list[int]]]:
+    """The lines of groups.csv, and the cents by date in every group's own folder."""
+    for name, market in markets.items():
+        market.save(f"{name}.json")
+    files = [f"{name}.json" for name in markets]
+    assert main(["--groups", *files, "--budget", budget, *CALM, *arguments]) == 0
+    dated = {
+        name: [
+            round(sum(100.0 * float(cell) for title, cell in line.items() if title.startswith("spend_")))
+            for line in read_records(Path("plan", name, "plan.csv"))
+        ]
+        for name in markets
+        if Path("plan", name).is_dir()
+    }
+    return read_records(Path("plan", "groups.csv")), dated
+
+
+def test_table_folders_and_certificate_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, dated = planned("100k", north=NORTH, south=SOUTH)
+    north, south, total = lines
+    assert [line["group"] for line in lines] == ["north", "south", "total"]
+    for line in (north, south):
+        assert sum(dated[line["group"]]) == round(100.0 * float(line["spend"]))
+        assert {path.name for path in Path("plan", line["group"]).iterdir()} >= {
+            "plan.csv",
+            "plan.json",
+            "channels.csv",
+        }
+    for column in ("spend", "earns", "sales", "share"):
+        assert float(total[column]) == pytest.approx(float(north[column]) + float(south[column]), abs=0.02)
+    assert total["spend"] == "100000.00"
+    # A margin of a half: sales are twice what they earn.
+    assert float(south["sales"]) == pytest.approx(2.0 * float(south["earns"]), abs=0.02)
+    assert float(total["earns"]) <= float(total["no_plan_earns_more_than"]) <= float(total["earns"]) * (1.0 + 1e-5)
+    # The last unit of money earns the same in both.
+    assert main(["--market", "south.json", "--budget", south["spend"], *CALM, "--output", "alone"]) == 0
+    assert read_records(Path("alone", "plan.csv")) == read_records(Path("plan", "south", "plan.csv"))
+    assert "However the budget is divided" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("budget", ["0.02", "77.77", "1", "123456.78"])
+def test_cents_add_up_and_groups_without_money_have_no_folder(budget: str) -> None:
+    lines, dated = planned(budget, north=NORTH, south=SOUTH, east=replace(SOUTH, margin=1e-6))
+    assert sum(map(sum, dated.values())) == round(100.0 * float(lines[-1]["spend"])) <= round(100.0 * float(budget))
+    assert {line["group"] for line in lines[:-1] if float(line["spend"])} == set(dated)
+    assert float(lines[-1]["spend"]) == pytest.approx(float(budget)) or float(budget) > 1e5
+
+
+def test_smallest_spends_hold_in_each_group() -> None:
+    lines, dated = planned("60000.12", "--min", "tv=5000.005", north=NORTH, south=SOUTH)
+    assert np.min(list(dated.values())) >= 500_001 and sum(map(sum, dated.values())) <= 6_000_012
+    assert all(float(line["spend"]) >= 30_000.0 for line in lines)
+
+
+def test_draws_are_planned_for() -> None:
+    draws = tuple((replace(SOUTH.channels[0], beta=beta),) for beta in (2e4, 9e4))
+    lines, _ = planned("50000", north=NORTH, south=replace(SOUTH, draws=draws))
+    assert all(0.0 <= float(line["gap"]) < 1e-4 for line in lines)
+
+
+def test_mistakes_are_told_in_one_line(error_line: Callable[..., str]) -> None:
+    NORTH.save("north.json")
+    SOUTH.save("south.json")
+    Path("sub").mkdir()
+    NORTH.save("sub/North.json")
+    both = ("--groups", "north.json", "south.json")
+    cases = [
+        (("--groups", "north.json"), "one group", "at least two"),
+        (("--groups", "north.json", "none.json"), "'none.json'", "neither a file nor a preset"),
+        (("--groups", "north.json", "sub/North.json"), "two groups", "'North'", "rename"),
+        (("--groups", "north.json", "adstock"), "one length", "1, 7 days"),
+        (("--groups", "north.json", "shock"), "random", "'shock'"),
+        ((*both, "--market", "north.json"), "not allowed with"),
+        ((*both, "--risk", "0.2"), "--groups goes without --risk"),
+        ((*both, "--total", "tv=5000"), "--groups goes without --total"),
+        ((*both, "--target-roas", "2"), "--groups goes without --target-roas"),
+        ((*both, "--compare", "static"), "--groups goes without --compare"),
+        ((*both, "--min", "tv=9000"), "smallest spends", "108,000.00"),
+        ((*both, "--caps", "radio=9"), "no channel 'radio'"),
+    ]
+    for arguments, *said in cases:
+        line = error_line("plan", *arguments, "--budget", "100000", *CALM, code=2)
+        assert all(text in line for text in said), line
+    assert "needs --budget" in error_line("plan", *both, *CALM, code=2)
+    assert not Path("plan").exists()
