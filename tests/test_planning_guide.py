@@ -30,6 +30,6 @@ def test_every_command_runs(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     said = done.stdout.replace("\n", " ")
-    for figure in ("558,071", "574,109", "489,116", "46,331", "+0.79", "-0.56"):
+    for figure in ("558,071", "574,109", "489,116", "46,331", "+0.79", "-0.56", "1,291,215"):
         assert figure in said and figure.lstrip("+-") in PAGE, figure
-    assert {path.name for path in tmp_path.iterdir()} >= {"plan", "thrifty", "constrained", "monday"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"plan", "thrifty", "constrained", "monday", "regions"}
