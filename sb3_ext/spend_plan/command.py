@@ -75,7 +75,8 @@ examples:
   sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
 
 output files (--output DIR): plan.html (one page, also for print and phones), plan.xlsx (a workbook with charts),
-plan.csv (by date), channels.csv and plan.json (for `sb3-ext replan`); older ones are replaced
+plan.csv (by date), channels.csv and plan.json (for `sb3-ext replan`); older ones are replaced. --groups writes a
+folder of them for each group, and groups.csv
 """
 
 

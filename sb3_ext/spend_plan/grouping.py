@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from sb3_ext.envs.ad_spend.optimum.groups import plan_groups, same_period
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
-from sb3_ext.spend_plan.output import check_output, write_plan
+from sb3_ext.spend_plan.output import NAMES, check_output, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 
 FILE = "groups.csv"
@@ -86,6 +87,12 @@ def plan_for_groups(campaigns: Mapping[str, Campaign], budget: float, command: s
     hints: list[str] = []
     for name, plan in plans.items():
         hints = write_plan(plan, command, folder / name)[1]
+    for name in campaigns.keys() - plans.keys():
+        for file in NAMES:
+            # It would show another plan.
+            (folder / name / file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (folder / name).rmdir()
     records = _records(campaigns, plans, upper_bound)
     write_records(records, folder / FILE)
     out = console()
@@ -154,7 +161,7 @@ def _records(
             "share": f"{cents / total:.4f}" if total else "",
             "earns": f"{value:.2f}",
             "no_plan_earns_more_than": f"{bound:.2f}",
-            "gap": f"{_gap(bound, value):.6f}",
+            "gap": f"{_gap(bound, value):.8f}",
             "sales": f"{sold:.2f}",
             "roas": f"{sold / cents * 100.0:.4f}" if cents else "",
         }

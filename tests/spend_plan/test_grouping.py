@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sb3_ext.app.errors import UserError
 from sb3_ext.app.records import read_records
 from sb3_ext.envs.ad_spend import Channel, Market
 from sb3_ext.spend_plan.command import main
+from sb3_ext.spend_plan.grouping import find_groups
 
 NORTH = Market((Channel("tv", 9e4, 3e4, theta=0.5, cap=1.5e4), Channel("radio", 2e4, 1.5e4, cap=1.5e4)), 7.0)
 SOUTH = Market((Channel("tv", 5e4, 2e4, cap=1.5e4),), 7.0, season=(1.5, 0.7), margin=0.5)
@@ -52,7 +54,7 @@ def test_table_folders_and_certificate_agree(capsys: pytest.CaptureFixture[str])
     # A margin of a half: sales are twice what they earn.
     assert float(south["sales"]) == pytest.approx(2.0 * float(south["earns"]), abs=0.02)
     assert float(total["earns"]) <= float(total["no_plan_earns_more_than"]) <= float(total["earns"]) * (1.0 + 1e-5)
-    # The last unit of money earns the same in both.
+    # A group's folder is what it would be with this budget alone.
     assert main(["--market", "south.json", "--budget", south["spend"], *CALM, "--output", "alone"]) == 0
     assert read_records(Path("alone", "plan.csv")) == read_records(Path("plan", "south", "plan.csv"))
     assert "However the budget is divided" in capsys.readouterr().out
@@ -103,3 +105,27 @@ def test_mistakes_are_told_in_one_line(error_line: Callable[..., str]) -> None:
         assert all(text in line for text in said), line
     assert "needs --budget" in error_line("plan", *both, *CALM, code=2)
     assert not Path("plan").exists()
+
+
+def test_a_file_of_several_groups_is_all_of_them_by_names_that_can_name_folders() -> None:
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+
+    def written(path: str, *groups: str) -> str:
+        data = xarray.DataArray(np.ones((len(groups), 2)), coords={"geo": list(groups)}, dims=("geo", "date"))
+        xarray.Dataset({"channel_data": data}).to_netcdf(path, group="constant_data", engine="h5netcdf")
+        return path
+
+    NORTH.save("north.json")
+    expected = {"Nord_Süd": ("geo.nc", "Nord/Süd"), "c": ("geo.nc", "../c"), "north": ("north.json", None)}
+    found = find_groups([written("geo.nc", "Nord/Süd", "../c"), "north.json"])
+    assert {name.lstrip("_"): source for name, source in found.items()} == expected
+    assert all(Path(name).name == name for name in found)
+    with pytest.raises(UserError, match="two groups are named 'a_b'"):
+        find_groups([written("same.nc", "a/b", "a_b")])
+
+
+def test_a_plan_of_a_group_that_gets_nothing_any_more_is_taken_away() -> None:
+    planned("100000", north=NORTH, south=SOUTH)
+    planned("100000", north=NORTH, south=replace(SOUTH, margin=1e-6))
+    assert Path("plan", "north", "plan.csv").is_file() and not Path("plan", "south").exists()
