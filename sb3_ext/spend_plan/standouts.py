@@ -34,7 +34,7 @@ def find_standouts(plan: SpendPlan) -> Iterator[str]:
             )
         elif totals[index] <= TRIFLE * plan.total and channel.beta > 0.0:
             yield f"{channel.name} gets nothing: {_too_little(plan, index) or f'{next_sells}, {on_average}'}."
-        elif plan.campaign.reference == PAST_MIX and _far(totals, past, index):
+        elif plan.total and plan.campaign.reference == PAST_MIX and _far(totals, past, index):
             before = plan.reference_economics.marginal
             yield (
                 f"{channel.name} gets {totals[index] / totals.sum():.0%} of the spend, {past[index] / past.sum():.0%} "

@@ -101,7 +101,9 @@ class Wording:
             share += f"; {amount(plan.spent[plan.policy])} of it are delivered on average"
         numbers = plan.economics
         terms = "sales" if self._market.margin == 1.0 else f"{self._market.margin:g} times sales"
-        returns = f"ROAS {numbers.roas[-1]:,.2f}, the next unit of money {numbers.marginal[-1]:,.2f}"
+        returns = f"the next unit of money {numbers.marginal[-1]:,.2f}"
+        if plan.total:
+            returns = f"ROAS {numbers.roas[-1]:,.2f}, {returns}"
         if plan.n_paths:
             returns += ", if all goes as expected"
         return [

@@ -16,6 +16,9 @@ from sb3_ext.common.arrays import FloatArray, IntArray
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# Of (A / kappa)**alpha: nothing more is sold above, and its cube over its square is a number still.
+_FLAT = 1e150
+
 
 @dataclass(frozen=True, eq=False)
 class Curves(ABC):
@@ -98,27 +101,34 @@ class Hill(Curves):
     def response(self, adstock: FloatArray) -> FloatArray:
         if self._is_michaelis_menten:
             return self.beta * adstock / (self.kappa + adstock)
-        power = (adstock / self.kappa) ** self.alpha
+        power = self._power(adstock / self.kappa)
         return self.beta * power / (1.0 + power)
+
+    def _power(self, ratio: FloatArray) -> FloatArray:
+        """``ratio**alpha``, up to where a curve has long been flat."""
+        with np.errstate(over="ignore"):
+            return np.minimum(ratio**self.alpha, _FLAT)
 
     def slope(self, adstock: FloatArray) -> FloatArray:
         if self._is_michaelis_menten:
             level = self.kappa + adstock
             return self._beta_kappa / (level * level)
         ratio = adstock / self.kappa
-        power = ratio**self.alpha
-        with np.errstate(divide="ignore", invalid="ignore"):
+        power = self._power(ratio)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             slope = self.beta * self.alpha / self.kappa * ratio ** (self.alpha - 1.0) / (1.0 + power) ** 2
-        return np.where(self.beta > 0.0, slope, 0.0)
+        return np.where((self.beta > 0.0) & (power < _FLAT), slope, 0.0)
 
     def curvature(self, adstock: FloatArray) -> FloatArray:
         if self._is_michaelis_menten:
             level = self.kappa + adstock
             return -2.0 * self._beta_kappa / (level * level * level)
         alpha, ratio = self.alpha, adstock / self.kappa
-        power = ratio**alpha
-        scale = self.beta * alpha / self.kappa**2 * ratio ** (alpha - 2.0)
-        return np.asarray(scale * (alpha - 1.0 - (1.0 + alpha) * power) / (1.0 + power) ** 3)
+        power = self._power(ratio)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            scale = self.beta * alpha / self.kappa**2 * ratio ** (alpha - 2.0)
+            curvature = scale * (alpha - 1.0 - (1.0 + alpha) * power) / (1.0 + power) ** 3
+        return np.where(power < _FLAT, curvature, 0.0)
 
     @property
     def inflexion(self) -> FloatArray:

@@ -105,7 +105,7 @@ def maximize(
     Follow the central path from a plan inside, shape (N, T), to a gap of ``tolerance`` times what the plan earns, from
     where the gap is ``first_gap`` times that.
     Returns the plan at the end and how much more than it any other can earn, if the objective is concave: its
-    Frank-Wolfe gap, for a risk that of the bound on it. Raises FloatingPointError if a value is not finite.
+    Frank-Wolfe gap, for a risk that of the bound on it. Raises ValueError if a value is not finite.
     """
     idle = objective.value(np.zeros_like(spend))
 
@@ -121,7 +121,7 @@ def maximize(
         spend = _newton(objective, polytope, spend, weight)
         gap = polytope.gap(spend, objective.gradient(spend)) + (risk.above(spend) if risk else 0.0)
         if not np.isfinite(gap):
-            raise FloatingPointError(f"the planner met a value that is not finite at barrier weight {weight:g}")
+            raise ValueError("the numbers of this market and this budget are too far apart to plan with")
         target = tolerance * worth(spend)
         if gap <= target or weight * polytope.n_constraints < 0.01 * target:
             return spend, gap
