@@ -49,7 +49,7 @@ def _of_single(env: gym.Env[Any, Any]) -> Recipe | None:
 def _has_wrappers(env: gym.Env[Any, Any]) -> bool:
     """Whether there are wrappers that the spec does not know."""
     # By name, as RL Zoo3 puts a TimeLimit of its own into Gymnasium's place.
-    known = {"OrderEnforcing", "PassiveEnvChecker", "TimeLimit"}
+    known = {"OrderEnforcing", "PassiveEnvChecker", "TimeLimit", "PatchedTimeLimit"}
     known |= {spec.name for spec in env.spec.additional_wrappers} if env.spec else set()
     while isinstance(env, gym.Wrapper):
         if env.class_name() not in known:

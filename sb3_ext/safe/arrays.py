@@ -38,8 +38,11 @@ def _array(content: Any, dtype: Any, shape: Any, order: Any) -> npt.NDArray[Any]
 
 
 def _from_buffer(objects: Objects, made: Made) -> npt.NDArray[Any]:
-    content, dtype, shape, order = map(objects.make, made.args)
-    return _array(content, dtype, shape, order)
+    content, dtype, shape, order, *axes = map(objects.make, made.args)
+    if order != "K":
+        return _array(content, dtype, shape, order)
+    # Since 2.3 NumPy keeps the order of the axes in memory, e.g. of images with their channels moved to the front.
+    return np.transpose(_array(content, dtype, shape, "C"), *axes)
 
 
 def _reconstructed(objects: Objects, made: Made) -> npt.NDArray[Any]:

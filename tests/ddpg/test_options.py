@@ -37,8 +37,10 @@ def test_vec_normalize_feeds_normalised_batches(n_envs: int, monkeypatch: pytest
     env = VecNormalize(make_vec_env(lambda: IdentityEnvBox(5, 9, ep_length=10), n_envs=n_envs))
     model = make(env).learn(60)
     seen: list[th.Tensor] = []
-    update = model._run_update
-    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append(batch.observations) or update(batch))
+    update = type(model._run_update).__call__
+    monkeypatch.setattr(
+        type(model._run_update), "__call__", lambda self, batch: seen.append(batch.observations) or update(self, batch)
+    )
     model.train(1, 256)
     assert model.replay_buffer is not None and model.replay_buffer.observations[:20].min() >= 5
     assert abs(seen[0].mean()) < 0.5

@@ -151,8 +151,10 @@ def test_n_step_returns_reach_the_update(monkeypatch: pytest.MonkeyPatch) -> Non
     model = make(CountingEnv(5, terminal=True), n_steps=3, gamma=0.5, learning_starts=5)
     model.learn(5)
     seen: list[ReplayBufferSamples] = []
-    update = model._run_update
-    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append(batch) or update(batch))
+    update = type(model._run_update).__call__
+    monkeypatch.setattr(
+        type(model._run_update), "__call__", lambda self, batch: seen.append(batch) or update(self, batch)
+    )
     model.train(1, 200)
     batch = seen[0]
     # rewards 1, 2, 4, 8, 16: each discounted reward equals the first of its window

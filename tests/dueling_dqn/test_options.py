@@ -28,8 +28,10 @@ def test_vec_normalize_feeds_normalised_batches(prioritized: bool, monkeypatch: 
     env = VecNormalize(make_vec_env("MountainCar-v0", n_envs=2))
     model = make(env, prioritized_replay=prioritized).learn(60)
     seen: list[Any] = []
-    update = model._run_update
-    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append(batch) or update(batch))
+    update = type(model._run_update).__call__
+    monkeypatch.setattr(
+        type(model._run_update), "__call__", lambda self, batch: seen.append(batch) or update(self, batch)
+    )
     model.train(1, 256)
     assert model.replay_buffer is not None and model.replay_buffer.observations[:30, :, 1].std() < 0.01
     assert 0.3 < seen[0].observations[:, 1].std() < 3

@@ -101,8 +101,12 @@ def test_train_hands_td_errors_to_the_replay_buffer(monkeypatch: pytest.MonkeyPa
     model = DuelingDQN("MlpPolicy", "CartPole-v1", learning_starts=20, prioritized_replay=True, seed=0, device="cpu")
     model.learn(60)
     seen: list[Any] = []
-    update = model._run_update
-    monkeypatch.setattr(model, "_run_update", lambda batch: seen.append((batch, update(batch))) or seen[-1][1])
+    update = type(model._run_update).__call__
+    monkeypatch.setattr(
+        type(model._run_update),
+        "__call__",
+        lambda self, batch: seen.append((batch, update(self, batch))) or seen[-1][1],
+    )
     model.train(1, 16)
     ((drawn, (_, errors)),) = seen
     buffer: Any = model.replay_buffer

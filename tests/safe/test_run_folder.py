@@ -51,7 +51,7 @@ def test_it_reads_what_the_zoo_writes(saved: Any) -> None:
         ("env_wrapper: rl_zoo3.wrappers.np", "none of the known wrappers"),
         ("env_wrapper: [[os.system]]", "has no name"),
         ("vec_env_wrapper: stable_baselines3.common.vec_env.VecMonitor", "none of the known wrappers"),
-        ("[" * 500, "too deep"),
+        ("[" * 5000, "too deep"),
         (
             "a: &a [1,1]\nb: &b [" + "*a," * 999 + "]\nc: &c [" + "*b," * 999 + "]\nd: [" + "*c," * 999 + "]",
             "more than",
