@@ -167,7 +167,12 @@ class Lowest:
             level = 0.5 * (low + high)
             weights = np.clip(1.0 + (level - values) / self.smoothing, 0.0, most)
             low, high = (level, high) if weights.mean() < 1.0 else (low, level)
-        return np.asarray(weights / weights.sum())
+        # The level has the precision of the values, the weights that divided by the smoothing: what is missing goes to
+        # those that may take it, as weights above the most would give no bound.
+        free = (weights > 0.0) & (weights < most)
+        if np.any(free):
+            weights[free] += (len(values) - weights.sum()) / np.count_nonzero(free)
+        return np.clip(weights, 0.0, most) / len(values)
 
     def sharpen_to(self, smoothing: float) -> None:
         """Smooth less: what is added to the risk is at most half of this, money, times 1 / share - 1."""
