@@ -208,8 +208,9 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, found: Plan, agents: Map
     plans, outcome, aim = plans[order], Outcome(*(numbers[order] for numbers in outcome)), aim[order]
 
     def by_policy(numbers: FloatArray) -> dict[str, FloatArray]:
-        """Mean over the plans of each policy, which are the first axis."""
-        return {name: numbers[[owner == name for owner in owners]].mean(axis=0) for name in rounded}
+        """Mean over the plans of each policy, which are the first axis; of equal ones no rounding may make it more."""
+        own = {name: numbers[[owner == name for owner in owners]] for name in rounded}
+        return {name: np.minimum(numbers.mean(axis=0), numbers.max(axis=0)) for name, numbers in own.items()}
 
     values = {name: float(value) for name, value in by_policy(outcome.value).items()}
     spent = {name: float(money) for name, money in by_policy(outcome.spend.sum(axis=(1, 2))).items()}

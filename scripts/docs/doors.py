@@ -35,7 +35,6 @@ from sb3_ext.spend_plan.cents import floor_cents
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 
 _DOORS = {"json": 4000, "robyn": 3000, "csv": 3000, "flags": 500}
-_ROUNDING = 1e-15
 _NO_NUMBER = re.compile(r"(?<![\w<>/\"'.\\-])[-+]?(nan|inf|infinity)(?![\w.\\-])", re.IGNORECASE)
 
 
@@ -152,11 +151,7 @@ def faults_of(plan: SpendPlan) -> Iterator[str]:
     numbers = [plan.upper_bound, *([plan.planned_gap, plan.relative_gap] if plan.score.value else [])]
     for score in plan.scores:
         numbers += [score.value, *(end for end in (score.low, score.high) if end is not None)]
-        if (
-            plan.n_paths == 0
-            and score.value > plan.score.value + _ROUNDING * abs(plan.score.value)
-            and score.name not in plan.breaking
-        ):
+        if plan.n_paths == 0 and score.value > plan.score.value and score.name not in plan.breaking:
             yield f"earns {plan.score.value!r}, {score.name} {score.value!r}"
     if not np.all(np.isfinite(numbers)):
         yield "has numbers that are none"
