@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import re
 import signal
 import tempfile
@@ -27,6 +26,7 @@ from unittest import mock
 
 import numpy as np
 
+from docs.folders import inside
 from docs.mutations import Case, make_case
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.records import write_records
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
 
 def try_case(case: Case, with_page: bool, limit: int) -> tuple[str, str]:
     """``"refused"``, ``"planned"`` or the kind of fault, and what was said."""
-    with tempfile.TemporaryDirectory() as folder, _in(folder), _alarm(limit):
+    with tempfile.TemporaryDirectory() as folder, inside(folder), _alarm(limit):
         flags = list(case.flags)
         if case.text is not None:
             Path(f"market{case.suffix}").write_text(case.text, encoding="utf-8", errors="surrogatepass")
@@ -155,16 +155,6 @@ def faults_of(plan: SpendPlan) -> Iterator[str]:
             yield f"earns {plan.score.value!r}, {score.name} {score.value!r}"
     if not np.all(np.isfinite(numbers)):
         yield "has numbers that are none"
-
-
-@contextlib.contextmanager
-def _in(folder: str) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ moment. Then the file is read as its users read it. "SB3 alone" is without this 
 import argparse
 import csv
 import multiprocessing
-import os
 import pickle
 import shutil
 import signal
@@ -31,6 +30,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
+from docs.folders import inside
 from sb3_ext import DDPG, checkpoint
 from sb3_ext.app.records import write_records
 from sb3_ext.spend_plan import command
@@ -90,7 +90,7 @@ def _kill_once(kind: Kind, rng: np.random.Generator) -> dict[str, Any]:
         assert process.exitcode == -signal.SIGKILL
         error = ""
         try:
-            with _inside(folder):
+            with inside(folder):
                 kind.read()
         except Exception as broken:
             error = f"{type(broken).__name__}: {' '.join(str(broken).split())}"[:100]
@@ -101,23 +101,13 @@ def _kill_once(kind: Kind, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _save_again_and_again(kind: Kind, folder: Path, ready: Connection) -> None:
-    with _inside(folder), redirect_stdout(StringIO()):
+    with inside(folder), redirect_stdout(StringIO()):
         kind.save()
         start = time.perf_counter()
         kind.save()
         ready.send(time.perf_counter() - start)
         while True:
             kind.save()
-
-
-@contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _plan() -> Callable[[Path], object]:

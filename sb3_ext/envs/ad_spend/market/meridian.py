@@ -11,10 +11,14 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.carry_over import geometric_weights
 from sb3_ext.envs.ad_spend.market.curves import Hill
-from sb3_ext.envs.ad_spend.market.document import SCHEMA_2
-from sb3_ext.envs.ad_spend.market.mean_curve import mean_curve
 from sb3_ext.envs.ad_spend.market.netcdf import read_groups
-from sb3_ext.envs.ad_spend.market.posterior import check_contributions, contributions, next_day, to_numbers
+from sb3_ext.envs.ad_spend.market.posterior import (
+    check_contributions,
+    contributions,
+    next_day,
+    to_numbers,
+    windows_document,
+)
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -35,7 +39,7 @@ def meridian_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     channel, what is read is checked against it. Channels of reach and frequency are left out, which a note says.
 
     :param path: The file.
-    :return: The document; its own curves are as :func:`mean_curve` has them.
+    :return: The document; its own curves are as :func:`windows_document` has them.
     :raises ValueError: If a group or array is missing, there are several geos, or numbers are not finite.
     """
     _, groups = read_groups(path, ("posterior", "input_data"))
@@ -73,30 +77,11 @@ def meridian_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         check_contributions(names, found, outcome, _AGREEMENT, "Meridian's own incremental_outcome")
     beta = per_kpi * worth.mean()
     first_day, period_days = next_day(data["time"].to_numpy())
-    channels = []
-    for index, name in enumerate(names):
-        most = float(media[:, index].max())
-        level = mean_curve("hill", beta[:, index], kappa[:, index], alpha[:, index], most)
-        mean = weights[:, index].mean(axis=0)
-        channels.append(
-            {
-                "name": name,
-                **dict(zip(("beta", "kappa", "alpha"), level, strict=True)),
-                "weights": (mean / mean.sum()).tolist(),
-                "history": media[:, index].tolist(),
-                "historical_mean": float(spent[:, index].mean()),
-                "cap": most or None,
-                "historical_max": most or None,
-            }
-        )
     arrays = {"beta": beta, "kappa": kappa, "alpha": alpha, "weights": weights}
     return {
-        "schema": SCHEMA_2,
-        "channels": channels,
-        "draws": {name: array.tolist() for name, array in arrays.items()},
+        **windows_document(names, "hill", arrays, media, spent),
         "saturation_first": saturation_first,
         "period_days": period_days,
-        "tail_periods": weights.shape[-1] - 1,
         "first_day": str(first_day),
         "notes": list(_notes(posterior, data)),
     }

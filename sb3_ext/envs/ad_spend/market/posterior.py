@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.curves import Curves
+from sb3_ext.envs.ad_spend.market.document import SCHEMA_2
+from sb3_ext.envs.ad_spend.market.mean_curve import mean_curve
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -61,3 +63,39 @@ def check_contributions(
                 f"channel {channel!r} contributes up to {error:,.6g} more or less than {source} says: the model "
                 "computes it in a way that is not known here, so a plan would be wrong"
             )
+
+
+def windows_document(
+    names: Sequence[str], family: str, drawn: Mapping[str, FloatArray], media: FloatArray, spent: FloatArray
+) -> dict[str, Any]:
+    """
+    Channels that carry over in windows, and their draws, as in the format ``adspend-params/2``.
+
+    Central curves are as :func:`mean_curve` has them, central weights the mean of the draws'; caps are the largest
+    media of the data. ``drawn`` holds beta, kappa and alpha, shape (D, N), and weights, shape (D, N, L); ``media`` and
+    ``spent``, shape (dates, N), are money.
+    """
+    beta, kappa, alpha, weights = (drawn[name] for name in ("beta", "kappa", "alpha", "weights"))
+    channels = []
+    for index, name in enumerate(names):
+        most = float(media[:, index].max())
+        level = mean_curve(family, beta[:, index], kappa[:, index], alpha[:, index], most)
+        central = weights[:, index].mean(axis=0)
+        channels.append(
+            {
+                "name": name,
+                **dict(zip(("beta", "kappa", "alpha"), level, strict=True)),
+                "saturation": family,
+                "weights": (central / central.sum()).tolist(),
+                "history": media[:, index].tolist(),
+                "historical_mean": float(spent[:, index].mean()),
+                "cap": most or None,
+                "historical_max": most or None,
+            }
+        )
+    return {
+        "schema": SCHEMA_2,
+        "channels": channels,
+        "draws": {name: array.tolist() for name, array in drawn.items()},
+        "tail_periods": weights.shape[-1] - 1,
+    }

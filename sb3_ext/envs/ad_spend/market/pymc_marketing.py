@@ -9,9 +9,7 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.curves import FAMILIES
-from sb3_ext.envs.ad_spend.market.document import SCHEMA_2
-from sb3_ext.envs.ad_spend.market.mean_curve import mean_curve
-from sb3_ext.envs.ad_spend.market.posterior import check_contributions, contributions, to_numbers
+from sb3_ext.envs.ad_spend.market.posterior import check_contributions, contributions, to_numbers, windows_document
 from sb3_ext.envs.ad_spend.market.pymc_components import ADSTOCKS, SATURATIONS, adstock_weights
 from sb3_ext.envs.ad_spend.market.pymc_file import PymcFile
 
@@ -26,9 +24,9 @@ def pymc_marketing_document(path: str | os.PathLike[str], group: str | None = No
     The model scales spends, carries them over in a window of ``l_max`` periods, saturates (or the other way round), and
     scales to sales. Here weights add up to 1 and kappa and beta are in money, which comes to the same. Every draw of
     the posterior becomes one of the market's. The market's own curves are those of their family closest to the mean of
-    the draws' curves over the spends seen (:func:`mean_curve`), its weights the means of the draws'. Caps are the
-    largest spends of the data. The base line of the year to come is what the mean of the posterior says of its yearly
-    season, and all else but the media (intercept, controls, other effects) at its mean in the data.
+    the draws' curves over the spends seen (:func:`windows_document`). The base line of the year to come is what the
+    mean of the posterior says of its yearly season, and all else but the media (intercept, controls, other effects) at
+    its mean in the data.
 
     What every draw, channel and date of the data contributes is checked against the file's own contributions.
 
@@ -62,31 +60,12 @@ def pymc_marketing_document(path: str | os.PathLike[str], group: str | None = No
         found = contributions(curves, weights, media, saturation_first)
         source = f"channel_contribution of PyMC-Marketing {file.version}"
         check_contributions(file.channels, found, published, _AGREEMENT, source)
-    channels = []
-    for index, name in enumerate(file.channels):
-        level = mean_curve(saturation.family, beta[:, index], kappa[:, index], alpha[:, index], float(most[index]))
-        central = weights[:, index].mean(axis=0)
-        channels.append(
-            {
-                "name": name,
-                **dict(zip(("beta", "kappa", "alpha"), level, strict=True)),
-                "saturation": saturation.family,
-                "weights": (central / central.sum()).tolist(),
-                "history": media[:, index].tolist(),
-                "historical_mean": float(media[:, index].mean()),
-                "cap": float(most[index]) or None,
-                "historical_max": float(most[index]) or None,
-            }
-        )
     first_day, period_days = file.calendar
     arrays = {"beta": beta, "kappa": kappa, "alpha": alpha, "weights": weights}
     return {
-        "schema": SCHEMA_2,
-        "channels": channels,
-        "draws": {name: array.tolist() for name, array in arrays.items()},
+        **windows_document(file.channels, saturation.family, arrays, media, media),
         "saturation_first": saturation_first,
         "period_days": period_days,
-        "tail_periods": weights.shape[-1] - 1,
         "first_day": str(first_day),
         "baseline": _baseline(file, target).tolist(),
         "notes": _notes(file),
