@@ -150,6 +150,15 @@ def _calling(function: Callable[..., Any]) -> Rule:
     return make
 
 
+def _member(objects: Objects, made: Made) -> Any:
+    """Make a member of an enumeration, which Python 3.11.0 to 3.11.3 asks for by its name: ``getattr(cls, name)``."""
+    named = {class_name(cls): cls for cls in ENUMS}
+    of, name = made.args
+    if not isinstance(of, Name) or str(of) not in named or type(name) is not str or made.state is not None:
+        raise ValueError("makes an object with 'builtins.getattr', which may only name members of enumerations")
+    return named[str(of)].__members__[name]
+
+
 def _deque(objects: Objects, made: Made) -> Any:
     items, *length = map(objects.make, made.args)
     return deque([*items, *map(objects.make, made.items)], *length)
@@ -180,6 +189,7 @@ def class_name(cls: type[Any]) -> str:
 _RULES: dict[str, Rule] = {
     **{class_name(cls): attributes_rule(cls) for cls in OF_ATTRIBUTES},
     **{class_name(cls): _calling(cls) for cls in (*ENUMS, TrainFreq, th.Size)},
+    "builtins.getattr": _member,
     "torch.device": _calling(th.device),
     "collections.deque": _deque,
     "collections.OrderedDict": _ordered,

@@ -1,15 +1,18 @@
 """Nothing that a stranger's file holds is executed, and every such file is refused in one line."""
 
 import io
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hostile
 import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DQN
+from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.utils import FloatSchedule
 
 from sb3_ext.safe import safe_load
@@ -55,6 +58,29 @@ def test_code_in_any_entry_of_the_data_is_refused(model: bytes, marker: Path) ->
             assert f"its '{entry}' makes an object with 'posix.mkdir'" in message_or_none
             assert f"custom_objects={{'{entry}': ...}}" in message_or_none
     assert not marker.exists()
+
+
+class Attribute:
+    """Asks for an attribute where it is unpickled."""
+
+    def __init__(self, of: object, name: object) -> None:
+        self.asked = of, name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, self.asked
+
+
+def test_members_of_enumerations_by_name_as_some_pythons_write_them(model: bytes) -> None:
+    for unit in TrainFrequencyUnit:
+        frequency = pickle.dumps([3, Attribute(TrainFrequencyUnit, unit.name)])
+        found = read_model(io.BytesIO(hostile.with_data(model, train_freq=frequency)))
+        assert found.data["train_freq"] == [3, unit]
+    asked = [
+        *((TrainFrequencyUnit, name) for name in ("mro", "__subclasses__", "_member_map_", "NO", 3)),
+        *((DQN, "load"), ("text", "join"), (os.mkdir, "__globals__"), (Attribute(TrainFrequencyUnit, "STEP"), "name")),
+    ]
+    for of, name in asked:
+        assert "getattr" in refused(hostile.with_data(model, train_freq=pickle.dumps(Attribute(of, name))))
 
 
 def test_code_of_any_form_is_refused(model: bytes, marker: Path) -> None:
