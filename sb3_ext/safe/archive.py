@@ -9,6 +9,8 @@ _MOST_ENTRIES = 100_000
 _MOST_BYTES = 2**26
 _HIGHEST_RATIO = 20
 """A zip may unpack to so many bytes, or to so many times its own size. SB3 does not compress."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of these ``zipfile`` unpacks no more at once than it is asked for, also where an entry says that it is small."""
 
 
 class Archive:
@@ -30,6 +32,8 @@ class Archive:
         self.names = [entry.filename for entry in entries]
         if len(entries) > _MOST_ENTRIES or len(set(self.names)) < len(self.names):
             raise ValueError("holds an entry twice, or too many")
+        if any(entry.compress_type not in _METHODS for entry in entries):
+            raise ValueError("is compressed in another way than by deflate")
         for name in self.names:
             if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
                 raise ValueError(f"holds an entry with the path {name[:80]!r}")
@@ -40,8 +44,9 @@ class Archive:
     def read(self, name: str) -> bytes:
         """Unpack an entry."""
         try:
-            return self._zip.read(name)
+            with self._zip.open(name) as entry:
+                return entry.read(self._zip.getinfo(name).file_size)
         except KeyError:
             raise ValueError(f"has no entry {name[:80]!r}") from None
-        except Exception as error:  # of the decompressors: zlib.error, lzma.LZMAError, EOFError, ...
+        except Exception as error:  # zlib.error, BadZipFile, EOFError, ...
             raise ValueError(f"holds a damaged {name[:80]!r} ({error})") from error

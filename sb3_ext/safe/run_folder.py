@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -45,10 +46,11 @@ def run_folder_loader(packages: Iterable[str] = ()) -> type[yaml.SafeLoader]:
     class RunFolderLoader(yaml.SafeLoader):
         def get_single_data(self) -> Any:
             try:
-                found = super().get_single_data()
+                node = self.get_single_node()
+                _check_size(node)
+                found = None if node is None else self.construct_document(node)
             except RecursionError:
                 raise ValueError("holds objects in each other too deep") from None
-            _check_size(found)
             return _checked(found, trusted) if isinstance(found, dict) else found
 
     RunFolderLoader.add_constructor(f"{_TAG}object/apply:collections.OrderedDict", _ordered)
@@ -76,18 +78,18 @@ def _refuse(loader: yaml.SafeLoader, suffix: str, node: Any) -> Any:
     raise ValueError(f"holds '!!python/{suffix[:80]}', which could run code")
 
 
-def _check_size(found: Any) -> None:
-    """Refuse what is short since it repeats itself."""
-    todo, count = [found], 0
-    while todo:
-        count += 1
-        if count > _MOST_NODES:
-            raise ValueError(f"holds more than {_MOST_NODES:,} values")
+def _check_size(node: yaml.Node | None) -> None:
+    """Refuse what is short since it repeats itself, before merged dictionaries and hashed tuples write it out."""
+    todo: list[Any] = [node]
+    for _ in range(_MOST_NODES):
+        if not todo:
+            return
         part = todo.pop()
-        if isinstance(part, dict):
-            todo += [*part.keys(), *part.values()]
-        elif isinstance(part, (list, tuple, set)):
-            todo += part
+        if isinstance(part, yaml.MappingNode):
+            todo += itertools.chain.from_iterable(part.value)
+        elif isinstance(part, yaml.SequenceNode):
+            todo += part.value
+    raise ValueError(f"holds more than {_MOST_NODES:,} values")
 
 
 def _checked(settings: dict[str, Any], trusted: frozenset[str]) -> dict[str, Any]:

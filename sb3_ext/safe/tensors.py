@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import struct
@@ -40,8 +41,12 @@ def read_tensors(content: bytes) -> Any:
     archive = Archive(io.BytesIO(content))
     folder = next((name.removesuffix("data.pkl") for name in archive.names if name.endswith("/data.pkl")), "")
 
+    @functools.cache  # else short pickles would read one many times, and keep each
+    def content_of(key: str) -> bytearray:
+        return bytearray(archive.read(f"{folder}data/{key}"))
+
     def stored(objects: Objects, made: Made) -> th.Tensor:
-        return _storage(made, lambda key: archive.read(f"{folder}data/{key}"))
+        return _storage(made, content_of)
 
     rules = {**ARRAY_RULES, **TENSOR_RULES, str(PERSISTENT): stored}
     return Objects(len(content), rules).make(read_pickle(archive.read(f"{folder}data.pkl")))
@@ -56,18 +61,18 @@ def _from_stream(objects: Objects, made: Made) -> th.Tensor:
     if not isinstance(keys, list) or len(keys) != 1:
         raise ValueError("holds a damaged tensor")
     (length,) = struct.unpack("<q", stream.read(8))
-    found = _storage(node, lambda _: stream.read())
+    found = _storage(node, lambda _: bytearray(stream.read()))
     if len(found) != length:
         raise ValueError("holds a damaged tensor")
     return found
 
 
-def _storage(node: Node, read: Callable[[str], bytes]) -> th.Tensor:
+def _storage(node: Node, read: Callable[[str], bytearray]) -> th.Tensor:
     """All elements that tensors share."""
     _, kind, key, _, number, *_ = node.args[0]
     if not isinstance(kind, Name) or kind.module != "torch" or kind.name not in _DTYPES or not isinstance(key, str):
         raise ValueError("holds a tensor of an unknown kind")
-    content, dtype = bytearray(read(key)), _DTYPES[kind.name]
+    content, dtype = read(key), _DTYPES[kind.name]
     if type(number) is not int or number * dtype.itemsize != len(content):
         raise ValueError("holds a damaged tensor")
     return th.frombuffer(content, dtype=dtype) if content else th.empty(0, dtype=dtype)

@@ -87,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = f"sb3-ext plan {shlex.join(arguments)}"
     if args.groups:
         check_group_flags(args)
-        groups = {name: _campaign(_of_market(args, *source)) for name, source in find_groups(args.groups).items()}
+        found = find_groups(args.groups)
+        groups = {name: _campaign(_of_market(args, "--groups", *source)) for name, source in found.items()}
         return plan_for_groups(groups, args.budget, command, Path(args.output))
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(
             "--compare goes without constraints and --risk: the plan for several models keeps to limits only"
         )
-    others = [_market(_of_market(args, name))[0] for name in args.compare]
+    others = [_market(_of_market(args, "--compare", name))[0] for name in args.compare]
     with mistakes_explained("--compare"):
         others = same_channels([campaign.market, *others])[1:]
     n_paths = (args.paths or default_paths(campaign)) if is_random else 1
@@ -162,7 +163,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
     add_safe_argument(add)
     add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
-    parser.set_defaults(group=None)
+    parser.set_defaults(group=None, flag="--market")
     args: argparse.Namespace = parser.parse_args(argv)
     if args.budget is not None and not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to {MOST_MONEY:g}")
@@ -174,9 +175,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def _of_market(args: argparse.Namespace, market: str, group: str | None = None) -> argparse.Namespace:
-    """The same arguments for another market, or for a group of one."""
-    return argparse.Namespace(**{**vars(args), "market": market, "group": group})
+def _of_market(args: argparse.Namespace, flag: str, market: str, group: str | None = None) -> argparse.Namespace:
+    """The same arguments for a market that another flag names, or for a group of one."""
+    return argparse.Namespace(**{**vars(args), "flag": flag, "market": market, "group": group})
 
 
 def _campaign(args: argparse.Namespace) -> Campaign:
@@ -219,7 +220,7 @@ def _campaign(args: argparse.Namespace) -> Campaign:
 
 def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
     fits: tuple[CurveFit, ...] = ()
-    with mistakes_explained("--market"):
+    with mistakes_explained(args.flag):
         days = 7.0 if args.period_days is None else args.period_days
         if is_draws_table(args.market) and not args.carry_over and not args.spend_per_exposure:
             market = Market.from_draws(args.market, days)
@@ -238,7 +239,7 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
         elif args.market in PRESETS:
             market = PRESETS[args.market]()
         else:
-            raise UserError(f"--market: {args.market!r} is neither a file nor a preset ({', '.join(PRESETS)})")
+            raise UserError(f"{args.flag}: {args.market!r} is neither a file nor a preset ({', '.join(PRESETS)})")
     given = {"margin": args.margin, "spend_cost": args.spend_cost, "season": args.season and tuple(args.season)}
     given["afterwards"] = args.afterwards
     with mistakes_explained("--season, --margin, --spend-cost or --afterwards"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sb3_ext.app.errors import UserError, did_you_mean
+from sb3_ext.app.errors import UserError, did_you_mean, user_mistake
 from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import BoolArray
 from sb3_ext.common.dates import read_date
+from sb3_ext.common.sheets import read_sheet
 from sb3_ext.common.wording import amount, period_name
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints, change, each, share, total
@@ -278,21 +278,22 @@ def _last_day(year: int, month: int) -> date:
 
 
 def _plan_file(path: str, names: Sequence[str]) -> dict[date, list[float]]:
-    """Spends by date, from a plan.csv."""
+    """Spends by date, from a plan.csv, also as a spreadsheet saved it again."""
+    columns = ["date", *(f"spend_{name}".strip() for name in names)]
     spends: dict[date, list[float]] = {}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            columns = [f"spend_{name}" for name in names]
-            if missing := {"date", *columns} - set(rows.fieldnames or ()):
-                raise UserError(f"around_plan: {path!r} has no column {', '.join(sorted(missing))}: give a plan.csv")
-            for number, row in enumerate(rows, 2):
-                place = f"{path}, line {number}"
-                day = read_date(row["date"] or "", place)
-                if day in spends:
-                    raise UserError(f"{place}: {day} stands there twice")
-                spends[day] = [read_amount(row[column] or "", place) for column in columns]
-    except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
-        reason = f"{error.strerror}: {path}" if isinstance(error, OSError) else str(error)
-        raise UserError(f"around_plan: {reason}") from None
+        sheet = read_sheet(path)
+        titles = [str(cell) for cell in sheet.rows[0].cells] if sheet.rows else []
+        if missing := set(columns) - set(titles):
+            raise ValueError(f"no column {', '.join(sorted(missing))}: give a plan.csv")
+        dates, *channels = map(titles.index, columns)
+        rows = sheet.rows[1:]
+        for row, *spend in zip(rows, *sheet.amounts(rows, channels, columns[1:]), strict=True):
+            day = read_date(row.cell(dates), row.place)
+            known = [money for money in spend if money is not None]
+            if day in spends or len(known) < len(names):
+                raise ValueError(f"{row.place}: {day} {'stands there twice' if day in spends else 'lacks a spend'}")
+            spends[day] = known
+    except (OSError, ValueError) as error:
+        raise UserError(f"around_plan: {path}: {user_mistake(error)}") from None
     return spends

@@ -36,7 +36,7 @@ def _ends(condition: Condition) -> tuple[FloatArray, FloatArray]:
     """Ends of the lines in cents: whole ones where all weights are."""
     whole = np.all(condition.weights == np.round(condition.weights), axis=(1, 2))
     least, most = condition.least * 100.0, condition.most * 100.0
-    exact = whole & (least == most) & (np.abs(most - np.round(most)) > 1e-6)
+    exact = whole & (least == most) & ~np.isclose(most, np.round(most), rtol=0.0, atol=1e-6)
     # What is to be exactly an amount that is no whole number of cents can only be near it.
     slack = np.where(whole & ~exact, 0.0, _MISS)
     return (

@@ -76,7 +76,7 @@ def write_record(plan: SpendPlan, path: Path) -> None:
 def read_record(folder: Path) -> PlanRecord:
     """Read the plan in a folder; a ValueError in one line if it is none."""
     path = folder / "plan.json" if folder.is_dir() else folder
-    values = read_json(path)
+    values = read_json(path, "plan")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise ValueError(f'{path}: no plan of `sb3-ext plan`: expected a JSON object with "schema": "{SCHEMA}"')
     try:

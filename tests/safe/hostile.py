@@ -133,6 +133,8 @@ def zips(model: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"truncated to {share:.1%}", model[: int(share * len(model))]
     yield "another beginning", b"x" * 1000 + model[1000:]
     yield "a bomb", joined({**entries, "more": bytes(80_000_000)}, zipfile.ZIP_DEFLATED)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        yield f"method {method}", joined(entries, method)
     inner = parts(entries["policy.pth"])
     content = {name: bytes(70_000_000) if name.endswith("/data/0") else part for name, part in inner.items()}
     yield "a bomb inside", joined({**entries, "policy.pth": joined(content, zipfile.ZIP_DEFLATED)})

@@ -56,6 +56,10 @@ def test_it_reads_what_the_zoo_writes(saved: Any) -> None:
             "a: &a [1,1]\nb: &b [" + "*a," * 999 + "]\nc: &c [" + "*b," * 999 + "]\nd: [" + "*c," * 999 + "]",
             "more than",
         ),
+        (
+            "a: &a {{x: [" + "1," * 999 + "]}}\nb: &b {{" + "<<: *a," * 99 + "}}\nc: {{" + "<<: *b," * 999 + "}}",
+            "more than",
+        ),
     ],
 )
 def test_what_could_run_code_is_refused(text: str, told: str, marker: Path) -> None:

@@ -108,7 +108,7 @@ def test_sales_that_tell_nothing_are_said(planned: Path, capfd: pytest.CaptureFi
     [
         (["2027-01-04,5000,3000,"], [], "which leaves -2,000.00 for the rest: give what may be spent with --budget"),
         ([f"{day},1,1," for day in ("2027-01-04", "2027-01-11")], ["--budget", "0"], "--budget is 0"),
-        (["2027-01-04,1,1,"], ["--plan", "nowhere"], "no market file at 'nowhere'"),
+        (["2027-01-04,1,1,"], ["--plan", "nowhere"], "--plan: no plan at 'nowhere'"),
         (["2027-01-04,1,1,"], ["--plan", "market.json"], "expected a JSON object with"),
         (["2027-01-04,1,1,"], ["--plan", "torn.json"], "not a complete JSON file"),
         (["2027-01-04,1,1,"], ["--plan", "short.json"], "not a complete plan"),
@@ -132,7 +132,7 @@ def test_mistakes_are_one_line(
     message = error_line(
         "replan",
         *given,
-        code=1 if "complete" in reason or "expected" in reason or "line 2" in reason or "no market" in reason else 2,
+        code=1 if "complete" in reason or "expected" in reason or "line 2" in reason or "no plan" in reason else 2,
     )
     assert reason in message
     assert set(Path.cwd().iterdir()) == before

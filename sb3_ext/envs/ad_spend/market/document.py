@@ -26,11 +26,11 @@ _MARKET_DEFAULTS = {"afterwards": "nothing", "saturation_first": False, "baselin
 _DRAWN = ("beta", "kappa", "alpha", "theta", "weights", "initial_adstock")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value of a JSON file; a ValueError if it is not valid JSON (e.g. truncated)."""
+def read_json(path: str | os.PathLike[str], what: str = "market file") -> Any:
+    """The value of a JSON file that holds ``what``; a ValueError if it is not valid JSON (e.g. truncated)."""
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"no market file at {os.fspath(path)!r}")
+        raise FileNotFoundError(f"no {what} at {os.fspath(path)!r}")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
