@@ -21,6 +21,7 @@ MEASUREMENTS = {
     "coverage": "docs.coverage",
     "doors": "docs.doors",
     "endurance": "docs.endurance",
+    "environments": "docs.site.animations",
     "kills": "docs.kills",
     "replanning": "docs.replanning",
     "tuning": "benchmarks.tuning",

@@ -34,7 +34,7 @@ def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
     """
     Save a training, so that :func:`load` goes on with it exactly: everything that moves, and the environments.
 
-    Call it between two ``learn``s; within one use :class:`~sb3_ext.checkpoint.CheckpointEvery`.
+    Call it between two calls of ``learn``; within one use :class:`~sb3_ext.checkpoint.CheckpointEvery`.
 
     :param model: Any algorithm of SB3, contrib or this package.
     :param path: A folder, made if absent; an older checkpoint in it is replaced once the new one is whole.

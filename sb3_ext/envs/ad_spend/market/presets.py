@@ -10,6 +10,21 @@ from sb3_ext.envs.ad_spend.market.channel import Channel
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 
+__all__ = [
+    "PRESETS",
+    "adstock",
+    "delivery",
+    "drift",
+    "noisy",
+    "profit",
+    "resolve_market",
+    "s_shape",
+    "seasonal",
+    "shock",
+    "static",
+    "uncertain",
+]
+
 PERIODS = 28
 BUDGET = 100_000.0
 _EVEN = BUDGET / PERIODS / 2
@@ -94,6 +109,7 @@ PRESETS = {
     "delivery": delivery,
     "noisy": noisy,
 }
+"""The markets of the registered ids, by the names that ``--market`` and ``AdSpendEnv(market=...)`` take."""
 
 
 def resolve_market(market: Market | str | os.PathLike[str]) -> Market:
