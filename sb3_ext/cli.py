@@ -53,7 +53,8 @@ COMMANDS: dict[str, Command] = {
         ),
         checks.check_train,
         "Strings in hyperparameter files, -params and --env-kwargs are evaluated as Python, a .py file of --conf-file\n"
-        "is run, and -i and --resume unpickle what they load, which can run any code: use only files you trust.",
+        "is run, and --resume does so with the flags of the first command:\n"
+        "use only files you trust. Nothing of -i is run.",
     ),
     "enjoy": Command(
         "run a trained agent and print its returns",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import enum
 import random
-import types
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -13,18 +12,8 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from sb3_ext.checkpoint.state import MAPPINGS, SEQUENCES, Array, Node, Special, attributes_of, class_name
+from sb3_ext.checkpoint.state import MAPPINGS, SEQUENCES, Array, Node, Special, attributes_of, class_name, is_fixed
 
-_FIXED_TYPES = (
-    *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, types.UnionType),
-    *(BaseException, complex, property, range, slice, np.dtype, th.device, th.dtype),
-)
-_FIXED_PACKAGES = frozenset(
-    "_abc _io _thread abc ctypes functools io logging matplotlib multiprocessing pygame rich subprocess tensorboard "
-    "threading tqdm types typing weakref".split()
-)
-# torch.distributions are made anew for every batch; sb3_ext.fast derives all it has from networks and optimizers
-_FIXED_MODULES = ("torch.distributions.", "sb3_ext.fast.")
 _CONTAINERS: tuple[type[Any], ...] = (dict, *SEQUENCES.values())
 _LONG = 32
 
@@ -54,7 +43,7 @@ class Capture:
         if isinstance(value, np.generic):
             return {"number": self._put(np.asarray(value))}
         special = next((special for special in self._specials if isinstance(value, special.kind)), None)
-        if special is None and not isinstance(value, _CONTAINERS) and _is_fixed(value):
+        if special is None and not isinstance(value, _CONTAINERS) and is_fixed(value):
             return {"fixed": class_name(type(value))}
         if id(value) in self._seen:
             return {"seen": self._seen[id(value)]}
@@ -125,9 +114,3 @@ def _numbers(values: Any) -> Array | None:
         if all(type(item) is int and abs(item) < 2**63 for item in values):
             return np.array(values, np.int64)
     return None
-
-
-def _is_fixed(value: Any) -> bool:
-    module = type(value).__module__
-    named = module.partition(".")[0] in _FIXED_PACKAGES or module.startswith(_FIXED_MODULES)
-    return named or isinstance(value, _FIXED_TYPES) or type(value) is object

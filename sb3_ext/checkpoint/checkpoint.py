@@ -20,14 +20,20 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from sb3_ext.checkpoint import recipes, storage, tensorboard
 from sb3_ext.checkpoint.capture import Capture
 from sb3_ext.checkpoint.restoration import Restoration
-from sb3_ext.checkpoint.state import class_name
+from sb3_ext.checkpoint.state import TRUSTED, class_name, find_class
 from sb3_ext.checkpoint.workers import specials
+from sb3_ext.common.wording import printable
+from sb3_ext.safe.loading import UnreadableEntryError, plain_entry, safe_load
 
 _MODEL = "model.zip"
 
 
 class RestoreError(ValueError):
-    """A checkpoint does not fit what it is restored into."""
+    """A checkpoint is damaged, or does not fit what it is restored into."""
+
+
+class NeedsCodeError(RestoreError):
+    """A checkpoint's model holds code, or objects that are not known; the cause tells where."""
 
 
 def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
@@ -44,30 +50,47 @@ def save(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
 
 
 def load(
-    path: str | os.PathLike[str], env: GymEnv | None = None, device: th.device | str = "auto", **kwargs: Any
+    path: str | os.PathLike[str],
+    env: GymEnv | None = None,
+    device: th.device | str = "auto",
+    *,
+    safe: bool = True,
+    **kwargs: Any,
 ) -> BaseAlgorithm:
     """
     Load a training whose ``learn(total_timesteps, reset_num_timesteps=False)`` goes on exactly.
 
     Give ``learn`` the steps that are left, and callbacks like those of the first training in the same order: their
-    state is restored too. The file ``model.zip`` of a checkpoint is SB3's own and holds pickled objects: load only
-    checkpoints that you trust.
+    state is restored too. Nothing in the checkpoint is unpickled, imported or called that is not of SB3, sb3-contrib,
+    this package or loaded already; SECURITY.md says what is promised.
 
     :param path: What :func:`save` or ``CheckpointEvery`` wrote: the newest whole checkpoint in the folder is taken.
     :param env: The environment, made as for the first training; left out, those that ``gym.make`` or ``make_vec_env``
         made from an id are made again.
     :param device: Device of the networks.
-    :param kwargs: Further arguments of the algorithm's ``load``.
+    :param safe: False to unpickle the model and to import and call what the checkpoint names, which can run any code:
+        for arguments such as a learning rate that is a function of your own, if you trust the checkpoint.
+    :param kwargs: Further arguments of the algorithm's ``load``; ``custom_objects={"learning_rate": schedule}`` gives
+        anew what is code.
     :return: The model, of the class that was saved.
     :raises FileNotFoundError: If there is no checkpoint.
-    :raises ValueError: If it is damaged, belongs to other environments, or the environments cannot be made again.
+    :raises ValueError: In one line, if it is damaged, belongs to other environments, holds what needs code, or the
+        environments cannot be made again.
     """
     folder = newest(Path(path))
     document, arrays = storage.read(folder)
-    if env is None:
-        env = recipes.make(document["recipe"], folder)
-    algorithm = _find_algorithm(document["algorithm"])
-    model = algorithm.load(folder / _MODEL, env=env, device=device, **kwargs)
+    try:
+        if env is None:
+            env = recipes.make(document["recipe"], folder, safe)
+        algorithm = _find_algorithm(document["algorithm"], safe)
+        if safe:
+            model = _load_safely(folder / _MODEL, algorithm, env=env, device=device, **kwargs)
+        else:
+            model = algorithm.load(folder / _MODEL, env=env, device=device, **kwargs)
+    except NeedsCodeError:
+        raise
+    except Exception as error:  # a checkpoint may hold anything
+        raise RestoreError(f"cannot load the checkpoint {os.fspath(folder)!r}: {_in_one_line(error)}") from error
     assert model.env is not None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,6 +99,21 @@ def load(
     pending.restore(model, None)
     model.__class__ = _resuming(type(model), pending)
     return model
+
+
+def _load_safely(file: Path, algorithm: type[BaseAlgorithm], **kwargs: Any) -> BaseAlgorithm:
+    kwargs.setdefault("tensorboard_log", plain_entry(file, "tensorboard_log"))  # a training goes on where it logged
+    try:
+        return safe_load(file, algorithm=algorithm, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, UnreadableEntryError):
+            raise NeedsCodeError(f"{error}, or load it with safe=False if you trust it") from error.__cause__
+        raise
+
+
+def _in_one_line(error: BaseException) -> str:
+    reason = printable(" ".join(str(error).split()))[:500]
+    return reason if isinstance(error, ValueError) and reason else f"{type(error).__name__}: {reason}"
 
 
 def exists(folder: Path) -> bool:
@@ -139,8 +177,10 @@ class _Pending:
                 if same is not None:
                     callbacks.remove(same)
                     restoration.value(node, same, node["object"])
-        except ValueError as error:
-            raise RestoreError(f"cannot restore the checkpoint {os.fspath(self._folder)!r}: {error}") from error
+        except Exception as error:  # a state may hold anything
+            raise RestoreError(
+                f"cannot restore the checkpoint {os.fspath(self._folder)!r}: {_in_one_line(error)}"
+            ) from error
         if self.document["inexact"]:
             self._begin_episodes(model)
 
@@ -216,11 +256,25 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
-def _find_algorithm(name: str) -> type[BaseAlgorithm]:
-    algorithm = pkgutil.resolve_name(name)
+def _find_algorithm(name: str, safe: bool) -> type[BaseAlgorithm]:
+    algorithm: Any
+    if not safe:
+        algorithm = pkgutil.resolve_name(name)
+    elif name.startswith(TRUSTED):
+        algorithm = find_class(name, "its algorithm")
+    else:
+        algorithm = next((one for one in _subclasses(BaseAlgorithm) if class_name(one) == name), None)
+        if algorithm is None:
+            raise ValueError(f"the algorithm {name[:80]!r} is not loaded: import its module first")
     if not (isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm)):
-        raise ValueError(f"{name} is no algorithm")
+        raise ValueError(f"{name[:80]!r} is no algorithm")
     return algorithm
+
+
+def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from _subclasses(one)
 
 
 def _roots(model: BaseAlgorithm) -> dict[str, Any]:

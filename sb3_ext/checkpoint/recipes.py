@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack,
 
 Recipe = dict[str, Any]
 
+_WRAPPERS = (
+    *("gymnasium.wrappers.", "rl_zoo3.wrappers", "sb3_contrib.common.wrappers.", "sb3_ext.wrappers."),
+    *("stable_baselines3.common.atari_wrappers", "stable_baselines3.common.monitor"),
+)
+"""Where the wrappers stand that a checkpoint may name."""
 _NORMALIZE = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon", "norm_obs_keys")
 
 
@@ -58,17 +64,41 @@ def _has_wrappers(env: gym.Env[Any, Any]) -> bool:
     return False
 
 
-def make(recipe: Recipe | None, folder: Path) -> VecEnv:
-    """Make environments from what :func:`of` returned; ValueError if that was None."""
+def make(recipe: Recipe | None, folder: Path, safe: bool) -> VecEnv:
+    """
+    Make environments from what :func:`of` returned.
+
+    :raises ValueError: If that was None; with ``safe`` also if they are none that are registered in this process, or
+        have wrappers of unknown packages.
+    """
     if recipe is None:
         raise ValueError(f"the environments of {str(folder)!r} can't be made again from ids: pass env=")
     if "normalize" in recipe:
-        return VecNormalize(make(recipe["inner"], folder), **recipe["normalize"])
+        return VecNormalize(make(recipe["inner"], folder, safe), **recipe["normalize"])
     if "stack" in recipe:
-        return VecFrameStack(make(recipe["inner"], folder), recipe["stack"])
-    return DummyVecEnv([partial(_make_single, single) for single in recipe["environments"]])
+        return VecFrameStack(make(recipe["inner"], folder, safe), recipe["stack"])
+    return DummyVecEnv([partial(_make_single, single, safe) for single in recipe["environments"]])
 
 
-def _make_single(recipe: Recipe) -> gym.Env[Any, Any]:
-    env: gym.Env[Any, Any] = gym.make(EnvSpec.from_json(recipe["spec"]))
+def _make_single(recipe: Recipe, safe: bool) -> gym.Env[Any, Any]:
+    spec = EnvSpec.from_json(recipe["spec"])
+    if safe:
+        _check_known(spec)
+    env: gym.Env[Any, Any] = gym.make(spec)
     return env if recipe["monitor"] is None else Monitor(env, override_existing=False, **recipe["monitor"])
+
+
+def _check_known(spec: EnvSpec) -> None:
+    """Refuse to import and call what stands in a checkpoint, unless this process knows it."""
+    if str(spec.entry_point).startswith("ale_py."):
+        gym.register_envs(importlib.import_module("ale_py"))
+    registered = gym.registry.get(spec.id)
+    if registered is None or registered.entry_point != spec.entry_point:
+        raise ValueError(f"the environment {spec.id[:80]!r} is not registered: import its package first, or pass env=")
+    for wrapper in spec.additional_wrappers:
+        module, _, name = wrapper.entry_point.partition(":")
+        found = getattr(importlib.import_module(module), name, None) if module.startswith(_WRAPPERS) else None
+        if not (isinstance(found, type) and issubclass(found, gym.Wrapper)) or name == "RecordVideo":
+            raise ValueError(
+                f"the environment has the wrapper {wrapper.entry_point[:80]!r}, which is unknown: pass env="
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import enum
 import random
 from collections import deque
 from collections.abc import Sequence
@@ -11,17 +12,33 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from sb3_ext.checkpoint.state import MAPPINGS, SEQUENCES, Array, Node, Special, attributes_of, class_name, find_class
+from sb3_ext.checkpoint.state import (
+    MAPPINGS,
+    SEQUENCES,
+    Array,
+    Node,
+    Special,
+    attributes_of,
+    class_name,
+    find_class,
+    is_fixed,
+)
 
 _MISSING: Any = object()
+_BIT_GENERATORS = frozenset({"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"})
 
 
 class Restoration:
-    """Write a captured state into objects of the same kind."""
+    """
+    Write a captured state into objects of the same kind.
+
+    A state may be a stranger's: nothing is called by a name that stands in it, no method is hidden by an attribute, and
+    of what does not move (functions, classes, modules, open files) nothing gets to another place.
+    """
 
     def __init__(self, arrays: Sequence[Array], specials: Sequence[Special] = ()) -> None:
         self._arrays = arrays
-        self._specials = {class_name(special.kind): special for special in specials}
+        self._specials = specials
         self._known: dict[int, Any] = {}
 
     def value(self, node: Node, target: Any = _MISSING, path: str = "") -> Any:
@@ -29,23 +46,23 @@ class Restoration:
         if not isinstance(node, dict):
             return node
         if "seen" in node:
-            return self._known.get(node["seen"], target)
+            found = self._known.get(node["seen"], target)
+            if found is _MISSING:
+                raise ValueError(f"{path}: a part of the state is missing in what it is restored into")
+            return found
         if "fixed" in node:
-            value = self._fixed(node, target, path)
-        elif "enum" in node:
-            same = class_name(type(target)) == node["enum"]
-            return (type(target) if same else find_class(node["enum"], path))[node["name"]]
-        elif "bytes" in node:
+            return self._fixed(node, target, path)
+        if "enum" in node:
+            same = isinstance(target, enum.Enum) and class_name(type(target)) == node["enum"]
+            return (type(target) if same else find_class(node["enum"], path, enum.Enum))[node["name"]]
+        if "bytes" in node:
             return base64.b64decode(node["bytes"])
-        elif "number" in node:
+        if "number" in node:
             return self._arrays[node["number"]][()]
-        else:
-            # Known before it is complete: it may refer to itself.
-            if "id" in node and target is not _MISSING:
-                self._known[node["id"]] = target
-            value = self._object(node, target, path)
-        if "id" in node:
-            self._known[node["id"]] = value
+        # Known before it is complete: it may refer to itself.
+        if target is not _MISSING and not is_fixed(target):
+            self._known[node["id"]] = target
+        value = self._known[node["id"]] = self._object(node, target, path)
         return value
 
     def _fixed(self, node: Node, target: Any, path: str) -> Any:
@@ -63,11 +80,11 @@ class Restoration:
         if "generator" in node:
             return _into_generator(self.value(node["generator"]), target)
         if "random" in node:
-            target = random.Random() if target is _MISSING else target
+            target = target if isinstance(target, random.Random) else random.Random()
             target.setstate(self.value(node["random"]))
             return target
         if "torch_generator" in node:
-            target = th.Generator() if target is _MISSING else target
+            target = target if isinstance(target, th.Generator) else th.Generator()
             target.set_state(th.from_numpy(np.array(self._arrays[node["torch_generator"]])))
             return target
         if "mapping" in node:
@@ -77,9 +94,10 @@ class Restoration:
         if "special" in node:
             if target is _MISSING:
                 raise ValueError(f"{path}: a {node['special']} is missing in what the state is restored into")
-            put = self._specials[node["special"]].put
-            assert put is not None
-            put(target, self.value(node["state"], path=path))
+            special = next(one for one in self._specials if class_name(one.kind) == node["special"])
+            if special.put is None or not isinstance(target, special.kind):
+                raise ValueError(f"{path}: the state of a {node['special']} does not fit a {class_name(type(target))}")
+            special.put(target, self.value(node["state"], path=path))
             return target
         return self._attributes(node, target, path)
 
@@ -123,7 +141,8 @@ class Restoration:
         if kind is tuple:
             if "class" not in node:
                 return tuple(items)
-            same = type(target) if class_name(type(target)) == node["class"] else find_class(node["class"], path)
+            fits = isinstance(target, tuple) and class_name(type(target)) == node["class"]
+            same = type(target) if fits else find_class(node["class"], path, tuple)
             return same(*items) if hasattr(same, "_fields") else same(items)
         if kind is frozenset:
             return frozenset(items)
@@ -138,16 +157,20 @@ class Restoration:
         return [self.value(node, old[i] if i < len(old) else _MISSING, f"{path}[{i}]") for i, node in enumerate(nodes)]
 
     def _attributes(self, node: Node, target: Any, path: str) -> Any:
-        if target is _MISSING or class_name(type(target)) != node["object"]:
+        if target is _MISSING or is_fixed(target) or class_name(type(target)) != node["object"]:
             target = object.__new__(find_class(node["object"], path))
             self._known[node["id"]] = target
         current = attributes_of(target) or {}
+        special = next((one for one in self._specials if isinstance(target, one.kind) and one.put is None), None)
+        kept = current.keys() - special.get(target, []).keys() if special else ()
         for name, item in node["state"].items():
             old = current.get(name, _MISSING)
-            if old is _MISSING and isinstance(item, dict) and "fixed" in item:
+            if name in kept or (old is _MISSING and isinstance(item, dict) and "fixed" in item):
                 continue
             new = self.value(item, old, f"{path}.{name}")
             if new is not old:
+                if name.startswith("__") or callable(getattr(type(target), name, None)):
+                    raise ValueError(f"{path}: {name[:80]!r} is no attribute of a {class_name(type(target))}")
                 object.__setattr__(target, name, new)
         return target
 
@@ -163,13 +186,16 @@ def _into_array(stored: Array, target: Any) -> Array:
 
 
 def _into_generator(state: Any, target: Any) -> Any:
+    kind = state["bit_generator"]
+    if kind not in _BIT_GENERATORS:
+        raise ValueError(f"a generator of the kind {str(kind)[:40]!r} is part of the state")
+    # NumPy does not look whether the position is inside of the key.
+    if kind == "MT19937" and not 0 <= state["state"]["pos"] <= len(state["state"]["key"]):
+        raise ValueError("a generator of the state is damaged")
     if isinstance(target, np.random.RandomState):
         target.set_state(state)
         return target
-    if (
-        not isinstance(target, np.random.Generator)
-        or target.bit_generator.state["bit_generator"] != state["bit_generator"]
-    ):
-        target = np.random.Generator(getattr(np.random, state["bit_generator"])())
+    if not isinstance(target, np.random.Generator) or target.bit_generator.state["bit_generator"] != kind:
+        target = np.random.Generator(getattr(np.random, kind)())
     target.bit_generator.state = state
     return target

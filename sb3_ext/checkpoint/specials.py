@@ -24,7 +24,9 @@ _OF_THIS_RUN = {
         *("_custom_logger", "_num_timesteps_at_start", "_total_timesteps", "device", "start_time"),
         *("tensorboard_log", "verbose"),
     },
-    BaseCallback: {"best_model_save_path", "globals", "locals", "log_path", "path", "save_path", "verbose"},
+    BaseCallback: {
+        *("best_model_save_path", "globals", "locals", "log_path", "name_prefix", "path", "save_path", "verbose"),
+    },
     Logger: {"dir", "level", "output_formats"},
     VecEnvWrapper: {"class_attributes"},
 }

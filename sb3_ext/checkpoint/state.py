@@ -11,20 +11,34 @@ in the same way, so that what was shared stays shared.
 from __future__ import annotations
 
 import pkgutil
+import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
+import torch as th
 
 Node = Any
 """What JSON can hold. Arrays stand in it by their index."""
 Array = npt.NDArray[Any]
 
-TRUSTED = ("sb3_ext.", "stable_baselines3.", "sb3_contrib.", "gymnasium.")
-"""Packages whose plain objects may be made anew, without calling anything of theirs."""
+TRUSTED = ("sb3_ext.", "stable_baselines3.", "sb3_contrib.", "gymnasium.", "rl_zoo3.utils.SimpleLinearSchedule")
+"""Packages, and a class, whose plain objects may be made anew, without calling anything of theirs."""
 SEQUENCES: dict[str, type[Any]] = {"deque": deque, "frozenset": frozenset, "list": list, "set": set, "tuple": tuple}
 MAPPINGS: dict[str, type[Any]] = {"OrderedDict": OrderedDict, "defaultdict": defaultdict, "dict": dict}
+
+_FIXED_TYPES = (
+    *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, types.UnionType),
+    *(BaseException, complex, property, range, slice, np.dtype, th.device, th.dtype),
+)
+_FIXED_PACKAGES = frozenset(
+    "_abc _io _thread abc ctypes functools io logging matplotlib multiprocessing pygame rich subprocess tensorboard "
+    "threading tqdm types typing weakref".split()
+)
+# torch.distributions are made anew for every batch; sb3_ext.fast derives all it has from networks and optimizers
+_FIXED_MODULES = ("torch.distributions.", "sb3_ext.fast.")
 
 
 class Special(NamedTuple):
@@ -54,11 +68,21 @@ def class_name(kind: type[Any]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def find_class(name: str, path: str) -> Any:
+def is_fixed(value: Any) -> bool:
+    """Whether a value is none that moves: it is neither captured nor changed."""
+    module = type(value).__module__
+    named = module.partition(".")[0] in _FIXED_PACKAGES or module.startswith(_FIXED_MODULES)
+    return named or isinstance(value, _FIXED_TYPES) or type(value) is object
+
+
+def find_class(name: str, path: str, base: type[Any] = object) -> Any:
     """Find a class of the packages whose objects may be made anew."""
     if not name.startswith(TRUSTED):
         raise ValueError(f"{path}: an object of {name} is part of the state and missing in what it is restored into")
     found = pkgutil.resolve_name(name)
-    if not isinstance(found, type):
-        raise ValueError(f"{path}: {name} is no class")
+    # A module of theirs also holds what it imports. RL Zoo3 puts a TimeLimit of its own into Gymnasium's place.
+    if not (
+        isinstance(found, type) and issubclass(found, base) and class_name(found).startswith((*TRUSTED, "rl_zoo3."))
+    ):
+        raise ValueError(f"{path}: {name} is no {'class' if base is object else base.__name__}")
     return found

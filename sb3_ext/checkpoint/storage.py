@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_ext.common.files import naming, sync
+from sb3_ext.safe.archive import Archive
 
 Array = npt.NDArray[Any]
 
@@ -66,13 +67,15 @@ def read(folder: Path) -> tuple[Any, list[Array]]:
         content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"it has the format {content['format']!r}, this version reads {FORMAT}")
-        with np.load(folder / "arrays.npz", allow_pickle=False) as small:
-            arrays = {int(name): small[name] for name in small.files}
+        with (folder / "arrays.npz").open("rb") as file:
+            Archive(file)  # refuses what would fill the memory
+            with np.load(file, allow_pickle=False) as small:
+                arrays = {int(name): small[name] for name in small.files}
         for index, entry in content["large"].items():
             arrays[int(index)] = _read_blocks(entry, folder / "blocks")
         return content["document"], [arrays[index] for index in range(len(arrays))]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{os.fspath(folder)!r} is no whole checkpoint: {error}") from error
+    except Exception as error:  # zlib.error, BadZipFile, RecursionError, ...
+        raise ValueError(f"{os.fspath(folder)!r} is no whole checkpoint: {' '.join(str(error).split())}") from error
 
 
 def _write_blocks(array: Array, folder: Path, before: Path | None) -> dict[str, Any]:
@@ -95,14 +98,16 @@ def _write_blocks(array: Array, folder: Path, before: Path | None) -> dict[str, 
 
 
 def _read_blocks(entry: dict[str, Any], folder: Path) -> Array:
-    array = np.empty(entry["shape"], dtype=np.dtype(entry["dtype"]))
-    rows = entry["rows"]
-    for i, name in enumerate(entry["blocks"]):
+    shape, dtype, rows, names = entry["shape"], np.dtype(entry["dtype"]), entry["rows"], entry["blocks"]
+    if math.prod(shape) * dtype.itemsize != sum((folder / os.path.basename(name)).stat().st_size for name in names):
+        raise ValueError("the blocks of an array do not fit its shape")
+    array = np.empty(shape, dtype)
+    for i, name in enumerate(names):
         part = array[i * rows : (i + 1) * rows]
         content = (folder / os.path.basename(name)).read_bytes()
         if hashlib.blake2b(content, digest_size=20).hexdigest() != name:
             raise ValueError(f"the block {name} is damaged")
-        part[...] = np.frombuffer(content, dtype=array.dtype).reshape(part.shape)
+        part[...] = np.frombuffer(content, dtype).reshape(part.shape)
     return array
 
 

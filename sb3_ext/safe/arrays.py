@@ -37,6 +37,14 @@ def _array(content: Any, dtype: Any, shape: Any, order: Any) -> npt.NDArray[Any]
     return found
 
 
+def _of_objects(content: list[Any], shape: Any, order: Any) -> npt.NDArray[Any]:
+    found: npt.NDArray[Any] = np.empty(len(content), dtype=object)
+    for index, item in enumerate(content):  # NumPy would unpack sequences
+        found[index] = item
+    shaped: npt.NDArray[Any] = found.reshape(shape, order=order)
+    return shaped
+
+
 def _from_buffer(objects: Objects, made: Made) -> npt.NDArray[Any]:
     content, dtype, shape, order, *axes = map(objects.make, made.args)
     if order != "K":
@@ -46,7 +54,11 @@ def _from_buffer(objects: Objects, made: Made) -> npt.NDArray[Any]:
 
 
 def _reconstructed(objects: Objects, made: Made) -> npt.NDArray[Any]:
-    _, shape, dtype, is_fortran, content = map(objects.make, made.state)
+    _, shape_node, dtype_node, is_fortran, content_node = made.state
+    shape, content = objects.make(shape_node), objects.make(content_node)
+    if isinstance(content, list):
+        return _of_objects(content, shape, "F" if is_fortran else "C")
+    dtype = objects.make(dtype_node)
     return _array(content, dtype, shape, "F" if is_fortran else "C")
 
 

@@ -122,6 +122,16 @@ def read_model(path: str | os.PathLike[str] | BinaryIO, custom_objects: Mapping[
         return _read(file, custom_objects or {})
 
 
+def plain_entry(path: Path, name: str) -> Any:
+    """Read an attribute of a model's file, None if there is none or it is pickled; ValueError if it is damaged."""
+    with path.open("rb") as file:
+        archive = Archive(file)
+        is_export = DOCUMENT in archive.names
+        entries = json.loads(archive.read(DOCUMENT if is_export else "data"))
+    found = (entries["attributes"] if is_export else entries).get(name)
+    return None if isinstance(found, dict) else found
+
+
 def _read(file: BinaryIO, custom_objects: Mapping[str, Any]) -> Contents:
     with _of("it"):
         archive = Archive(file)

@@ -121,10 +121,7 @@ def with_attributes(cls: type[Any], state: Mapping[Any, Any]) -> Any:
         if not isinstance(name, str) or callable(getattr(cls, name, None)):
             raise ValueError(f"holds a {cls.__name__} with a foreign attribute {str(name)[:40]!r}")
     instance: Any = object.__new__(cls)
-    if isinstance(instance, spaces.Space):
-        instance.__setstate__(state)
-    else:
-        instance.__dict__.update(state)
+    getattr(instance, "__setstate__", instance.__dict__.update)(state)
     return instance
 
 
@@ -177,6 +174,11 @@ def _partial(objects: Objects, made: Made) -> Any:
     return functools.partial(function, *args, **(kwargs or {}))
 
 
+def _zoo_schedule(objects: Objects, made: Made) -> LinearSchedule:
+    """Make RL Zoo3's linear schedule without RL Zoo3: SB3's of the same course."""
+    return LinearSchedule(float(objects.pairs(made.state)["initial_value"]), 0.0, 1.0)
+
+
 def _set(kind: type[Any]) -> Rule:
     return lambda objects, made: kind(map(objects.make, [*(made.args[0] if made.args else ()), *made.items]))
 
@@ -190,6 +192,7 @@ _RULES: dict[str, Rule] = {
     **{class_name(cls): attributes_rule(cls) for cls in OF_ATTRIBUTES},
     **{class_name(cls): _calling(cls) for cls in (*ENUMS, TrainFreq, th.Size)},
     "builtins.getattr": _member,
+    "rl_zoo3.utils.SimpleLinearSchedule": _zoo_schedule,
     "torch.device": _calling(th.device),
     "collections.deque": _deque,
     "collections.OrderedDict": _ordered,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import inspect
 import io
 import math
 import random
@@ -21,7 +22,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_normalization
 
-from sb3_ext.checkpoint.checkpoint import exists, load
+from sb3_ext.checkpoint.checkpoint import NeedsCodeError, exists, load
 from sb3_ext.evaluation.measure import measure
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.unfinished import TrialCheckpoints
@@ -93,9 +94,10 @@ def train(
         assert env is not None
         stack.callback(env.close)
         if checkpoints is not None and exists(checkpoints):
-            model = load(checkpoints, env, spec.device, verbose=0)
-            manager.n_timesteps -= model.num_timesteps
-            manager.continue_training = True
+            with contextlib.suppress(NeedsCodeError):  # else it starts over
+                model = load(checkpoints, env, spec.device, verbose=0, custom_objects=_arguments_of(model))
+                manager.n_timesteps -= model.num_timesteps
+                manager.continue_training = True
         n_rounds = math.ceil(len(evaluation_seeds) / _PARALLEL_EPISODES)
         eval_env = manager.create_envs(math.ceil(len(evaluation_seeds) / n_rounds), eval_env=True, no_log=True)
         stack.callback(eval_env.close)
@@ -122,6 +124,12 @@ def train(
         if save_as is not None:
             manager.save_trained_model(model)
     return Training(evaluations, fingerprint(model), model)
+
+
+def _arguments_of(model: BaseAlgorithm) -> dict[str, Any]:
+    """What the settings gave a model, functions and classes among it, which need not be read from its file."""
+    names = {*inspect.signature(type(model)).parameters, "policy_class"}
+    return {name: value for name, value in vars(model).items() if name in names}
 
 
 def make_manager(

@@ -1,9 +1,10 @@
 """Trainings of the zoo that begin with a saved agent: what belongs to it, and nothing else, is loaded with it."""
 
-import json
+import argparse
+import contextlib
 import re
 import sys
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from sb3_ext.app.errors import UserError, mistakes_explained
+from sb3_ext.app.parser import NO_SAFE_ADVICE
+from sb3_ext.safe import load_normalization, safe_load
+from sb3_ext.safe.loading import plain_entry
 from sb3_ext.zoo import patches
 from sb3_ext.zoo.search import SearchingManager
 
@@ -46,14 +50,16 @@ class ContinuingManager(SearchingManager):
     :class:`~sb3_ext.zoo.search.SearchingManager`, except that
 
     - ``--trained-agent`` loads the normalization and the replay buffer that were saved with the agent, or tells what is
-      missing; upstream takes those of the folder's best or last model;
+      missing, without running code of their files unless ``--no-safe`` is given; upstream takes those of the folder's
+      best or last model, and unpickles them;
     - such an agent goes on counting its steps, for as many more as the run has, and with the seed of its first training
       it meets other episodes than there;
     - ``--save-freq`` saves the normalization too, and with ``--save-replay-buffer`` the replay buffer.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, args: argparse.Namespace, *further: Any, **kwargs: Any) -> None:
+        super().__init__(args, *further, **kwargs)
+        self._safe: bool = getattr(args, "safe", True)
         self._agent = _agent(Path(self.trained_agent), self.env_name) if self.continue_training else None
 
     def _preprocess_hyperparams(self, hyperparams: dict[str, Any]) -> Any:
@@ -81,7 +87,9 @@ class ContinuingManager(SearchingManager):
                 f"--trained-agent: the hyperparameters normalize, but {str(self._agent.normalization)!r}, the "
                 f"normalization of {str(self._agent.model)!r}, is missing: --save-freq saves it, or give another agent"
             )
-        normalized = VecNormalize.load(str(self._agent.normalization), env)
+        path = self._agent.normalization
+        with self._reading("normalization", path):
+            normalized = (load_normalization if self._safe else VecNormalize.load)(str(path), env)
         if eval_env:
             normalized.training = normalized.norm_reward = False
         elif self._agent.model.stem == "best_model":
@@ -90,19 +98,17 @@ class ContinuingManager(SearchingManager):
 
     def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: Any) -> BaseAlgorithm:
         assert self._agent is not None
-        path = str(self._agent.model)
-        with mistakes_explained(f"cannot read the agent {path!r}, which may be cut off", everything=True):
-            seed = _seed_of(self._agent.model)
+        path, algorithm = self._agent.model, ALGOS[self.algo]
         changed = {name: value for name, value in hyperparams.items() if name not in ("policy", "policy_kwargs")}
-        model: BaseAlgorithm = ALGOS[self.algo].load(
-            self._agent.model,
-            env=env,
-            seed=self.seed,
-            tensorboard_log=self.tensorboard_log,
-            verbose=self.verbose,
-            device=self.device,
-            **changed,
-        )
+        run = {name: getattr(self, name) for name in ("seed", "tensorboard_log", "verbose", "device")}
+        with self._reading("agent", path):
+            seed = plain_entry(path, "seed")
+            if self._safe:
+                model = safe_load(
+                    path, env, algorithm=algorithm, custom_objects=functions_of(changed), **run, **changed
+                )
+        if not self._safe:
+            model = algorithm.load(path, env=env, **run, **changed)
         if self.seed == seed:
             generator = np.random.SeedSequence([self.seed, model.num_timesteps])
             model.set_random_seed(int(generator.generate_state(1)[0]))
@@ -118,8 +124,18 @@ class ContinuingManager(SearchingManager):
             where = "best_model.zip has none" if path is None else f"there is no {str(path)!r}"
             _warn(f"the replay buffer starts empty: {where}; --save-replay-buffer saves it")
             return
-        with mistakes_explained(f"cannot read the replay buffer {str(path)!r}, which may be cut off", everything=True):
+        with (
+            self._reading("replay buffer", path),
+            patches.replay_buffers_read_safely() if self._safe else contextlib.nullcontext(),
+        ):
             model.load_replay_buffer(path, truncate_last_traj=self.truncate_last_trajectory)
+
+    @contextlib.contextmanager
+    def _reading(self, what: str, path: Path) -> Iterator[None]:
+        """Tell what cannot be read, and what else can be done."""
+        advice = f", or need code ({NO_SAFE_ADVICE})" if self._safe else ""
+        with mistakes_explained(f"cannot read the {what} {str(path)!r}, which may be cut off{advice}", everything=True):
+            yield
 
     def learn(self, model: BaseAlgorithm) -> None:
         """Train, or go on training."""
@@ -130,11 +146,9 @@ class ContinuingManager(SearchingManager):
             super().learn(model)
 
 
-def _seed_of(model: Path) -> int | None:
-    """The seed that a model was trained with."""
-    with zipfile.ZipFile(model) as archive:
-        seed: int | None = json.loads(archive.read("data")).get("seed")
-    return seed
+def functions_of(hyperparams: dict[str, Any]) -> dict[str, Any]:
+    """Schedules and the like, which need not be read from a file, as the hyperparameters have them."""
+    return {name: value for name, value in hyperparams.items() if callable(value)}
 
 
 def _warn(message: str) -> None:

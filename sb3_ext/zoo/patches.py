@@ -159,6 +159,16 @@ def reading_safely(packages: Sequence[str] = ()) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def replay_buffers_read_safely() -> Iterator[None]:
+    """Let replay buffers be loaded without running code of their files."""
+    from sb3_ext.safe import load_replay_buffer
+
+    module = importlib.import_module("stable_baselines3.common.off_policy_algorithm")
+    with _replaced(module, "load_from_pkl", lambda path, verbose=0: load_replay_buffer(path)):
+        yield
+
+
+@contextlib.contextmanager
 def _advised(subject: str = "") -> Iterator[None]:
     """Say what else can be done where a file was refused."""
     try:

@@ -17,17 +17,17 @@ from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from sb3_ext.app.errors import UserError, mistakes_explained
-from sb3_ext.app.parser import Parser
+from sb3_ext.app.parser import NO_SAFE_ADVICE, Parser
 from sb3_ext.checkpoint import CheckpointEvery
-from sb3_ext.checkpoint.checkpoint import RestoreError, exists, load
+from sb3_ext.checkpoint.checkpoint import NeedsCodeError, RestoreError, exists, load
 from sb3_ext.common.files import atomic_path
 from sb3_ext.zoo import interruption
-from sb3_ext.zoo.continuing import ContinuingManager
+from sb3_ext.zoo.continuing import ContinuingManager, functions_of
 
 CHECKPOINTS = "checkpoints"
 """Folder in that of a run."""
 _FIRST, _BLOCK = "first_command.json", "block.yml"
-_MAY_DIFFER = {"resume", "progress", "verbose"}
+_MAY_DIFFER = {"resume", "progress", "safe", "verbose"}
 _NOT_GIVEN = object()
 
 
@@ -45,6 +45,15 @@ def read_train_arguments(parser: Parser, argv: Sequence[str]) -> argparse.Namesp
         metavar="LOG_FOLDER",
         help="Go on with a training of --checkpoint-freq that ended early, with all its flags, in its folder, for the "
         "rest of its steps: the folder of the run, or a log folder in which one run can go on",
+    )
+    parser.add_argument(
+        "--safe",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="Load the agent of -i with its normalization and replay buffer, and the checkpoint of --resume, without "
+        "running code in them (default), and refuse those that need it; --no-safe unpickles them, which can run any "
+        "code. The flags and hyperparameters of --resume's first command are used as if you had given them: resume "
+        "only trainings that you trust",
     )
     args: argparse.Namespace = parser.parse_args(argv)
     if args.checkpoint_freq > 0 and args.optimize_hyperparameters:
@@ -166,10 +175,13 @@ class ResumableManager(ContinuingManager):
     def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: Any) -> BaseAlgorithm:
         if self._run is None:
             return super()._load_pretrained_agent(hyperparams, env)
+        run: dict[str, Any] = {"tensorboard_log": self.tensorboard_log, "verbose": self.verbose}
+        run["custom_objects"] = functions_of(hyperparams)
         with mistakes_explained("--resume"):
-            model = load(
-                self._checkpoints, env, self.device, tensorboard_log=self.tensorboard_log, verbose=self.verbose
-            )
+            try:
+                model = load(self._checkpoints, env, self.device, safe=self._safe, **run)
+            except NeedsCodeError as error:
+                raise UserError(f"--resume: the model needs code ({error.__cause__}): {NO_SAFE_ADVICE}", 1) from error
         print(f"Going on in {self.save_path} at {model.num_timesteps} of {self.n_timesteps} steps")
         return model
 
