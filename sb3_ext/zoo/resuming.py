@@ -2,15 +2,13 @@
 
 import argparse
 import contextlib
-import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, ProgressBarCallback
@@ -23,6 +21,7 @@ from sb3_ext.checkpoint.checkpoint import NeedsCodeError, RestoreError, exists, 
 from sb3_ext.common.files import atomic_path
 from sb3_ext.zoo import interruption
 from sb3_ext.zoo.continuing import ContinuingManager, functions_of
+from sb3_ext.zoo.processes import WatchedSubprocVecEnv, lasting_processes
 
 CHECKPOINTS = "checkpoints"
 """Folder in that of a run."""
@@ -135,16 +134,6 @@ class _Checkpoints(CheckpointEvery):
         """Write none: the zoo saves the model, and calls this after errors, too."""
 
 
-def _lasting_processes(env_fns: list[Callable[[], gym.Env[Any, Any]]], **kwargs: Any) -> SubprocVecEnv:
-    """Stand in for ``SubprocVecEnv``: its processes outlast a signal that ends the training at its next checkpoint."""
-    return SubprocVecEnv([functools.partial(_make_lasting, env_fn) for env_fn in env_fns], **kwargs)
-
-
-def _make_lasting(env_fn: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
-    interruption.outlast_parent()
-    return env_fn()
-
-
 class ResumableManager(ContinuingManager):
     """:class:`~sb3_ext.zoo.continuing.ContinuingManager`, and ``--checkpoint-freq`` and ``--resume`` of ``train``."""
 
@@ -152,8 +141,9 @@ class ResumableManager(ContinuingManager):
         super().__init__(args, *further, **kwargs)
         self._run: Path | None = None
         self._checkpoint_freq: int = getattr(args, "checkpoint_freq", -1)
-        if self._checkpoint_freq > 0 and self.vec_env_class is SubprocVecEnv:
-            self.vec_env_class = _lasting_processes  # type: ignore[assignment]
+        if self.vec_env_class is SubprocVecEnv:
+            lasts = self._checkpoint_freq > 0
+            self.vec_env_class = lasting_processes if lasts else WatchedSubprocVecEnv  # type: ignore[assignment]
         if getattr(args, "resume", None) is not None:
             self._run = Path(args.resume)
             self._first = _read_first(self._run)

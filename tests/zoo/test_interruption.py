@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,40 @@ def test_the_model_is_saved(workdir: Path, number: signal.Signals, vec_env: str,
         assert written.name == f"{steps}_steps-1"
         assert steps % 32 == 0
     assert (run / "CartPole-v1" / "vecnormalize.pkl").is_file()
+
+
+DIES = """
+import os, signal
+import gymnasium as gym
+
+class Dies(gym.Wrapper):
+    def __init__(self, env, how):
+        super().__init__(env)
+        self.left, self.how = 10, how
+
+    def step(self, action):
+        self.left -= 1
+        if self.left == 0:
+            if self.how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ArithmeticError
+        return super().step(action)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [("killed", "by SIGKILL"), pytest.param("wrong", "by an error, which is told above", marks=pytest.mark.slow)],
+)
+def test_a_process_of_the_environments_that_dies_is_told(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, error_line: Callable[..., str], how: str, told: str
+) -> None:
+    monkeypatch.syspath_prepend(workdir)
+    (workdir / "dying.py").write_text(DIES)
+    (workdir / "own.yml").write_text(CONF.replace("}", f", n_envs: 2, env_wrapper: [dying.Dies: {{how: {how}}}]}}"))
+    agent = ("--algo", "ppo", "--env", "CartPole-v1", "--conf-file", "own.yml", "--eval-freq", "-1")
+    assert told in error_line("train", *agent, "--vec-env", "subproc", code=1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
