@@ -8,6 +8,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 SECONDS=0
 export OMP_NUM_THREADS=1 MPLBACKEND=Agg
 
-python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs "$@"
+python -m sphinx -q -W --keep-going -a -b html -d build/doctrees docs build/docs "$@"
 PYTHONPATH=scripts python -m docs.site.html_check build/docs
 echo "build/docs/index.html, $(du -sh build/docs | cut -f1), $SECONDS s"

@@ -1,4 +1,4 @@
-"""The headline figures of README.md are those of the raw results."""
+"""The headline figures of README.md and of the site's first page are those of the raw results."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from docs.figures import Figures, figures
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = {
     line.split(" | ")[0].removeprefix("| "): line
-    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for line in (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| ")
 }
 PERCENT = [
@@ -61,3 +61,11 @@ def test_steps_and_seeds() -> None:
         shown, trained = (int(steps.replace(" ", "")) for steps in (TABLE[row].split(" | ")[1], measured(folder).steps))
         assert shown == pytest.approx(trained, rel=0.01)
         assert measured(folder).seeds == 10
+
+
+def test_readme_leads_with_the_agent_that_beats_replanning() -> None:
+    found = measured("AdSpendShock-v0_ppo").percent
+    figures = [found.iqm, *found.interval, found.policies["certainty-equivalent MPC"]]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert decimals(text)[:5] == [f"{figure:.2f}" for figure in [*figures, found.policies["open-loop optimum"]]]
+    assert len(text.splitlines()) <= 60
