@@ -105,9 +105,12 @@ class GradientStep:
 
     def __call__(self, loss: th.Tensor) -> None:
         """Minimise a scalar by one step of the parameters that are not frozen."""
+        self.descend(self.gradients(loss))
+
+    def descend(self, gradients: tuple[th.Tensor, ...]) -> None:
+        """Do one step along gradients that :meth:`gradients` gave."""
         if not self.parameters:
             return
-        gradients = self._gradients(loss)
         if self.lean:
             self._descend_adam(gradients)
             return
@@ -116,8 +119,10 @@ class GradientStep:
             parameter.grad = gradient
         self.optimizer.step()
 
-    def _gradients(self, loss: th.Tensor) -> tuple[th.Tensor, ...]:
-        # zeros for parameters that the loss does not depend on
+    def gradients(self, loss: th.Tensor) -> tuple[th.Tensor, ...]:
+        """Clipped gradients of a scalar, zeros for parameters that it does not depend on."""
+        if not self.parameters:
+            return ()
         gradients = th.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
         if self.max_grad_norm is None:
             return gradients

@@ -16,6 +16,7 @@ ALGORITHMS = tuple(
     sb3_contrib:ARS sb3_contrib:CrossQ sb3_contrib:MaskablePPO sb3_contrib:QRDQN sb3_contrib:RecurrentPPO
     sb3_contrib:TQC sb3_contrib:TRPO
     sb3_ext:DDPG sb3_ext:DuelingDQN sb3_ext:GeneticSearch sb3_ext:PPOPenalty sb3_ext:QLearning sb3_ext:REINFORCE
+    sb3_ext.fast:PPO
     """.split()
 )
 _NO_ATTRIBUTES = frozenset({"env", "policy", "_init_setup_model", "device", "stats_window_size"})

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from rl_zoo3.hyperparams_opt import convert_offpolicy_params, convert_onpolicy_params
+from rl_zoo3.hyperparams_opt import convert_offpolicy_params, convert_onpolicy_params, sample_ppo_params
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from torch import nn
 
@@ -267,6 +267,7 @@ SEARCH_SPACES: dict[str, tuple[Sampler, Converter]] = {
     "q_learning": (sample_q_learning_params, convert_q_learning_params),
     "genetic": (sample_genetic_params, convert_genetic_params),
     "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
+    "ppo_fast": (sample_ppo_params, convert_onpolicy_params),
     "crossq": (sample_crossq_params, convert_crossq_params),
 }
 """All of them, by zoo key."""

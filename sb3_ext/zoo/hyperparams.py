@@ -10,13 +10,15 @@ import yaml
 
 from sb3_ext.app.errors import UserError, user_mistake
 
+_SAME_BLOCKS = {"ppo_fast": "ppo"}
+"""Algorithms that compute what another one computes, and so have its hyperparameters, by zoo key."""
 _NOISE_TYPES = ("normal", "ornstein-uhlenbeck")
 
 
 def hyperparams_file(algo: str) -> Path | None:
     """Find the hyperparameters that this plugin, installed or a checkout, ships for an algorithm of any origin."""
     package = Path(__file__).resolve().parents[1]
-    paths = (folder / "hyperparams" / f"{algo}.yml" for folder in (package, package.parent))
+    paths = (folder / "hyperparams" / f"{_SAME_BLOCKS.get(algo, algo)}.yml" for folder in (package, package.parent))
     return next(filter(Path.is_file, paths), None)
 
 
@@ -24,7 +26,7 @@ def upstream_hyperparams_file(algo: str) -> Path:
     """Where the zoo keeps its own hyperparameters of an algorithm, whether or not there are some."""
     import rl_zoo3
 
-    return Path(rl_zoo3.__file__).parent / "hyperparams" / f"{algo}.yml"
+    return Path(rl_zoo3.__file__).parent / "hyperparams" / f"{_SAME_BLOCKS.get(algo, algo)}.yml"
 
 
 def find_block(hyperparams: Mapping[str, Any], env_id: str) -> str | None:

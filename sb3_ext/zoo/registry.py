@@ -17,6 +17,7 @@ ALGORITHMS: dict[str, str] = {
     "q_learning": "sb3_ext.q_learning:QLearning",
     "genetic": "sb3_ext.genetic:GeneticSearch",
     "ppo_penalty": "sb3_ext.ppo_penalty:PPOPenalty",
+    "ppo_fast": "sb3_ext.fast:PPO",
 }
 """Where to import the algorithms, as ``"module:class"``, by zoo key."""
 _SEARCH_SPACES = "sb3_ext.tuning.search_spaces:SEARCH_SPACES"

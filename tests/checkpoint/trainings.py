@@ -90,6 +90,7 @@ TRAININGS: dict[str, Training] = {
     ),
     "dueling_dqn, several": Training(sb3_ext.DuelingDQN, several, **REPLAY),
     "ppo_penalty": Training(sb3_ext.PPOPenalty, "CartPole-v1", **ROLLOUT),
+    "ppo_fast": Training(sb3_ext.fast.PPO, "CartPole-v1", **ROLLOUT),
     "reinforce": Training(sb3_ext.REINFORCE, "CartPole-v1", steps=600, every=100, **SMALL),
     "genetic": Training(
         sb3_ext.GeneticSearch, "CartPole-v1", steps=800, every=100, population_size=6, n_survivors=2, **SMALL

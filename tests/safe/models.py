@@ -34,7 +34,9 @@ def model(
 ) -> tuple[str, Make, Callable[[], gym.Env[Any, Any]]]:
     """A model that has learned for a few steps, by the algorithm's name in SB3, contrib or here."""
     package, _, name_there = name.rpartition(".")
-    algorithm = getattr({"": stable_baselines3, "contrib": sb3_contrib, "ext": sb3_ext}[package], name_there)
+    algorithm = getattr(
+        {"": stable_baselines3, "contrib": sb3_contrib, "ext": sb3_ext, "fast": sb3_ext.fast}[package], name_there
+    )
 
     def make_env() -> gym.Env[Any, Any]:
         set_random_seed(3)
@@ -123,6 +125,7 @@ MODELS = [
     model("ext.DuelingDQN", "CartPole-v1", **OFF_POLICY, policy_kwargs=SMALL, n_steps=2),
     model("ext.REINFORCE", "CartPole-v1", seed=1, policy_kwargs=SMALL),
     model("ext.PPOPenalty", "CartPole-v1", **ON_POLICY, batch_size=8),
+    model("fast.PPO", "CartPole-v1", **ON_POLICY, batch_size=8),
     model("ext.GeneticSearch", "CartPole-v1", "LinearPolicy", population_size=4, n_survivors=2, seed=1),
     model("ext.QLearning", "FrozenLake-v1", "TablePolicy", seed=1),
 ]
