@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from rl_zoo3.hyperparams_opt import convert_offpolicy_params, convert_onpolicy_params, sample_ppo_params
+from rl_zoo3.hyperparams_opt import convert_offpolicy_params, convert_onpolicy_params
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from torch import nn
 
@@ -213,6 +213,16 @@ def sample_ppo_penalty_params(trial: optuna.Trial, n_envs: int) -> Params:
 
     The zoo's ``convert_onpolicy_params`` rebuilds the arguments. A minibatch is no larger than a rollout.
     """
+    return {**_ppo(trial, n_envs), "target_kl": trial.suggest_float("target_kl", 1e-3, 0.1, log=True)}
+
+
+@_sampler(convert_onpolicy_params)
+def sample_ppo_fast_params(trial: optuna.Trial, n_envs: int) -> Params:
+    """Search space of :class:`sb3_ext.fast.PPO`: the zoo's of PPO, but a minibatch is no larger than a rollout."""
+    return {**_ppo(trial, n_envs), "clip_range": trial.suggest_categorical("clip_range", [0.1, 0.2, 0.3, 0.4])}
+
+
+def _ppo(trial: optuna.Trial, n_envs: int) -> Params:
     return {
         "n_steps_pow": trial.suggest_int("n_steps_pow", 5, 12),
         "batch_size_pow": trial.suggest_int("batch_size_pow", 5, min(10, 4 + n_envs.bit_length())),
@@ -220,7 +230,6 @@ def sample_ppo_penalty_params(trial: optuna.Trial, n_envs: int) -> Params:
         "one_minus_gae_lambda": trial.suggest_float("one_minus_gae_lambda", 1e-3, 0.2, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 1e-5, 2e-3, log=True),
         "n_epochs": trial.suggest_categorical("n_epochs", [1, 5, 10, 20]),
-        "target_kl": trial.suggest_float("target_kl", 1e-3, 0.1, log=True),
         "ent_coef": trial.suggest_float("ent_coef", 1e-8, 0.1, log=True),
         "max_grad_norm": trial.suggest_float("max_grad_norm", 0.3, 2.0),
         "net_arch": trial.suggest_categorical("net_arch", ["tiny", "small", "medium"]),
@@ -267,7 +276,7 @@ SEARCH_SPACES: dict[str, tuple[Sampler, Converter]] = {
     "q_learning": (sample_q_learning_params, convert_q_learning_params),
     "genetic": (sample_genetic_params, convert_genetic_params),
     "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
-    "ppo_fast": (sample_ppo_params, convert_onpolicy_params),
+    "ppo_fast": (sample_ppo_fast_params, convert_onpolicy_params),
     "crossq": (sample_crossq_params, convert_crossq_params),
 }
 """All of them, by zoo key."""
