@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sb3_ext.envs import register_envs
 
 if TYPE_CHECKING:
+    from sb3_ext.a3c import A3C
     from sb3_ext.ddpg import DDPG
     from sb3_ext.dueling_dqn import DuelingDQN
     from sb3_ext.genetic import GeneticSearch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "A3C",
     "DDPG",
     "REINFORCE",
     "DuelingDQN",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "A3C": "sb3_ext.a3c",
     "DDPG": "sb3_ext.ddpg",
     "DuelingDQN": "sb3_ext.dueling_dqn",
     "GeneticSearch": "sb3_ext.genetic",

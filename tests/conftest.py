@@ -1,5 +1,6 @@
 import argparse
 import functools
+import multiprocessing
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from stable_baselines3.common.utils import set_random_seed
 from sb3_ext.cli import COMMANDS, main
 
 torch.set_num_threads(1)
+# Whichever test is the first to need the server that processes are forked from: its children find PyTorch imported.
+multiprocessing.set_forkserver_preload(["sb3_ext.a3c.worker"])
 
 
 def pytest_runtest_setup() -> None:

@@ -237,6 +237,27 @@ def _ppo(trial: optuna.Trial, n_envs: int) -> Params:
     }
 
 
+@_sampler(convert_onpolicy_params)
+def sample_a3c_params(trial: optuna.Trial, n_envs: int) -> Params:
+    """
+    Search space of :class:`sb3_ext.A3C`, which the zoo's ``convert_onpolicy_params`` rebuilds.
+
+    Rollouts are shorter than in the zoo's space of A2C, as in the paper; the number of workers is the YAML's.
+    """
+    return {
+        "n_steps_pow": trial.suggest_int("n_steps_pow", 2, 7),
+        "one_minus_gamma": trial.suggest_float("one_minus_gamma", 1e-4, 0.05, log=True),
+        "one_minus_gae_lambda": trial.suggest_float("one_minus_gae_lambda", 1e-4, 0.2, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
+        "ent_coef": trial.suggest_float("ent_coef", 1e-8, 0.1, log=True),
+        "vf_coef": trial.suggest_float("vf_coef", 0.1, 1.0),
+        "max_grad_norm": trial.suggest_float("max_grad_norm", 0.3, 5.0, log=True),
+        "normalize_advantage": trial.suggest_categorical("normalize_advantage", [True, False]),
+        "net_arch": trial.suggest_categorical("net_arch", ["tiny", "small", "medium"]),
+        "activation_fn": trial.suggest_categorical("activation_fn", ["tanh", "relu"]),
+    }
+
+
 def convert_crossq_params(sampled_params: Params) -> Params:
     """Rebuild the arguments of the constructor from ``trial.params``."""
     params = dict(sampled_params)
@@ -277,6 +298,7 @@ SEARCH_SPACES: dict[str, tuple[Sampler, Converter]] = {
     "genetic": (sample_genetic_params, convert_genetic_params),
     "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
     "ppo_fast": (sample_ppo_fast_params, convert_onpolicy_params),
+    "a3c": (sample_a3c_params, convert_onpolicy_params),
     "crossq": (sample_crossq_params, convert_crossq_params),
 }
 """All of them, by zoo key."""

@@ -80,10 +80,10 @@ class GymnasiumVecEnv(VecEnv):
         self._spares_running = False
         self._first: VecEnvObs | None = None
         self._blank: list[dict[str, Any]] = []
-        self._writer: ResultsWriter | None = None
+        self.results_writer: ResultsWriter | None = None
         if filename is not None:
             header: dict[str, float | str] = {"t_start": self._t_start, "env_id": str(self.spec and self.spec.id)}
-            self._writer = ResultsWriter(os.fspath(filename), header, extra_keys=info_keywords)
+            self.results_writer = ResultsWriter(os.fspath(filename), header, extra_keys=info_keywords)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Let sub-environment i have ``seed + i``, folded to 31 bits because ``AtariVectorEnv`` takes no more."""
@@ -209,15 +209,15 @@ class GymnasiumVecEnv(VecEnv):
             info["episode"] = episode
         self._returns[finished] = 0.0
         self._lengths[finished] = 0
-        if self._writer is not None:
-            self._writer.logger.writerows(info["episode"] for info in infos)
-            self._writer.file_handler.flush()
+        if self.results_writer is not None:
+            self.results_writer.logger.writerows(info["episode"] for info in infos)
+            self.results_writer.file_handler.flush()
 
     def close(self) -> None:
         """Close the environment and the file."""
         self.env.close()
-        if self._writer is not None:
-            self._writer.close()
+        if self.results_writer is not None:
+            self.results_writer.close()
 
     def get_images(self) -> Sequence[npt.NDArray[Any] | None]:
         """Render every sub-environment: RGB, or ``None`` and a warning unless the render mode is ``rgb_array``."""

@@ -18,6 +18,7 @@ ALGORITHMS: dict[str, str] = {
     "genetic": "sb3_ext.genetic:GeneticSearch",
     "ppo_penalty": "sb3_ext.ppo_penalty:PPOPenalty",
     "ppo_fast": "sb3_ext.fast:PPO",
+    "a3c": "sb3_ext.a3c:A3C",
 }
 """Where to import the algorithms, as ``"module:class"``, by zoo key."""
 _SEARCH_SPACES = "sb3_ext.tuning.search_spaces:SEARCH_SPACES"

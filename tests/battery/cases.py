@@ -1,8 +1,9 @@
-"""The six algorithms, and how tests are repeated for them."""
+"""The algorithms, and how tests are repeated for them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import a3c_case
 import ddpg_case
 import dueling_dqn_case
 import genetic_case
@@ -14,7 +15,7 @@ from algorithm_battery import Case
 
 OFF_POLICY = [ddpg_case.CASE, dueling_dqn_case.CASE]
 WHOLE_EPISODES = [reinforce_case.CASE, genetic_case.CASE]
-CASES = [*OFF_POLICY, *WHOLE_EPISODES, ppo_penalty_case.CASE, q_learning_case.CASE]
+CASES = [*OFF_POLICY, *WHOLE_EPISODES, ppo_penalty_case.CASE, q_learning_case.CASE, a3c_case.CASE]
 
 
 def name(case: Case) -> str:

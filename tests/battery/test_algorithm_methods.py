@@ -226,7 +226,7 @@ def collect_on_policy(model: Any, case: Case, folder: pathlib.Path) -> None:
 
 
 def train_on_policy(model: Any, case: Case, folder: pathlib.Path) -> None:
-    model.learn(case.steps)
+    collect_on_policy(model, case, folder)
     updates = model._n_updates
     model.train()
     assert model._n_updates > updates

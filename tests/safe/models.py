@@ -126,6 +126,7 @@ MODELS = [
     model("ext.REINFORCE", "CartPole-v1", seed=1, policy_kwargs=SMALL),
     model("ext.PPOPenalty", "CartPole-v1", **ON_POLICY, batch_size=8),
     model("fast.PPO", "CartPole-v1", **ON_POLICY, batch_size=8),
+    model("ext.A3C", "CartPole-v1", **ON_POLICY, n_workers=1),
     model("ext.GeneticSearch", "CartPole-v1", "LinearPolicy", population_size=4, n_survivors=2, seed=1),
     model("ext.QLearning", "FrozenLake-v1", "TablePolicy", seed=1),
 ]

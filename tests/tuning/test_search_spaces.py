@@ -27,6 +27,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "genetic": ("MlpPolicy", "CartPole-v1", {}),
     "ppo_penalty": ("MlpPolicy", "Pendulum-v1", {}),
     "ppo_fast": ("MlpPolicy", "Pendulum-v1", {}),
+    "a3c": ("MlpPolicy", "Pendulum-v1", {}),
     "crossq": ("MlpPolicy", "Pendulum-v1", {"buffer_size": 1000}),
 }
 DDPG = {
