@@ -15,6 +15,8 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "SDL_VIDEODRIVER": "
 from sb3_ext.app.errors import UserError
 
 MEASUREMENTS = {
+    "a3c-kills": "docs.a3c_kills",
+    "a3c-speed": "docs.a3c_speed",
     "ablation": "docs.ablation",
     "ceiling": "docs.ad_spend_ceiling",
     "checkpoint-cost": "docs.checkpoint_cost",

@@ -40,6 +40,7 @@ CartPole-v1_trpo|trpo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartP
 CartPole-v1_ppo|ppo|CartPole-v1|10000|100|--tensorboard-log results-logs/CartPole-v1_ppo/tensorboard
 CartPole-v1_dqn|dqn|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole-v1_dqn/tensorboard
 CartPole-v1_a2c|a2c|CartPole-v1|25000|100|--tensorboard-log results-logs/CartPole-v1_a2c/tensorboard
+CartPole-v1_a3c|a3c|CartPole-v1|100000|100|--tensorboard-log results-logs/CartPole-v1_a3c/tensorboard
 MountainCar-v0_dqn|dqn|MountainCar-v0|10000|500|--tensorboard-log results-logs/MountainCar-v0_dqn/tensorboard
 CartPole-v1_dueling_dqn|dueling_dqn|CartPole-v1|5000|100|
 CartPole-v1_dueling_dqn_eps004|dueling_dqn|CartPole-v1|5000|100|-params exploration_final_eps:0.04
