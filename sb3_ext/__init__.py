@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sb3_ext.ddpg import DDPG
     from sb3_ext.dueling_dqn import DuelingDQN
     from sb3_ext.genetic import GeneticSearch
+    from sb3_ext.policy_search import PolicySearch
     from sb3_ext.ppo_penalty import PPOPenalty
     from sb3_ext.q_learning import QLearning
     from sb3_ext.reinforce import REINFORCE
@@ -29,6 +30,7 @@ __all__ = [
     "DuelingDQN",
     "GeneticSearch",
     "PPOPenalty",
+    "PolicySearch",
     "QLearning",
     "__version__",
     "export",
@@ -41,6 +43,7 @@ _LAZY = {
     "DuelingDQN": "sb3_ext.dueling_dqn",
     "GeneticSearch": "sb3_ext.genetic",
     "PPOPenalty": "sb3_ext.ppo_penalty",
+    "PolicySearch": "sb3_ext.policy_search",
     "QLearning": "sb3_ext.q_learning",
     "REINFORCE": "sb3_ext.reinforce",
     "export": "sb3_ext.safe",

@@ -15,8 +15,8 @@ ALGORITHMS = tuple(
     stable_baselines3:TD3
     sb3_contrib:ARS sb3_contrib:CrossQ sb3_contrib:MaskablePPO sb3_contrib:QRDQN sb3_contrib:RecurrentPPO
     sb3_contrib:TQC sb3_contrib:TRPO
-    sb3_ext:A3C sb3_ext:DDPG sb3_ext:DuelingDQN sb3_ext:GeneticSearch sb3_ext:PPOPenalty sb3_ext:QLearning
-    sb3_ext:REINFORCE
+    sb3_ext:A3C sb3_ext:DDPG sb3_ext:DuelingDQN sb3_ext:GeneticSearch sb3_ext:PPOPenalty sb3_ext:PolicySearch
+    sb3_ext:QLearning sb3_ext:REINFORCE
     sb3_ext.fast:PPO
     """.split()
 )

@@ -206,6 +206,43 @@ def sample_genetic_params(trial: optuna.Trial, n_envs: int) -> Params:
     }
 
 
+_STRATEGIES = {
+    "genetic": {},
+    "uniform crossover": {"crossover": "uniform"},
+    "one-point crossover": {"crossover": "one_point"},
+    "hill_climbing": {},
+    "simulated_annealing": {},
+    "cross_entropy": {},
+}
+_NOISES_OF = {"hill_climbing": "noise_std", "simulated_annealing": "noise_std", "cross_entropy": "extra_std"}
+
+
+def convert_policy_search_params(sampled_params: Params) -> Params:
+    """Rebuild the arguments of the constructor from ``trial.params``."""
+    params = dict(sampled_params)
+    choice, std = params.pop("strategy"), params.pop("noise_std")
+    strategy = choice if choice in _NOISES_OF else "genetic"
+    strategy_kwargs = {_NOISES_OF.get(strategy, "mutation_std"): std, **_STRATEGIES[choice]}
+    return {"strategy": strategy, "strategy_kwargs": strategy_kwargs, "policy_kwargs": _network(params), **params}
+
+
+@_sampler(convert_policy_search_params)
+def sample_policy_search_params(trial: optuna.Trial, n_envs: int) -> Params:
+    """
+    Search space of :class:`sb3_ext.PolicySearch`, for ``MlpPolicy``: the strategies for policies of any size.
+
+    The noise is that of mutations, neighbours or fitted variances, whatever the strategy makes of it.
+    """
+    return {
+        "strategy": trial.suggest_categorical("strategy", list(_STRATEGIES)),
+        "noise_std": trial.suggest_float("noise_std", 0.01, 1.0, log=True),
+        "population_size": trial.suggest_int("population_size", 10, 100, step=10),
+        "n_eval_episodes": trial.suggest_int("n_eval_episodes", 1, 5),
+        "net_arch": trial.suggest_categorical("net_arch", list(_NET_ARCHS)),
+        "activation_fn": trial.suggest_categorical("activation_fn", list(_ACTIVATIONS)),
+    }
+
+
 @_sampler(convert_onpolicy_params)
 def sample_ppo_penalty_params(trial: optuna.Trial, n_envs: int) -> Params:
     """
@@ -296,6 +333,7 @@ SEARCH_SPACES: dict[str, tuple[Sampler, Converter]] = {
     "reinforce": (sample_reinforce_params, convert_reinforce_params),
     "q_learning": (sample_q_learning_params, convert_q_learning_params),
     "genetic": (sample_genetic_params, convert_genetic_params),
+    "policy_search": (sample_policy_search_params, convert_policy_search_params),
     "ppo_penalty": (sample_ppo_penalty_params, convert_onpolicy_params),
     "ppo_fast": (sample_ppo_fast_params, convert_onpolicy_params),
     "a3c": (sample_a3c_params, convert_onpolicy_params),

@@ -16,6 +16,7 @@ ALGORITHMS: dict[str, str] = {
     "reinforce": "sb3_ext.reinforce:REINFORCE",
     "q_learning": "sb3_ext.q_learning:QLearning",
     "genetic": "sb3_ext.genetic:GeneticSearch",
+    "policy_search": "sb3_ext.policy_search:PolicySearch",
     "ppo_penalty": "sb3_ext.ppo_penalty:PPOPenalty",
     "ppo_fast": "sb3_ext.fast:PPO",
     "a3c": "sb3_ext.a3c:A3C",

@@ -45,6 +45,7 @@ MODELS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "REINFORCE": ("MlpPolicy", "AdSpend-v0", {}),  # its batches are whole episodes, here of one length
     "PPOPenalty": ("MlpPolicy", "CartPole-v1", {"n_steps": 256}),
     "GeneticSearch": ("MlpPolicy", "CartPole-v1", {"population_size": 20, "n_survivors": 4}),
+    "PolicySearch": ("LinearPolicy", "CartPole-v1", {"strategy": "cross_entropy", "population_size": 20}),
     "QLearning": ("TablePolicy", "ThreeStateMDP-v0", {}),
 }
 

@@ -7,6 +7,7 @@ import a3c_case
 import ddpg_case
 import dueling_dqn_case
 import genetic_case
+import policy_search_case
 import ppo_penalty_case
 import pytest
 import q_learning_case
@@ -14,7 +15,7 @@ import reinforce_case
 from algorithm_battery import Case
 
 OFF_POLICY = [ddpg_case.CASE, dueling_dqn_case.CASE]
-WHOLE_EPISODES = [reinforce_case.CASE, genetic_case.CASE]
+WHOLE_EPISODES = [reinforce_case.CASE, genetic_case.CASE, policy_search_case.CASE]
 CASES = [*OFF_POLICY, *WHOLE_EPISODES, ppo_penalty_case.CASE, q_learning_case.CASE, a3c_case.CASE]
 
 

@@ -17,7 +17,7 @@ from stable_baselines3.common.envs import (
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.noise import NormalActionNoise
 
-from sb3_ext import DDPG, REINFORCE, DuelingDQN, GeneticSearch, PPOPenalty, QLearning
+from sb3_ext import DDPG, REINFORCE, DuelingDQN, GeneticSearch, PolicySearch, PPOPenalty, QLearning
 from sb3_ext.wrappers import DiscretizeObservation
 
 
@@ -103,6 +103,11 @@ def genetic(env: MakeVecEnv, policy: str, **arguments: Any) -> Task:
     return Task(GeneticSearch, env, 5, 6_000, 9, arguments, policy)
 
 
+def policy_search(strategy: str, **strategy_kwargs: Any) -> Task:
+    arguments = {"strategy": strategy, "strategy_kwargs": strategy_kwargs, "population_size": 20, "n_eval_episodes": 2}
+    return Task(PolicySearch, identity(IdentityEnv, 5, ep_length=10), 5, 6_000, 9, arguments, "LinearPolicy")
+
+
 def q_learning(**arguments: Any) -> Task:
     return Task(QLearning, identity(IdentityEnv, 4, ep_length=20), 1, 1_000, 19, {"gamma": 0.0, **arguments})
 
@@ -122,6 +127,8 @@ IDENTITY = {
     "GeneticSearch-Box": genetic(
         identity(IdentityEnvBox, eps=0.2, ep_length=10), "MlpPolicy", policy_kwargs={"net_arch": [8]}
     ),
+    "PolicySearch-one-point": policy_search("genetic", crossover="one_point", mutation_std=0.3),
+    "PolicySearch-cross-entropy": policy_search("cross_entropy"),
     "QLearning-epsilon": q_learning(),
     "QLearning-bonus": q_learning(exploration_initial_eps=0.0, exploration_bonus=2.0),
 }

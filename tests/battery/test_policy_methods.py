@@ -100,7 +100,7 @@ POLICY: Calls = {
 @each()
 def test_policies(case: Case, tmp_path: pathlib.Path) -> None:
     models = [case.make()]
-    if name(case) in ("REINFORCE", "GeneticSearch", "PPOPenalty", "A3C"):
+    if name(case) in ("REINFORCE", "GeneticSearch", "PolicySearch", "PPOPenalty", "A3C"):
         models.append(case.make(identity_box()))
     for policy in (model.learn(case.steps).policy for model in models):
         for call in dict.fromkeys(POLICY.values()):

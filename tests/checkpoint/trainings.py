@@ -95,6 +95,9 @@ TRAININGS: dict[str, Training] = {
     "genetic": Training(
         sb3_ext.GeneticSearch, "CartPole-v1", steps=800, every=100, population_size=6, n_survivors=2, **SMALL
     ),
+    "policy_search": Training(
+        sb3_ext.PolicySearch, "CartPole-v1", steps=800, every=100, strategy="hill_climbing", population_size=6, **SMALL
+    ),
     "q_learning": Training(sb3_ext.QLearning, "Taxi-v4", seed=0),
     "sb3 ddpg": Training(DDPG, "MountainCarContinuous-v0", **REPLAY),
     "td3": Training(TD3, "Pendulum-v1", **REPLAY),

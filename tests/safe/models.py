@@ -47,7 +47,7 @@ def model(
     def make() -> BaseAlgorithm:
         # a copy, since SB3 adds to policy_kwargs
         trained: BaseAlgorithm = algorithm(policy, make_env(), device="cpu", **deepcopy(arguments))
-        return trained.learn(200 if name in ("ext.GeneticSearch", "contrib.ARS") else 20)
+        return trained.learn(200 if name in ("ext.GeneticSearch", "ext.PolicySearch", "contrib.ARS") else 20)
 
     return name, make, make_env
 
@@ -128,6 +128,16 @@ MODELS = [
     model("fast.PPO", "CartPole-v1", **ON_POLICY, batch_size=8),
     model("ext.A3C", "CartPole-v1", **ON_POLICY, n_workers=1),
     model("ext.GeneticSearch", "CartPole-v1", "LinearPolicy", population_size=4, n_survivors=2, seed=1),
+    model(
+        "ext.PolicySearch",
+        "CartPole-v1",
+        policy_kwargs=SMALL,
+        strategy="hill_climbing",
+        strategy_kwargs={"noise_std": 0.3},
+        population_size=4,
+        seed=1,
+    ),
+    model("ext.PolicySearch", "CartPole-v1", "LinearPolicy", strategy="nelder_mead", population_size=4, seed=1),
     model("ext.QLearning", "FrozenLake-v1", "TablePolicy", seed=1),
 ]
 

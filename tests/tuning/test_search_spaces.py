@@ -13,6 +13,7 @@ from sb3_ext.tuning.search_spaces import (
     SEARCH_SPACES,
     convert_ddpg_params,
     convert_genetic_params,
+    convert_policy_search_params,
     sample_ddpg_params,
     sample_genetic_params,
 )
@@ -25,6 +26,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reinforce": ("MlpPolicy", "Pendulum-v1", {}),
     "q_learning": ("TablePolicy", "ThreeStateMDP-v0", {}),
     "genetic": ("MlpPolicy", "CartPole-v1", {}),
+    "policy_search": ("MlpPolicy", "CartPole-v1", {}),
     "ppo_penalty": ("MlpPolicy", "Pendulum-v1", {}),
     "ppo_fast": ("MlpPolicy", "Pendulum-v1", {}),
     "a3c": ("MlpPolicy", "Pendulum-v1", {}),
@@ -127,3 +129,15 @@ def test_genetic_by_hand() -> None:
     }
     assert convert_genetic_params({**GENETIC, "mutation_decays": False})["mutation_std"] == 0.05
     assert convert_genetic_params({**GENETIC, "population_size": 2, "survivor_fraction": 0.05})["n_survivors"] == 1
+
+
+def test_policy_search_by_hand() -> None:
+    raw = {"strategy": "one-point crossover", "noise_std": 0.3, "net_arch": "linear", "activation_fn": "tanh"}
+    assert convert_policy_search_params(raw) == {
+        "strategy": "genetic",
+        "strategy_kwargs": {"mutation_std": 0.3, "crossover": "one_point"},
+        "policy_kwargs": {"net_arch": [], "activation_fn": nn.Tanh},
+    }
+    for strategy, name in (("hill_climbing", "noise_std"), ("cross_entropy", "extra_std"), ("genetic", "mutation_std")):
+        params = convert_policy_search_params({**raw, "strategy": strategy})
+        assert (params["strategy"], params["strategy_kwargs"]) == (strategy, {name: 0.3})

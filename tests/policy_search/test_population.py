@@ -8,7 +8,7 @@ import torch as th
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sb3_ext.genetic.population import Population
+from sb3_ext.policy_search.population import Population
 
 
 def population(*records: tuple[float, int]) -> Population:

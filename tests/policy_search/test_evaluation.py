@@ -16,7 +16,7 @@ from stable_baselines3.common.policies import (
     MultiInputActorCriticPolicy,
 )
 
-from sb3_ext.genetic.evaluation import PolicyBatch, Tournament
+from sb3_ext.policy_search.evaluation import PolicyBatch, Tournament
 
 BOX = spaces.Box(np.array([-2, 0], np.float32), np.array([2, 7], np.float32))
 VECTOR = spaces.Box(-1, 1, (3,))
