@@ -18,9 +18,15 @@ run() {
 
 run "ruff check" ruff check .
 run "ruff format" ruff format --check .
-run "mypy" mypy
-# loadgroup: tests that share a server run on the worker that started it.
-run "pytest" pytest -n 2 --dist loadgroup --durations=10 "$@"
+# Beside the tests, which wait for servers and processes at times
+types="$(mktemp)"
+mypy >"$types" 2>&1 &
+checker=$!
+trap 'kill "$checker" 2>/dev/null || true; rm -f "$types"' EXIT
+# loadgroup: tests that share a server or a trained agent run on the worker that made it.
+run "pytest" pytest -n 2 --dist loadgroup --durations=25 "$@"
+run "mypy" wait "$checker"
+cat "$types"
 
 echo "total: $SECONDS s"
 if [ ${#failed[@]} -gt 0 ]; then

@@ -14,8 +14,20 @@ from stable_baselines3.common.utils import set_random_seed
 from sb3_ext.cli import COMMANDS, main
 
 torch.set_num_threads(1)
-# Whichever test is the first to need the server that processes are forked from: its children find PyTorch imported.
-multiprocessing.set_forkserver_preload(["sb3_ext.a3c.worker"])
+# Whichever test is the first to need the server that processes are forked from: its children find all imported.
+multiprocessing.set_forkserver_preload(["sb3_ext.a3c.worker", "rl_zoo3.train", "sb3_ext.tuning.worker", "torch._dynamo"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a fixture of their file or folder run on one worker, which makes it once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
+            found = [made[-1] for made in item._fixtureinfo.name2fixturedefs.values()]
+            shared = [made.baseid for made in found if made.scope in ("module", "session") and made.baseid]
+            shared = [place for place in shared if place.startswith("tests/")]
+            if shared:
+                item.add_marker(pytest.mark.xdist_group(min(shared)))
 
 
 def pytest_runtest_setup() -> None:

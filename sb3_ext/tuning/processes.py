@@ -26,8 +26,17 @@ from sb3_ext.tuning.dead_workers import (
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.trials import open_slots, states
 from sb3_ext.tuning.worker import run_worker
+from sb3_ext.zoo import ALGORITHMS
 from sb3_ext.zoo.storage import loss_explained
 
+IMPORTED_ONCE = [
+    "rl_zoo3.import_envs",
+    "rl_zoo3.train",
+    "sb3_ext.tuning.worker",
+    "torch._dynamo",
+    *(path.partition(":")[0] for path in ALGORITHMS.values()),
+]
+"""What workers import for seconds, the first optimizer of a process included: their server does it once for all."""
 _POLL_SECONDS = 0.5
 _MOST_ERRORS = 3
 
@@ -42,8 +51,7 @@ def run_processes(spec: TuningSpec, study: Study, n_workers: int, watch: Callabl
     context: BaseContext = multiprocessing.get_context("spawn")
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
-        # Importing PyTorch and the zoo takes seconds: once for all workers.
-        context.set_forkserver_preload(["rl_zoo3.import_envs", "rl_zoo3.train", "sb3_ext.tuning.worker"])
+        context.set_forkserver_preload(IMPORTED_ONCE)
     workers: dict[int, tuple[BaseProcess, str]] = {}
     nameless: dict[int, float] = {}
     errors = 0

@@ -320,7 +320,11 @@ class TestBadInput:
             ("postgresql://me:secret@127.0.0.1:9/studies", "postgresql://me:***@127.0.0.1:9/studies"),
         ],
     )
-    def test_unreachable_storage(self, workdir: Path, error_line: ErrorLine, storage: str, said: str) -> None:
+    @pytest.mark.usefixtures("workdir")
+    def test_unreachable_storage(
+        self, error_line: ErrorLine, storage: str, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sb3_ext.zoo.storage._CONNECT_SECONDS", 1)
         line = error_line("tune", "--algo", "q_learning", "--env", "ThreeStateMDP-v0", "--storage", storage, code=1)
         assert said in line
         assert "secret" not in line

@@ -45,7 +45,7 @@ class Killer:
             # At any moment of a trial, also while the journal is written
             threading.Timer(self.random.uniform(0.0, 0.8), _kill, [pid]).start()
             self.left -= 1
-            self.next_kill = time.monotonic() + self.random.uniform(0.5, 2.5)
+            self.next_kill = time.monotonic() + self.random.uniform(0.3, 1.0)
 
 
 def _kill(pid: int) -> None:
@@ -57,7 +57,7 @@ def _kill(pid: int) -> None:
 
 def run_killing(spec: TuningSpec, n_kills: int, n_workers: int = 2) -> tuple[optuna.Study, Killer]:
     # Trials of a second or more, so that the search outlives its killer on any machine
-    spec = dataclasses.replace(spec, block={**spec.block, "n_timesteps": 20_000})
+    spec = dataclasses.replace(spec, block={**spec.block, "n_timesteps": 4_000})
     study = open_study(spec)
     spec = claim_study(spec, study, "test")
     killer = Killer(n_kills, study)

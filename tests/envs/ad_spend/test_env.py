@@ -124,7 +124,7 @@ def campaigns(draw: st.DrawFn) -> tuple[AdSpendEnv, np.ndarray]:
 
 
 @given(campaigns())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_spend_is_limited_and_every_limit_is_reported(campaign: tuple[AdSpendEnv, np.ndarray]) -> None:
     env, actions = campaign
     low, cap = env.spend_bounds
@@ -154,7 +154,7 @@ def test_spend_is_limited_and_every_limit_is_reported(campaign: tuple[AdSpendEnv
 
 
 @given(markets(max_channels=2), st.sampled_from(ACTION_MODES))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_zero_spend_earns_zero(market: Market, mode: Any) -> None:
     env = AdSpendEnv(market, budget=50.0, periods=4, action_mode=mode)
     _, rewards, infos = run(env, np.broadcast_to(env.action_space.low, (4, len(market.channels))))
@@ -163,7 +163,7 @@ def test_zero_spend_earns_zero(market: Market, mode: Any) -> None:
 
 
 @given(campaigns(), st.integers(0, 100))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_seeded_runs_are_equal(campaign: tuple[AdSpendEnv, np.ndarray], seed: int) -> None:
     env, actions = campaign
     first, second = run(env, actions, seed), run(env, actions, seed)

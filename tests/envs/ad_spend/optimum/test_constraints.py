@@ -105,7 +105,7 @@ def broken(spend: np.ndarray, given: tuple[Condition, ...]) -> float:
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 def test_plans_keep_to_conditions_and_agree_with_cvxpy(data: st.DataObject) -> None:
     market = data.draw(concave_markets(data.draw(st.sampled_from([0, 0, 3]))))
     periods = data.draw(st.integers(2, 5))

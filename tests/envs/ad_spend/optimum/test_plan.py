@@ -176,7 +176,7 @@ def test_nothing_is_spent_where_nothing_pays() -> None:
 
 
 @given(problems(alpha=(0.3, 1.0)), st.integers(0, 2**20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_concave_markets_are_certified(problem: dict[str, Any], seed: int) -> None:
     plan = plan_optimal(**problem)
     assert_feasible(plan, problem)
@@ -191,7 +191,7 @@ def test_concave_markets_are_certified(problem: dict[str, Any], seed: int) -> No
 
 
 @given(problems(alpha=(0.3, 1.0)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_random_concave_markets_agree_with_scipy(problem: dict[str, Any]) -> None:
     assume(problem["periods"] * len(problem["market"].names) <= 12)
     plan = plan_optimal(**problem)
@@ -243,7 +243,7 @@ def test_brute_force(periods: int, n_channels: int, points: int, alphas: tuple[f
 
 
 @given(problems(alpha=(1.2, 4.0)), st.integers(0, 2**20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_s_shaped_markets_are_bounded(problem: dict[str, Any], seed: int) -> None:
     plan = plan_optimal(**problem)
     assert_feasible(plan, problem)
@@ -281,7 +281,7 @@ def test_pulsing_beats_even_spend_on_robyns_facebook_curve() -> None:
 
 
 @given(markets((0.3, 4.0), max_channels=3), st.integers(1, 5), st.booleans(), st.integers(0, 2**20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_gradient_and_curvature_against_finite_differences(
     market: Market, periods: int, envelope: bool, seed: int
 ) -> None:
@@ -319,7 +319,7 @@ def test_gradient_and_curvature_against_finite_differences(
 
 
 @given(markets((0.3, 4.0)), st.floats(1.0, 400.0), st.integers(0, 2**20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_envelope_is_concave_and_above_the_curve(market: Market, cap: float, seed: int) -> None:
     """Of one period without carry-over: the objective is the sum of the envelopes of the curves."""
     nothing = {"theta": 0.0, "weights": None, "history": (), "historical_mean": 0.0}
