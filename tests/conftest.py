@@ -15,7 +15,9 @@ from sb3_ext.cli import COMMANDS, main
 
 torch.set_num_threads(1)
 # Whichever test is the first to need the server that processes are forked from: its children find all imported.
-multiprocessing.set_forkserver_preload(["sb3_ext.a3c.worker", "rl_zoo3.train", "sb3_ext.tuning.worker", "torch._dynamo"])
+multiprocessing.set_forkserver_preload(
+    ["rl_zoo3.train", "sb3_ext.a3c.worker", "sb3_ext.tuning.worker", "torch._dynamo"]
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -29,7 +29,7 @@ from sb3_ext.tuning.worker import run_worker
 from sb3_ext.zoo import ALGORITHMS
 from sb3_ext.zoo.storage import loss_explained
 
-IMPORTED_ONCE = [
+_IMPORTED_ONCE = [
     "rl_zoo3.import_envs",
     "rl_zoo3.train",
     "sb3_ext.tuning.worker",
@@ -51,7 +51,7 @@ def run_processes(spec: TuningSpec, study: Study, n_workers: int, watch: Callabl
     context: BaseContext = multiprocessing.get_context("spawn")
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(IMPORTED_ONCE)
+        context.set_forkserver_preload(_IMPORTED_ONCE)
     workers: dict[int, tuple[BaseProcess, str]] = {}
     nameless: dict[int, float] = {}
     errors = 0

@@ -33,7 +33,9 @@ def wrapped_pendulum() -> gym.Env[Any, Any]:
 
 
 def image() -> VecEnv:
-    return VecFrameStack(make_vec_env("MsPacmanNoFrameskip-v4", 1, wrapper_class=AtariWrapper), 4)
+    return VecFrameStack(
+        make_vec_env("MsPacmanNoFrameskip-v4", 1, wrapper_class=AtariWrapper, wrapper_kwargs=dict(screen_size=36)), 4
+    )
 
 
 def native() -> VecEnv:
