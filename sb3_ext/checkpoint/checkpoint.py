@@ -118,14 +118,14 @@ def _in_one_line(error: BaseException) -> str:
 
 def exists(folder: Path) -> bool:
     """Whether there is a whole checkpoint in a folder."""
-    return bool(_checkpoints(folder))
+    return bool(whole_checkpoints(folder))
 
 
 def newest(folder: Path) -> Path:
     """Find the newest checkpoint in a folder; FileNotFoundError if there is none."""
     if (folder / "state.json").is_file():
         return folder
-    found = _checkpoints(folder)
+    found = whole_checkpoints(folder)
     if not found:
         raise FileNotFoundError(f"there is no checkpoint in {os.fspath(folder)!r}")
     return found[-1]
@@ -149,7 +149,7 @@ def write_checkpoint(model: BaseAlgorithm, folder: Path, callback: BaseCallback 
     }
     for half_written in folder.glob(".*_steps-*"):  # by a process that was killed
         shutil.rmtree(half_written)
-    older = _checkpoints(folder)
+    older = whole_checkpoints(folder)
     number = 1 + max((int(path.name.rpartition("-")[2]) for path in older), default=0)
     written = folder / f"{model.num_timesteps}_steps-{number}"
     storage.write(
@@ -250,8 +250,8 @@ def _single(callback: BaseCallback | None) -> Iterator[BaseCallback]:
         yield callback
 
 
-def _checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints, the newest last."""
+def whole_checkpoints(folder: Path) -> list[Path]:
+    """List the whole checkpoints in a folder, the newest last."""
     found = [path for path in folder.glob("[0-9]*_steps-*") if (path / "state.json").is_file()]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 

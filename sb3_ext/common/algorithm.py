@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import safe_mean
 
 from sb3_ext.common.files import saved_whole
@@ -31,6 +33,20 @@ class CheckedAlgorithm(BaseAlgorithm):
 
     def _check_hyperparameters(self) -> None:
         check_hyperparameters(type(self).__name__, vars(self), self._rules())
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        before = None if self._custom_logger else getattr(self, "_logger", None)
+        prepared = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        if before is not None:
+            before.close()  # else a thread of TensorBoard's stays with every call
+        return prepared
 
     def save(
         self,

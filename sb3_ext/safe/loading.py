@@ -23,6 +23,7 @@ from sb3_ext.safe.algorithms import guess_algorithm
 from sb3_ext.safe.archive import Archive
 from sb3_ext.safe.arrays import ARRAY_RULES
 from sb3_ext.safe.exported import DOCUMENT, read_export
+from sb3_ext.safe.limits import networks_within
 from sb3_ext.safe.objects import Objects
 from sb3_ext.safe.pickles import read_pickle
 from sb3_ext.safe.tensors import TENSOR_RULES, read_tensors
@@ -98,7 +99,8 @@ def safe_load(
         file = io.BytesIO()
         save_to_zip_file(file, dict.fromkeys(data), found.parameters, found.variables)
         file.seek(0)
-        return chosen.load(file, env=env, device=device, custom_objects=data, **kwargs)
+        with networks_within(found.parameters):
+            return chosen.load(file, env=env, device=device, custom_objects=data, **kwargs)
     except FileNotFoundError:
         raise
     except Exception as error:

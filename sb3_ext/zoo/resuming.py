@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.parser import NO_SAFE_ADVICE, Parser
 from sb3_ext.checkpoint import CheckpointEvery
-from sb3_ext.checkpoint.checkpoint import NeedsCodeError, RestoreError, exists, load
+from sb3_ext.checkpoint.checkpoint import NeedsCodeError, RestoreError, exists, load, whole_checkpoints
 from sb3_ext.common.files import atomic_path
 from sb3_ext.zoo import interruption
 from sb3_ext.zoo.continuing import ContinuingManager, functions_of
@@ -37,7 +38,7 @@ def read_train_arguments(parser: Parser, argv: Sequence[str]) -> argparse.Namesp
         default=-1,
         type=int,
         help="Write a checkpoint every n steps, from which --resume goes on exactly (if negative, no checkpoint). "
-        "Ctrl-C and SIGTERM write one too",
+        "Ctrl-C and SIGTERM write one too. The newest three stay, and of a training that has finished the last one",
     )
     parser.add_argument(
         "--resume",
@@ -226,3 +227,5 @@ class ResumableManager(ContinuingManager):
             if self._checkpoint_freq > 0 and not interrupted:
                 self._first["finished"] = True
                 self._write_first()
+                for superfluous in whole_checkpoints(self._checkpoints)[:-1]:
+                    shutil.rmtree(superfluous, ignore_errors=True)

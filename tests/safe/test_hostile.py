@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,15 @@ def test_weights_for_what_is_no_part_of_a_model_are_refused(model: bytes) -> Non
     entries = hostile.parts(model)
     for name in ("policy.__class__.pth", "_logger.pth", "policy..optimizer.pth", "set_parameters.pth", "other.pth"):
         refused(hostile.joined({**entries, name: entries["policy.pth"]}))
+
+
+@pytest.mark.parametrize("layers", [[50_000_000], [20_000, 20_000], [4] * 20_000])
+def test_networks_larger_than_their_weights_are_refused(model: bytes, layers: list[int]) -> None:
+    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    changed = hostile.with_data(model, policy_kwargs={"net_arch": layers})
+    assert "networks that are larger than the weights" in refused(changed)
+    assert time.process_time() - start < 5.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
 def test_a_file_does_not_choose_where_training_writes(model: bytes, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_goes_on_exactly(algo: str, workdir: Path) -> None:
     assert part_scalars == whole_scalars
     assert part_scalars["eval/mean_reward"]
     # normalization, best reward so far and all else at the last checkpoint
+    assert [len(checkpoints(run)) for run in runs.values()] == [1, 1]
     documents = [storage.read(checkpoints(run)[-1]) for run in runs.values()]
     assert documents[0][0]["num_timesteps"] == documents[1][0]["num_timesteps"]
     loaded = [pickle.loads((run / env_id / "vecnormalize.pkl").read_bytes()) for run in runs.values()]

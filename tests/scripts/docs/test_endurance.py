@@ -1,11 +1,12 @@
 import multiprocessing
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docs.endurance import MODELS, VECTORS, environment_ids, growth, readings
+from docs.endurance import MODELS, VECTORS, environment_ids, growth, learned, readings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells about open files")
 
@@ -30,6 +31,13 @@ def test_nothing_stays_open(task: tuple[Any, ...]) -> None:
     found = readings(*task)
     assert [reading.done for reading in found] == list(range(task[2] + 1))
     assert growth(found)[1:] == (0, 0)
+
+
+def test_no_thread_stays_with_a_call_of_learn() -> None:
+    before = None
+    for _ in learned("QLearning", 4, 20):
+        before = before or threading.active_count()
+    assert threading.active_count() <= (before or 0) + 1  # the last log may still be written to
 
 
 @pytest.mark.slow
