@@ -28,6 +28,17 @@ AdSpendUncertain-v0_ppo_lstm|ppo_lstm|AdSpendUncertain-v0|50000|1000|--vec-env n
 AdSpendShock-v0|ddpg_ext|AdSpendShock-v0|5000|1000|--vec-env native --n-eval-envs 100 --eval-episodes 100
 CartPole-v1_reinforce|reinforce|CartPole-v1|5000|100|--tensorboard-log results-logs/CartPole-v1_reinforce/tensorboard
 CartPole-v1_genetic|genetic|CartPole-v1|100000|100|
+CartPole-v1_hill_climbing|policy_search|CartPole-v1|1000000|30|--vec-env native
+CartPole-v1_annealing|policy_search|CartPole-v1|1000000|30|--vec-env native -params strategy:'simulated_annealing' strategy_kwargs:dict(noise_std=0.5,temperature='lin_20')
+CartPole-v1_cross_entropy|policy_search|CartPole-v1|1000000|30|--vec-env native -params strategy:'cross_entropy' strategy_kwargs:dict(extra_std='lin_0.5')
+CliffWalking-v1_q_learning|q_learning|CliffWalking-v1|20000|1|-params n_timesteps:20000 learning_rate:'lin_0.5' exploration_initial_eps:0.1 exploration_final_eps:0.1
+CliffWalking-v1_sarsa|q_learning|CliffWalking-v1|20000|1|-params n_timesteps:20000 learning_rate:'lin_0.5' exploration_initial_eps:0.1 exploration_final_eps:0.1 update:'sarsa'
+CliffWalking-v1_expected_sarsa|q_learning|CliffWalking-v1|20000|1|-params n_timesteps:20000 learning_rate:'lin_0.5' exploration_initial_eps:0.1 exploration_final_eps:0.1 update:'expected_sarsa'
+CliffWalking-v1_double_q|q_learning|CliffWalking-v1|20000|1|-params n_timesteps:20000 learning_rate:'lin_0.5' exploration_initial_eps:0.1 exploration_final_eps:0.1 update:'double_q'
+FrozenLake-v1_q_learning|q_learning|FrozenLake-v1|200000|1000|
+FrozenLake-v1_sarsa|q_learning|FrozenLake-v1|200000|1000|-params update:'sarsa'
+FrozenLake-v1_expected_sarsa|q_learning|FrozenLake-v1|200000|1000|-params update:'expected_sarsa'
+FrozenLake-v1_double_q|q_learning|FrozenLake-v1|200000|1000|-params update:'double_q'
 CartPole-v1_ppo_penalty|ppo_penalty|CartPole-v1|10000|100|
 Acrobot-v1_reinforce|reinforce|Acrobot-v1|10000|100|
 AdSpend-v0_reinforce|reinforce|AdSpend-v0|2500|1|

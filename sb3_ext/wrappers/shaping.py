@@ -25,7 +25,8 @@ ANGLE = 2
 MAX_ANGLE_PENALTY = 0.7
 
 
-def _with_monitor(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+def with_monitor(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Count returns below the wrapper that changes rewards, see above."""
     return env if is_wrapped(env, Monitor) else Monitor(env)
 
 
@@ -58,7 +59,7 @@ class CartPoleAngleReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
                 "wrapper that changes its observations."
             )
         gym.utils.RecordConstructorArgs.__init__(self)
-        gym.Wrapper.__init__(self, _with_monitor(env))
+        gym.Wrapper.__init__(self, with_monitor(env))
 
     def step(self, action: Any) -> tuple[npt.NDArray[np.float32], SupportsFloat, bool, bool, dict[str, Any]]:
         """Step, with the shaped reward."""
@@ -100,7 +101,7 @@ class TerminalPenalty(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
             {"penalty": (is_real(penalty, high=0.0), "a finite number <= 0 such as -100")},
         )
         gym.utils.RecordConstructorArgs.__init__(self, penalty=penalty)
-        gym.Wrapper.__init__(self, _with_monitor(env))
+        gym.Wrapper.__init__(self, with_monitor(env))
         self.penalty = float(penalty)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
