@@ -37,8 +37,9 @@ class PolicySearch(EpisodicSearch):
     over *all* its episodes. Without it, the first judgment stays, which is right for deterministic environments only.
 
     ``predict`` and :attr:`policy` are the best policy with at least ``n_proof_episodes`` episodes; while there is none,
-    the best of those with the most episodes. That policy stays in the population, whatever the strategy, until another
-    one is better. Policies act greedily, while training and in ``predict`` whatever its ``deterministic``.
+    the best of those with the most episodes. That policy and the one with the highest mean stay in the population,
+    whatever the strategy, until others are better. Policies act greedily, while training and in ``predict`` whatever
+    its ``deterministic``.
 
     The environments of a ``VecEnv`` play the episodes of a generation in turn, each with a policy of its own in one
     batched forward pass. An environment with nothing left to play steps on unused until the last one is through; these
@@ -143,9 +144,10 @@ class PolicySearch(EpisodicSearch):
         kept, newcomers = self.proposer.propose(self.population, self._new_genomes, self._current_progress_remaining)
         for name, value in self.proposer.logged().items():
             self.logger.record(f"{self.log_name}/{name}", value)
-        best = self.population.best(self._proof)
-        if not (kept == best).any():
-            kept = th.cat([kept, th.tensor([best])])
+        # Else no newcomer that a strategy moves on from, such as a step of annealing, would ever be proven
+        for best in (self.population.best(self._proof), int(self.population.ranking()[0])):
+            if not (kept == best).any():
+                kept = th.cat([kept, th.tensor([best])])
         return self.population.followed_by(kept, newcomers)
 
     def _players(self) -> IntArray:

@@ -24,6 +24,8 @@ def test_the_policy_that_is_believed_to_be_the_best_stays_in_the_population(stra
         genome = th.nn.utils.parameters_to_vector(model.policy.parameters())
         kept = model._propose().genomes
         assert (kept == genome).all(dim=1).any()
+        luckiest = model.population.genomes[model.population.ranking()[0]]
+        assert (kept == luckiest).all(dim=1).any(), "else it would never be proven"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -55,7 +57,7 @@ def test_population_and_strategy_can_change_at_load(strategy: str, size: int, tm
     loaded = save_and_load(model, tmp_path, identity(), population_size=size, strategy=strategy)
     loaded.learn(200, reset_num_timesteps=False)
     assert loaded.generation > model.generation
-    assert strategy == "nelder_mead" or size <= len(loaded.population) <= size + 1
+    assert strategy == "nelder_mead" or size <= len(loaded.population) <= size + 2
 
 
 def test_large_policies_have_no_simplex() -> None:

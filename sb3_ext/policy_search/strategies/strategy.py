@@ -29,8 +29,8 @@ class Strategy(abc.ABC):
     Makes a generation of policies from what the one before returned.
 
     The first generation are ``population_size`` policies with the random parameters of their networks. In every later
-    one come first the members that the strategy keeps, in its order; then, unless it is one of them, the policy that
-    is believed to be the best; then the newcomers.
+    one come first the members that the strategy keeps, in its order; then, unless they are among them, the policy that
+    is believed to be the best and the one with the highest mean return; then the newcomers.
 
     :param population_size: policies of a generation, at least 2
     """
