@@ -16,6 +16,8 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+from sb3_ext.common.requirements import install_command
+
 # Ray reads these when it is imported. Without the first it puts the machine's own address in place of 127.0.0.1 and
 # listens on every interface; without the token it would leave one in the home folder.
 os.environ |= {
@@ -39,7 +41,7 @@ def _missing(what: str) -> NoReturn:
 
 def _need_module(name: str) -> None:
     if importlib.util.find_spec(name) is None:
-        _missing(f"needs {name}: pip install 'sb3-ext[distributed]'")
+        _missing(f"needs {name}: {install_command(name)}")
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import sb3_ext
 from sb3_ext.envs import register_envs
@@ -18,6 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def run_python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == sb3_ext.__version__
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
 
 
 def test_import_is_light() -> None:

@@ -7,10 +7,11 @@ import importlib
 import traceback
 from collections.abc import Iterable, Iterator
 
+from sb3_ext.common.requirements import install_command
+
 # Storage and network clients raise their own types for a wrong URL or a missing connection.
 _CLIENTS = {"optuna", "sqlalchemy", "huggingface_hub", "httpx", "requests", "urllib3"}
-_EXTRAS = {"moviepy": "video", "ray": "distributed", "xlsxwriter": "planning"}
-_EXTRAS |= dict.fromkeys(("jinja2", "matplotlib", "pandas", "rliable", "seaborn"), "plots")
+_OF_EXTRAS = frozenset({"jinja2", "matplotlib", "moviepy", "pandas", "ray", "rliable", "seaborn", "xlsxwriter"})
 DISK_ERRORS = frozenset(
     getattr(errno, name)
     for name in ("EACCES", "EDQUOT", "EFBIG", "EIO", "ENOSPC", "EPERM", "EROFS")
@@ -42,8 +43,8 @@ def user_mistake(error: Exception) -> str | None:
     import yaml
 
     message = " ".join(str(error).split())
-    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-        return f"{message}: pip install 'sb3-ext[{_EXTRAS[error.name]}]'"
+    if isinstance(error, ModuleNotFoundError) and error.name in _OF_EXTRAS:
+        return f"{message}: {install_command(error.name)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
     # The zoo evaluates strings of YAML files and of --hyperparams: only such code has no file.
@@ -84,8 +85,7 @@ def need(what: str, *packages: str) -> None:
         try:
             importlib.import_module(package)
         except ImportError as error:
-            hint = f"pip install 'sb3-ext[{_EXTRAS[package]}]'"
-            raise UserError(f"{what} needs {package}: {hint} ({error})", exit_code=1) from error
+            raise UserError(f"{what} needs {package}: {install_command(package)} ({error})", exit_code=1) from error
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

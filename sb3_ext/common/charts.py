@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sb3_ext.common.requirements import install_command
 from sb3_ext.common.wording import format_money
 
 try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 except ImportError as error:
-    raise ImportError('pictures need matplotlib: pip install "sb3-ext[plots]"') from error
+    raise ImportError(f"pictures need matplotlib: {install_command('matplotlib')}") from error
 
 INK = "#22303c"
 MUTED = "#6b7885"

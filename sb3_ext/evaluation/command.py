@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sb3_ext.app.console import console
-from sb3_ext.app.errors import UserError, mistakes_explained, need
+from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser, add_safe_argument
 from sb3_ext.app.ray import add_ray_arguments, ray_options
@@ -143,7 +143,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError("-f and --group both name folders: give one of them")
     if args.output is not None:
         check_writable(args.output, "--output")
-        need("--output", "matplotlib")
     for index, env_id in enumerate(args.env):
         checked = argparse.Namespace(env=env_id, gym_packages=args.gym_packages)
         check_environment(checked)

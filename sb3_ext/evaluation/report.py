@@ -16,6 +16,7 @@ from sb3_ext.app.versions import versions_text
 from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.ceilings import CEILINGS, known_ceiling, unknown_with
 from sb3_ext.evaluation.scores import Comparison, Score, write_comparison
+from sb3_ext.evaluation.settings import warn
 from sb3_ext.evaluation.statistics import INTERVAL
 from sb3_ext.evaluation.summaries import Improvement, Summary, aggregates, improvements, lead, summaries
 
@@ -55,13 +56,16 @@ def markdown(comparison: Comparison) -> str:
 
 def write_results(comparison: Comparison, played: Sequence[Played], folder: Path) -> list[Path]:
     """Write the page, raw numbers and pictures; of a single setting without statistics of comparisons."""
-    from sb3_ext.evaluation.figures import figures
-
     with atomic_path(folder / "results.md") as path:
         path.write_text(markdown(comparison), encoding="utf-8")
     written = [folder / "results.md", *write_comparison(comparison, folder)]
     if not comparison.is_single:
         written += _write_statistics(comparison, folder)
+    try:
+        from sb3_ext.evaluation.figures import figures
+    except ImportError as error:
+        warn(f"no pictures: {error}")
+        return written
     for name, figure in figures(comparison, played):
         with atomic_path(folder / name) as path:
             figure.savefig(path, dpi=150)

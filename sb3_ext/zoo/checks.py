@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sb3_ext.app.errors import UserError, did_you_mean
 from sb3_ext.app.files import check_writable
-from sb3_ext.zoo.hyperparams import check_block, default_hyperparams_file, read_block
+from sb3_ext.zoo.hyperparams import check_block, default_hyperparams_file, named_file, read_block
 from sb3_ext.zoo.registry import ALGORITHMS, register
 from sb3_ext.zoo.runs import latest_run
 
@@ -48,6 +48,7 @@ def check_train(args: argparse.Namespace) -> None:
     _check_device(args.device)
     if args.conf_file is None:
         args.conf_file = str(default_hyperparams_file(args.algo, args.env))
+    args.conf_file = named_file(args.conf_file)
     if args.conf_file.endswith((".yml", ".yaml")):
         block = {**read_block(args.conf_file, args.algo, args.env), **(args.hyperparams or {})}
         check_block(block, args.conf_file)

@@ -17,9 +17,20 @@ _NOISE_TYPES = ("normal", "ornstein-uhlenbeck")
 
 def hyperparams_file(algo: str) -> Path | None:
     """Find the hyperparameters that this plugin, installed or a checkout, ships for an algorithm of any origin."""
+    return _shipped(Path("hyperparams", f"{_SAME_BLOCKS.get(algo, algo)}.yml"))
+
+
+def named_file(name: str) -> str:
+    """The user's file of that name, or else ours: ``hyperparams/tutorials/dqn_cart_pole.yml`` in whatever folder."""
+    path = Path(name)
+    if path.is_file() or path.parts[:1] != ("hyperparams",) or ".." in path.parts:
+        return name
+    return str(_shipped(path) or name)
+
+
+def _shipped(path: Path) -> Path | None:
     package = Path(__file__).resolve().parents[1]
-    paths = (folder / "hyperparams" / f"{_SAME_BLOCKS.get(algo, algo)}.yml" for folder in (package, package.parent))
-    return next(filter(Path.is_file, paths), None)
+    return next(filter(Path.is_file, (folder / path for folder in (package, package.parent))), None)
 
 
 def upstream_hyperparams_file(algo: str) -> Path:

@@ -1,5 +1,6 @@
 import csv
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def read(path: Path) -> list[dict[str, str]]:
 def evaluate(env_id: str, *arguments: str, algo: str = "ddpg_ext") -> list[dict[str, str]]:
     assert main(["evaluate", "--algo", algo, "--env", env_id, "--output", "out", *arguments]) == 0
     return read(Path("out", "results.csv"))
+
+
+def test_without_matplotlib_all_but_pictures_is_written(
+    logs: Path, workdir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("charts", "figures", "plots"):
+        monkeypatch.delitem(sys.modules, f"sb3_ext.{'common' if name == 'charts' else 'evaluation'}.{name}", False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    evaluate("AdSpend-v0", "-f", str(logs), "-n", "1")
+    assert "no pictures: pictures need matplotlib: pip install 'matplotlib>=" in capfd.readouterr().err
+    assert {path.name for path in Path("out").iterdir()} >= {"results.md", "results.csv", "episodes.csv"}
+    assert not list(Path("out").glob("*.png"))
 
 
 def test_table_of_one_agent(logs: Path, workdir: Path, capfd: pytest.CaptureFixture[str]) -> None:

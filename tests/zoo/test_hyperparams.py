@@ -2,11 +2,26 @@ from pathlib import Path
 
 import pytest
 
+from sb3_ext.cli import main
 from sb3_ext.zoo import hyperparams as zoo
 
 
 def test_no_hyperparameters_for_an_unknown_key() -> None:
     assert zoo.hyperparams_file("no_such_algorithm") is None
+
+
+def test_shipped_files_are_found_by_name_from_anywhere(workdir: Path) -> None:
+    name = "hyperparams/tutorials/q_learning_bonus.yml"
+    found = Path(zoo.named_file(name))
+    assert found.is_absolute() and found.read_text().startswith("# sb3-ext train")
+    for unknown in ("hyperparams/nothing.yml", "other/q_learning.yml", "hyperparams/../pyproject.toml"):
+        assert zoo.named_file(unknown) == unknown
+    (workdir / name).parent.mkdir(parents=True)
+    (workdir / name).write_text("{}")
+    assert zoo.named_file(name) == name
+    train = ["train", "--algo", "q_learning", "--env", "ThreeStateMDP-v0", "-n", "50", "--verbose", "0"]
+    (workdir / name).unlink()
+    assert main([*train, "--conf-file", name, "--eval-freq", "-1"]) == 0
 
 
 class TestDefaultHyperparamsFile:

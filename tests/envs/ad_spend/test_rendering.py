@@ -109,7 +109,7 @@ def test_missing_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for name in ("sb3_ext.common.charts", "sb3_ext.envs.ad_spend.rendering"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    with pytest.raises(ImportError, match=r"sb3-ext\[plots\]"):
+    with pytest.raises(ImportError, match=r"pip install 'matplotlib>="):
         picture_after(make(), [])
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sb3_ext.common.requirements import install_command
+
 if TYPE_CHECKING:
     from xarray import Dataset
 
@@ -45,7 +47,8 @@ def read_groups(path: str | os.PathLike[str], names: Iterable[str]) -> tuple[dic
         import h5netcdf
         import xarray
     except ImportError as error:
-        raise ImportError("reading a NetCDF file needs xarray and h5netcdf: pip install sb3-ext[planning]") from error
+        command = install_command("xarray", "h5netcdf", "h5py")
+        raise ImportError(f"reading a NetCDF file needs xarray and h5netcdf: {command}") from error
     with open(path, "rb") as file:
         if file.read(len(_HDF5)) != _HDF5:
             raise ValueError("a NetCDF file of version 3, which holds no groups: save the model as NetCDF 4")
