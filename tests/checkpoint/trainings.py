@@ -23,7 +23,7 @@ from sb3_ext.wrappers import TerminalPenalty
 gym.register_envs(ale_py)
 
 SMALL = dict(policy_kwargs=dict(net_arch=[8]), seed=0)
-REPLAY: dict[str, Any] = dict(learning_starts=20, buffer_size=150, batch_size=8, **SMALL)
+REPLAY: dict[str, Any] = dict(learning_starts=20, buffer_size=90, batch_size=8, **SMALL)
 ROLLOUT: dict[str, Any] = dict(n_steps=16, batch_size=16, **SMALL)
 
 
@@ -65,8 +65,8 @@ class Training:
         self,
         algorithm: type[BaseAlgorithm],
         env: str | Callable[[], Any],
-        steps: int = 160,
-        every: int = 50,
+        steps: int = 100,
+        every: int = 30,
         **options: Any,
     ) -> None:
         policy = options.pop("policy", "MlpPolicy")
