@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -114,6 +116,15 @@ def one_line(error: pytest.ExceptionInfo[Exception], *parts: object) -> None:
     assert message and "\n" not in message
     for part in parts:
         assert str(part) in message, f"{part!r} is not in {message!r}"
+
+
+def refused(saved: Any, folder: Path, *said: str) -> None:
+    """A file that ``saved`` writes is refused in one line."""
+    path = saved.write(folder / "faulty.nc")
+    with pytest.raises(ValueError) as error:
+        Market.load(path)
+    one_line(error, path.name, *said)
+    path.unlink()
 
 
 def columns(*values: Sequence[float]) -> np.ndarray:

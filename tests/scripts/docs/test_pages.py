@@ -1,6 +1,7 @@
+import contextlib
+import io
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import jinja2
 import numpy as np
 import pytest
 
+import results_pages
 from docs.coverage import DISTRIBUTIONS, SUITES
 from docs.figures import Coverages, folder_page
 from docs.formats import Span, fixed, spread
@@ -18,16 +20,17 @@ from sb3_ext.evaluation.statistics import bootstrap_interval, iqm
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "docs" / "results"
-SCRIPT = ROOT / "scripts" / "results_pages.py"
 
 
-def results_pages(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+def pages(*arguments: str) -> tuple[int, str]:
+    """Exit code and output of scripts/results_pages.py."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as output:
+        patch.setattr(sys, "argv", ["results_pages.py", *arguments])
+        return results_pages.main(), output.getvalue()
 
 
 def test_committed_pages_are_what_the_raw_results_say() -> None:
-    done = results_pages("--check")
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert pages("--check") == (0, "")
 
 
 def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) -> None:
@@ -38,12 +41,12 @@ def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) 
     returns = [run.mean_return for run in read_comparison(raw.parent).runs]
     raw.write_text(raw.read_text().replace(repr(returns[3]), "-999.0"))
     folder = "docs/results/Pendulum-v1/results.md"
-    stale = results_pages("--root", str(tmp_path), "--check")
-    assert stale.returncode == 1
-    assert f"out of date: {folder}" in stale.stdout
-    assert "out of date: docs/results.md" in stale.stdout
+    code, stale = pages("--root", str(tmp_path), "--check")
+    assert code == 1
+    assert f"out of date: {folder}" in stale
+    assert "out of date: docs/results.md" in stale
     assert "-999.000" not in (tmp_path / folder).read_text()
-    assert results_pages("--root", str(tmp_path)).returncode == 0
+    assert pages("--root", str(tmp_path))[0] == 0
     assert "| ddpg_ext, run 4 | 3 | -999.000 |" in (tmp_path / folder).read_text()
 
 

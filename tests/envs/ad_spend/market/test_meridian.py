@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ad_spend_strategies import one_line
+from ad_spend_strategies import refused
 
 from sb3_ext.envs.ad_spend import Market
 
@@ -94,33 +94,27 @@ def test_figures_of_meridian_itself() -> None:
 
 
 def test_files_with_faults_are_refused(tmp_path: Path) -> None:
-    def refused(saved: Saved, *said: str) -> None:
-        with pytest.raises(ValueError) as error:
-            Market.load(saved.write(tmp_path / "faulty.nc"))
-        one_line(error, "faulty.nc", *said)
-        (tmp_path / "faulty.nc").unlink()
-
     saved = Saved()
     saved.data = None
-    refused(saved, "Meridian", "input_data", "docs/planning-guide.md")
+    refused(saved, tmp_path, "Meridian", "input_data", "docs/planning-guide.md")
     saved = Saved()
     del saved.data["media_spend"]
-    refused(saved, "input_data.media_spend")
+    refused(saved, tmp_path, "input_data.media_spend")
     saved = Saved()
     saved.data.attrs["max_lag"] = 2
-    refused(saved, "contributes", "incremental_outcome")
+    refused(saved, tmp_path, "contributes", "incremental_outcome")
     saved = Saved()
     saved.data.attrs["adstock_decay"] = "weibull"
-    refused(saved, "adstock_decay", "'weibull'")
+    refused(saved, tmp_path, "adstock_decay", "'weibull'")
     saved = Saved()
     saved.posterior["ec_m"][0, 0, 0] = np.nan
-    refused(saved, "ec_m", "NaN")
+    refused(saved, tmp_path, "ec_m", "NaN")
     saved = Saved()
     saved.posterior = saved.posterior.isel(geo=[0, 0]).assign_coords(geo=["north", "south"])
-    refused(saved, "2 geos", "north, south")
+    refused(saved, tmp_path, "2 geos", "north, south")
     saved = Saved()
     del saved.posterior["slope_m"]
-    refused(saved, "slope_m")
+    refused(saved, tmp_path, "slope_m")
 
 
 def test_what_could_not_be_checked_or_planned_is_said(tmp_path: Path) -> None:

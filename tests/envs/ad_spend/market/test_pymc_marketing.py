@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ad_spend_strategies import one_line
+from ad_spend_strategies import one_line, refused
 
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.pymc_file import group_names
@@ -314,34 +314,28 @@ def test_a_group_of_several_is_the_model_of_that_group(tmp_path: Path) -> None:
 
 
 def test_files_with_faults_are_refused(tmp_path: Path) -> None:
-    def refused(saved: Saved, *said: str) -> None:
-        with pytest.raises(ValueError) as error:
-            Market.load(saved.write(tmp_path / "faulty.nc"))
-        one_line(error, "faulty.nc", *said)
-        (tmp_path / "faulty.nc").unlink()
-
     saved = Saved()
     saved.posterior["saturation_lam"][1, 2, 0] = np.nan
-    refused(saved, "saturation_lam", "1 values of 12", "NaN")
+    refused(saved, tmp_path, "saturation_lam", "1 values of 12", "NaN")
     saved = Saved()
     del saved.posterior["adstock_alpha"]
-    refused(saved, "adstock_alpha")
+    refused(saved, tmp_path, "adstock_alpha")
     saved = Saved()
     del saved.data["channel_scale"]
-    refused(saved, "0.19.2", "channel_scale", "0.14")
+    refused(saved, tmp_path, "0.19.2", "channel_scale", "0.14")
     saved = Saved()
     saved.data["channel_data"][0, 0] = -5.0
-    refused(saved, "channel_data", ">= 0")
+    refused(saved, tmp_path, "channel_data", ">= 0")
     saved = Saved()
     saved.data["channel_data"] = saved.data["channel_data"].expand_dims(geo=["DE", "FR"])
-    refused(saved, "2 groups", "geo: DE, FR", "group='DE'", "--groups")
+    refused(saved, tmp_path, "2 groups", "geo: DE, FR", "group='DE'", "--groups")
     saved = Saved()
     saved.posterior = None
-    refused(saved, "posterior")
+    refused(saved, tmp_path, "posterior")
     saved = Saved()
     saved.data = saved.data.assign_coords(date=saved.data["date"].values + (np.arange(DATES) ** 2).astype("m8[D]"))
     saved.posterior = saved.posterior.drop_vars(["channel_contribution", "mu", "yearly_seasonality_contribution"])
-    refused(saved, "dates", "equally far apart")
+    refused(saved, tmp_path, "dates", "equally far apart")
 
 
 def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
