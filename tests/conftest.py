@@ -1,6 +1,5 @@
 import argparse
 import functools
-import multiprocessing
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -12,12 +11,11 @@ from services import TwoNodeRay, postgres_server, two_node_ray
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_ext.cli import COMMANDS, main
+from sb3_ext.zoo.forks import process_context
 
 torch.set_num_threads(1)
 # Whichever test is the first to need the server that processes are forked from: its children find all imported.
-multiprocessing.set_forkserver_preload(
-    ["rl_zoo3.train", "sb3_ext.a3c.worker", "sb3_ext.tuning.worker", "torch._dynamo"]
-)
+process_context("sb3_ext.a3c.worker", "sb3_ext.evaluation.agents", "sb3_ext.tuning.worker")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from sb3_ext.app.errors import UserError
 from sb3_ext.app.ray import RayOptions, ray_connection, ray_map
 from sb3_ext.evaluation.measure import Measurement, measure, random_actions
 from sb3_ext.evaluation.runs import Run
+from sb3_ext.zoo.forks import process_context
 
 _Task: TypeAlias = tuple[Run, range, bool, Sequence[str]]
 """A run, the seed of every episode, whether it acts without exploration, packages that register the environment."""
@@ -49,7 +49,7 @@ def evaluate_runs(tasks: Sequence[_Task], n_jobs: int, ray: RayOptions | None) -
     elif n_jobs == 1:
         yield from ((index, _evaluate(*task)) for index, task in enumerate(tasks))
     else:
-        context = multiprocessing.get_context("spawn")
+        context = process_context(__name__)
         # Several processes with as many threads as cores each would only get in each other's way.
         with ProcessPoolExecutor(min(n_jobs, len(tasks)), context, torch.set_num_threads, (1,)) as pool:
             futures = {pool.submit(_evaluate, *task): index for index, task in enumerate(tasks)}

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
 from optuna import Study
@@ -26,17 +25,9 @@ from sb3_ext.tuning.dead_workers import (
 from sb3_ext.tuning.spec import TuningSpec
 from sb3_ext.tuning.trials import open_slots, states
 from sb3_ext.tuning.worker import run_worker
-from sb3_ext.zoo import ALGORITHMS
+from sb3_ext.zoo.forks import process_context
 from sb3_ext.zoo.storage import loss_explained
 
-_IMPORTED_ONCE = [
-    "rl_zoo3.import_envs",
-    "rl_zoo3.train",
-    "sb3_ext.tuning.worker",
-    "torch._dynamo",
-    *(path.partition(":")[0] for path in ALGORITHMS.values()),
-]
-"""What workers import for seconds, the first optimizer of a process included: their server does it once for all."""
 _POLL_SECONDS = 0.5
 _MOST_ERRORS = 3
 
@@ -48,10 +39,7 @@ def run_processes(spec: TuningSpec, study: Study, n_workers: int, watch: Callabl
     A worker that dies is replaced, its trial is queued again. Ending this process, whatever the signal, ends the
     workers too. ``watch`` is called about twice a second.
     """
-    context: BaseContext = multiprocessing.get_context("spawn")
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_IMPORTED_ONCE)
+    context = process_context("sb3_ext.tuning.worker")
     workers: dict[int, tuple[BaseProcess, str]] = {}
     nameless: dict[int, float] = {}
     errors = 0

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 def test_everything_of_the_package_is_measured() -> None:
     assert len(environment_ids()) == len(set(environment_ids())) > 10
     assert {"AdSpend-v0", "ThreeStateMDP-v0", "MsPacmanPreprocessed-v0"} <= set(environment_ids())
-    assert len(MODELS) == 6
+    assert len(MODELS) == 7
 
 
 @pytest.mark.parametrize(
