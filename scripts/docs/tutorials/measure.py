@@ -1,9 +1,9 @@
 """
 Measure and draw what docs/tutorial_systems.md shows, apart from the results of trained agents.
 
-Without arguments: plays the baselines, plans MountainCar and learns the three states, in about two minutes. With
---logs: draws the trainings and films the agents found in DIR/ROW (log folders of scripts/results.sh). Saved agents hold
-pickled Python objects: give log folders that you trust.
+Without arguments: plays the baselines, plans MountainCar and the grid worlds, and learns the three states, in about
+two minutes. With --logs: draws the trainings and films the agents found in DIR/ROW (log folders of scripts/results.sh).
+Saved agents hold pickled Python objects: give log folders that you trust.
 
 Example: python scripts/measure.py tutorials --logs results-logs -P
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from docs.tutorials import baselines, mountain_car, pictures, three_states
+from docs.tutorials import baselines, grid_worlds, mountain_car, pictures, three_states
 from docs.tutorials.systems import IMAGES, System, read_chapters
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.records import write_records
@@ -66,6 +66,8 @@ def measure(docs: Path, progress: Progress) -> None:
     task = progress.add_task("measuring", total=total)
     plan = mountain_car.plan_mountain_car(GRID_POINTS)
     save(pictures.mountain_car_figure(plan), docs / IMAGES / "mountain_car_values.png")
+    for env_id, figure in grid_worlds.draw_worlds():
+        save(figure, docs / IMAGES / f"{env_id}_plan.png")
     lines = []
     for line in itertools.chain(baselines.measure_baselines(COMMAND), baselines.measure_plan(plan, COMMAND)):
         lines.append(line)

@@ -28,7 +28,8 @@ class Training(NamedTuple):
     @property
     def command(self) -> str:
         """Trains one seed."""
-        return " ".join(f"sb3-ext train --algo {self.algo} --env {self.env_id} {self.flags} --seed 0 -P".split())
+        words = f"sb3-ext train --algo {self.algo} --env {self.env_id} {self.flags} --seed 0 -P".split()
+        return " ".join(f'"{word}"' if set(word) & set("'()[]") else word for word in words)
 
 
 class Picture(NamedTuple):
