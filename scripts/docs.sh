@@ -6,7 +6,7 @@ set -euo pipefail
 EXTRAS=dev,docs
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 SECONDS=0
-export OMP_NUM_THREADS=1 MPLBACKEND=Agg
+export OMP_NUM_THREADS=1
 
 python -m sphinx -q -W --keep-going -a -b html -d build/doctrees docs build/docs "$@"
 PYTHONPATH=scripts python -m docs.site.html_check build/docs
