@@ -9,5 +9,8 @@ SECONDS=0
 export OMP_NUM_THREADS=1
 
 python -m sphinx -q -W --keep-going -a -b html -d build/doctrees docs build/docs "$@"
+for notebook in docs/notebooks/*.md; do
+    jupytext --quiet --from md:myst --to ipynb -o "build/docs/notebooks/$(basename "$notebook" .md).ipynb" "$notebook"
+done
 PYTHONPATH=scripts python -m docs.site.html_check build/docs
 echo "build/docs/index.html, $(du -sh build/docs | cut -f1), $SECONDS s"

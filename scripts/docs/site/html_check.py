@@ -28,7 +28,8 @@ class Page(HTMLParser):
         self.links += [link for name in ("href", "src") if (link := given.get(name)) is not None]
         self.anchors |= {anchor for name in ("id", "name") if (anchor := given.get(name)) is not None}
         self.headings += tag == "h1"
-        if tag == "img" and not given.get("alt"):
+        # Sphinx writes the file's name where there is no text.
+        if tag == "img" and (given.get("alt") or ".png").endswith((".png", ".gif")):
             self.without_text.append(given.get("src") or "")
 
 
