@@ -22,6 +22,8 @@ from sb3_ext.app.parser import Parser
 from sb3_ext.common.wording import printable
 from sb3_ext.zoo import ALGORITHMS, checks, interruption, patches
 
+__all__ = ["main"]
+
 
 class Command(NamedTuple):
     """One command of ``sb3-ext``."""
