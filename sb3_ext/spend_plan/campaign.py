@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market, Plan, plan_optimal
 from sb3_ext.envs.ad_spend.baselines import all_baselines
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit
 from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
 from sb3_ext.envs.ad_spend.policies.base import Baseline
@@ -65,6 +66,20 @@ class Campaign:
     def reference(self) -> str:
         """The policy that the plan is measured against: the past mix at this budget where it is known."""
         return PAST_MIX if self.market.historical_mean.any() else EVEN
+
+    def best(self, tolerance: float = 1e-6) -> Plan:
+        """The best plan of what is expected, as a dated plan cannot react: over the draws, where there are any."""
+        return plan_optimal(
+            replace(self.market, randomness=Randomness()),
+            self.budget,
+            self.periods,
+            low=self.low,
+            cap=self.cap,
+            tolerance=tolerance,
+            constraints=self.constraints,
+            draws=bool(self.market.draws),
+            risk=self.risk,
+        )
 
     def envs(self, count: int) -> AdSpendVectorEnv:
         """The campaign as environments that step together."""

@@ -29,6 +29,7 @@ from sb3_ext.envs.ad_spend.market.draws_table import is_draws_table
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit, fit_response_curves
 from sb3_ext.envs.ad_spend.optimum.robust import same_channels
+from sb3_ext.spend_plan.afterwards import gone_on_the_same
 from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparing import compare_models
@@ -42,9 +43,10 @@ from sb3_ext.spend_plan.random_campaigns import FIRST_SEED, default_paths
 from sb3_ext.spend_plan.terminal import show_plan
 from sb3_ext.zoo.checks import check_algorithm
 
-_CENT = 0.01
+_CENT, _ROUGH = 0.01, 1e-4
 _MOST_PERIODS = 731
 _MOST_PATHS = 5000
+_AFTERWARDS = "what is spent after it: nothing, the past's mean, or the same as the plan spends on average"
 _DESCRIPTION = """\
 Plan when to spend how much on which advertising channel, from a media-mix model.
 
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_group_flags(args)
         found = find_groups(args.groups)
         groups = {name: _campaign(_of_market(args, "--groups", *source)) for name, source in found.items()}
-        return plan_for_groups(groups, args.budget, command, Path(args.output))
+        return plan_for_groups(groups, args.budget, command, Path(args.output), args.afterwards == "same")
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
@@ -149,7 +151,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--season", nargs="+", type=typed_factor, metavar="F", help="demand factors by period, repeated; 1 is average")
     add("--margin", type=typed_factor, metavar="M", help="money earned per unit of sales (default: the market's)")
     add("--spend-cost", type=typed_factor, metavar="C", help="money lost per unit of spend; 1: unspent budget is kept")
-    add("--afterwards", choices=["nothing", "past"], help="what is spent after it: nothing, or the past's mean")
+    add("--afterwards", choices=["nothing", "past", "same"], help=_AFTERWARDS)
     add("--period-days", type=typed_factor, metavar="D", help="CSV only: days of a period (default: 7)")
     add("--carry-over", **pairs, metavar="CHANNEL=THETA", help="CSV only: share kept to the next period")
     add("--spend-per-exposure", **pairs, metavar="CHANNEL=MONEY", help="Robyn only: what an exposure costs")
@@ -214,8 +216,14 @@ def _campaign(args: argparse.Namespace) -> Campaign:
         raise UserError(f"--risk is {args.risk:g}: give a share above 0, at most 1, and a market with draws")
     constraints = constraints_of(args, market, dates)
     campaign = Campaign(market, budget, dates, low, cap, fits, constraints, args.risk)
+
+    def aimed(one: Campaign) -> Campaign:
+        return with_goal(one, *goal) if goal else one
+
     with mistakes_explained("cannot plan this campaign"):
-        return with_goal(campaign, *goal) if goal else campaign
+        if args.afterwards == "same" and not args.groups:
+            (campaign,) = gone_on_the_same([campaign], lambda held: [aimed(held[0]).best(_ROUGH).spend])
+        return aimed(campaign)
 
 
 def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
@@ -241,7 +249,7 @@ def _market(args: argparse.Namespace) -> tuple[Market, tuple[CurveFit, ...]]:
         else:
             raise UserError(f"{args.flag}: {args.market!r} is neither a file nor a preset ({', '.join(PRESETS)})")
     given = {"margin": args.margin, "spend_cost": args.spend_cost, "season": args.season and tuple(args.season)}
-    given["afterwards"] = args.afterwards
+    given["afterwards"] = None if args.afterwards == "same" else args.afterwards
     with mistakes_explained("--season, --margin, --spend-cost or --afterwards"):
         return replace(market, **{name: value for name, value in given.items() if value is not None}), fits
 

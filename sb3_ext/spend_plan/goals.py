@@ -10,8 +10,7 @@ from typing import Any, Literal
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.typed import typed_amount, typed_factor
 from sb3_ext.common.wording import amount
-from sb3_ext.envs.ad_spend import Market, Plan, plan_optimal
-from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.envs.ad_spend import Market, Plan
 from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import ceil_cents, floor_cents
@@ -97,20 +96,11 @@ def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
     The smallest budget whose best plan sells ``target`` more than no spend, or the largest spend whose last unit of
     money (``mroas``) or all of it (``roas``, ``cpa``) sells that much. The campaign's budget is the most to consider.
     """
-    market = replace(campaign.market, margin=1.0, spend_cost=0.0, randomness=Randomness())
+    market = replace(campaign.market, margin=1.0)
     most, least = campaign.budget, max(float(campaign.low.sum()) * campaign.periods, 0.01)
 
     def solve(budget: float, price: float = 0.0) -> Plan:
-        return plan_optimal(
-            replace(market, spend_cost=price),
-            budget,
-            campaign.periods,
-            low=campaign.low,
-            cap=campaign.cap,
-            tolerance=_TOLERANCE,
-            constraints=campaign.constraints,
-            draws=bool(market.draws),
-        )
+        return replace(campaign, market=replace(market, spend_cost=price), budget=budget, risk=None).best(_TOLERANCE)
 
     if kind == "mroas":
         return Goal(kind, target, _spent(solve(most, target), f"--target-mroas {target:g}"), None)

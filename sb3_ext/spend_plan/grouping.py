@@ -20,7 +20,8 @@ from sb3_ext.app.table import Row, Table
 from sb3_ext.common.wording import amount
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.pymc_file import group_names
-from sb3_ext.envs.ad_spend.optimum.groups import plan_groups, same_period
+from sb3_ext.envs.ad_spend.optimum.groups import Groups, plan_groups, same_period
+from sb3_ext.spend_plan.afterwards import gone_on_the_same
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
@@ -28,7 +29,7 @@ from sb3_ext.spend_plan.output import NAMES, check_output, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 
 FILE = "groups.csv"
-_ROUNDING = 1e-6
+_ROUNDING, _ROUGH = 1e-6, 1e-4
 
 
 def check_group_flags(args: argparse.Namespace) -> None:
@@ -64,23 +65,29 @@ def find_groups(files: Sequence[str]) -> dict[str, tuple[str, str | None]]:
     return found
 
 
-def plan_for_groups(campaigns: Mapping[str, Campaign], budget: float, command: str, folder: Path) -> int:
-    """Divide a budget between campaigns, plan each, show them in one table, and write a folder for each."""
-    each = list(campaigns.values())
+def plan_for_groups(
+    campaigns: Mapping[str, Campaign], budget: float, command: str, folder: Path, goes_on: bool = False
+) -> int:
+    """
+    Divide a budget between campaigns, plan each, show them in one table, and write a folder for each. With ``goes_on``
+    each goes on afterwards with what it spends on average.
+    """
     _check_together(campaigns, budget, folder)
     with mistakes_explained("--groups"), Console(stderr=True).status("planning"):
-        found = plan_groups(
-            [campaign.market for campaign in each],
-            budget,
-            each[0].periods,
-            low=[campaign.low for campaign in each],
-            cap=[campaign.cap for campaign in each],
-        )
-        shares = dict(zip(campaigns, budgets_in_cents(found.budgets, budget, each), strict=True))
+        each = list(campaigns.values())
+        if goes_on:
+            even = [replace(campaign, budget=budget / len(each)) for campaign in each]
+            held = gone_on_the_same(even, lambda them: [plan.spend for plan in _divided(them, budget, _ROUGH).plans])
+            each = [replace(campaign, budget=budget) for campaign in held]
+        found = _divided(each, budget)
+        shares = budgets_in_cents(found.budgets, budget, each)
         plans = {
-            name: make_plan(replace(campaign, budget=shares[name] / 100.0))
-            for name, campaign in campaigns.items()
-            if shares[name]
+            # Whoever gets the rest of the rounding has more than the plan was made for.
+            name: make_plan(replace(campaign, budget=cents / 100.0), found=best if cents <= 100.0 * money else None)
+            for name, campaign, cents, money, best in zip(
+                campaigns, each, shares, found.budgets, found.plans, strict=True
+            )
+            if cents
         }
     value = math.fsum(plan.score.value for plan in plans.values())
     upper_bound = max(found.upper_bound, value)
@@ -109,6 +116,17 @@ def plan_for_groups(campaigns: Mapping[str, Campaign], budget: float, command: s
     for hint in hints:
         out.print(hint)
     return 0
+
+
+def _divided(campaigns: Sequence[Campaign], budget: float, tolerance: float = 1e-6) -> Groups:
+    return plan_groups(
+        [campaign.market for campaign in campaigns],
+        budget,
+        campaigns[0].periods,
+        low=[campaign.low for campaign in campaigns],
+        cap=[campaign.cap for campaign in campaigns],
+        tolerance=tolerance,
+    )
 
 
 def _check_together(campaigns: Mapping[str, Campaign], budget: float, folder: Path) -> None:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
-from sb3_ext.envs.ad_spend import plan_optimal
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.optimum.frontier import frontier
 from sb3_ext.spend_plan.campaign import Campaign
@@ -73,15 +72,9 @@ def find_shares(campaign: Campaign, spend: FloatArray) -> Shares:
     market = replace(campaign.market, randomness=Randomness())
     chosen = np.unique(np.linspace(0, len(market.draws) - 1, _DRAWS).astype(int))
     best = [
-        plan_optimal(
-            replace(market, channels=market.draws[draw], draws=()),
-            campaign.budget,
-            campaign.periods,
-            low=campaign.low,
-            cap=campaign.cap,
-            tolerance=_TOLERANCE,
-            constraints=campaign.constraints,
-        ).spend.sum(axis=0)
+        replace(campaign, market=replace(market, channels=market.draws[draw], draws=()), risk=None)
+        .best(_TOLERANCE)
+        .spend.sum(axis=0)
         for draw in chosen
     ]
     shares = np.array([totals / max(totals.sum(), 1e-300) for totals in best])

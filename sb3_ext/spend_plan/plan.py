@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from sb3_ext.common.arrays import BoolArray, FloatArray
-from sb3_ext.envs.ad_spend import Plan, plan_optimal
+from sb3_ext.envs.ad_spend import Plan
 from sb3_ext.envs.ad_spend.baselines import RandomSpend
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.campaign import Campaign
@@ -131,25 +131,17 @@ def make_plan(
     agents: Mapping[str, Rollout] = {},
     n_paths: int = 1,
     report: Callable[[str], object] = lambda policy: None,
+    found: Plan | None = None,
 ) -> SpendPlan:
     """
     Find the plan for what is expected, and compare it with every baseline and with what agents did, by name.
 
     In a random market all go through ``n_paths`` campaigns, at least 2, with seeds from 10000 on, as the agents did.
-    Where nothing is random, the plan of an agent that keeps to the bounds is taken if it earns more.
+    Where nothing is random, the plan of an agent that keeps to the bounds is taken if it earns more. ``found`` is the
+    best plan of the campaign, where it is known.
     """
-    # A dated plan cannot react: it is made for what is expected.
+    best = campaign.best() if found is None else found
     market = replace(campaign.market, randomness=Randomness())
-    best = plan_optimal(
-        market,
-        campaign.budget,
-        campaign.periods,
-        low=campaign.low,
-        cap=campaign.cap,
-        constraints=campaign.constraints,
-        draws=bool(market.draws),
-        risk=campaign.risk,
-    )
     cents = round_within(best.spend, campaign.budget, campaign.low, campaign.cap, campaign.constraints)
     if not campaign.market.randomness.any:
         return _plan_as_expected(campaign, cents, best, agents)

@@ -10,12 +10,11 @@ import numpy as np
 from sb3_ext.app.errors import UserError
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.wording import amount
-from sb3_ext.envs.ad_spend import Market, plan_optimal
+from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.campaign.learning import Learned, expected_sales, learn_from_sales
 from sb3_ext.envs.ad_spend.market.channel import default_spend_cap
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.progress import after
-from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.actuals import Actuals
 from sb3_ext.spend_plan.campaign import Campaign, Past
 from sb3_ext.spend_plan.constraints_after import constraints_after
@@ -109,17 +108,7 @@ def replan(
     plan = make_plan(campaign, {}, max(record.n_paths, 1), report)
     as_believed = plan.spend
     if market is not record.market:
-        certain = replace(after(record.market, spent), randomness=Randomness())
-        as_believed = plan_optimal(
-            certain,
-            left,
-            len(dates),
-            low=record.low,
-            cap=cap,
-            constraints=constraints,
-            draws=bool(certain.draws),
-            risk=record.risk,
-        ).spend
+        as_believed = replace(campaign, market=after(record.market, spent)).best().spend
     over = len(actuals.spend)
     changes = Changes(
         planned=record.spend[:over].sum(axis=0),

@@ -44,8 +44,8 @@ def find_standouts(plan: SpendPlan) -> Iterator[str]:
         if (times := _last_burst(plan, index)) is not None:
             yield (
                 f"{channel.name} spends {times:.1f} times its usual in the last {unit}: what it carries over sells "
-                "much, as it is assumed that nothing more is spent then; --afterwards past plans for advertising that "
-                "goes on."
+                "much, as it is assumed that nothing more is spent then; --afterwards past (or same) plans for "
+                "advertising that goes on."
             )
 
 

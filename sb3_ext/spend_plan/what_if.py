@@ -16,6 +16,8 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray, IntArray
 from sb3_ext.common.palette import color_of
 from sb3_ext.envs.ad_spend import Market, plan_optimal
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
+from sb3_ext.envs.ad_spend.market.selection import with_channels
 from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.uncertain import Mean
@@ -73,7 +75,7 @@ def _channel(plan: SpendPlan, index: int) -> dict[str, Any]:
     campaign = plan.campaign
     least, most = (float(end[index]) * campaign.periods for end in (campaign.low, campaign.cap))
     most = max(least, min(most, HIGHEST * campaign.budget))
-    alone = _alone(campaign.market, index)
+    alone = replace(with_channels(campaign.market, [index]), randomness=Randomness())
     amounts = _amounts(plan.spend[:, index].sum(), least, most, alone.is_concave)
     earnings = expected_earnings(alone, campaign.periods)
     bounds = float(campaign.low[index]), float(campaign.cap[index])
@@ -101,16 +103,6 @@ def _channel(plan: SpendPlan, index: int) -> dict[str, Any]:
         drawn = np.array([earnings.values(spend[None]) - idle for spend in plans])
         channel["drawn"] = [_short(each) for each in drawn.T[_shown_draws(campaign.market)]]
     return channel
-
-
-def _alone(market: Market, index: int) -> Market:
-    """The market with one channel only."""
-    return replace(
-        market,
-        channels=(market.channels[index],),
-        draws=tuple((draw[index],) for draw in market.draws),
-        randomness=type(market.randomness)(),
-    )
 
 
 def _shown_draws(market: Market) -> IntArray:

@@ -240,12 +240,12 @@ class Wording:
         if windows:
             yield f"What is spent works for some {unit}s, the first included: {', '.join(windows)}."
         if carried or windows:
-            afterwards = "nothing more is spent" if market.afterwards == "nothing" else "the past's mean is spent again"
             given = [channel.initial_adstock is not None or channel.history for channel in market.channels]
             start = "as the last of its spends left it" if all(given) else "as if its mean spend had gone on until then"
             yield (
                 f"What is carried over after the last {unit} is credited for {count(market.tail_periods, unit)} at "
-                f"average demand, in which {afterwards}. The campaign starts with the advertising of the past, {start}."
+                f"average demand, in which {self._afterwards}. The campaign starts with the advertising of the past, "
+                f"{start}."
             )
         else:
             yield f"Nothing is carried over: advertising sells in the {unit} it is paid for."
@@ -277,6 +277,17 @@ class Wording:
                 buys = zip(market.names, campaign.constraints.smallest_buy, strict=True)
                 conditions += [f"{name}: 0 or at least {amount(buy, 2)}" for name, buy in buys if buy > 0.0]
             yield f"The plan also keeps to: {'; '.join(conditions)}."
+
+    @property
+    def _afterwards(self) -> str:
+        """What is spent after the campaign."""
+        market, plan = self._market, self._plan
+        if isinstance(market.afterwards, str):
+            return "nothing more is spent" if market.afterwards == "nothing" else "the past's mean is spent again"
+        spent = market.spend_afterwards
+        amounts = [f"{amount(money)} on {name}" for name, money in zip(market.names, spent, strict=True)]
+        is_same = np.allclose(spent, plan.spend.mean(axis=0), rtol=0.0, atol=0.01 * plan.total / plan.campaign.periods)
+        return f"every {self._unit} {', '.join(amounts)} are spent{', as by this plan on average' if is_same else ''}"
 
 
 def _random_parts(random: Randomness, unit: str) -> Iterator[str]:

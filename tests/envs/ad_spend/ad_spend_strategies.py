@@ -54,6 +54,7 @@ def markets(
         channels = tuple(draw(windowed(channel)) for channel in channels)
     elif windows and draw(st.booleans()):
         channels = tuple(draw(windowed(channel)) if draw(st.booleans()) else channel for channel in channels)
+    amounts = tuple(draw(st.lists(st.floats(0.0, 200.0), min_size=len(channels), max_size=len(channels))))
     return Market(
         channels,
         saturation_first=saturation_first,
@@ -61,7 +62,7 @@ def markets(
         margin=draw(st.floats(0.2, 3.0)),
         spend_cost=draw(st.sampled_from([0.0]) | st.floats(0.0, max_spend_cost)),
         tail_periods=draw(st.integers(0, 6)),
-        afterwards=draw(st.sampled_from(["nothing", "past"])) if past else "nothing",
+        afterwards=draw(st.sampled_from(["nothing", *(["past"] if past else []), amounts])),
     )
 
 

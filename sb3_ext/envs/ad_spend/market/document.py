@@ -44,9 +44,14 @@ def write_document(market: DataclassInstance) -> dict[str, Any]:
     values = {name: value for name, value in values.items() if _MARKET_DEFAULTS.get(name, MISSING) != value}
     values["channels"] = [_channel_values(channel) for channel in channels]
     values["randomness"] = asdict(values["randomness"])
-    is_first = not {"saturation_first", "baseline", "first_day", "notes"} & set(values) and all(
-        channel.weights is None and not channel.history and channel.saturation != "root"
-        for channel in (*channels, *(channel for draw in draws for channel in draw))
+    has_new = {"saturation_first", "baseline", "first_day", "notes"} & set(values)
+    is_first = (
+        not has_new
+        and isinstance(values.get("afterwards", ""), str)
+        and all(
+            channel.weights is None and not channel.history and channel.saturation != "root"
+            for channel in (*channels, *(channel for draw in draws for channel in draw))
+        )
     )
     arrays = None if is_first else _draw_arrays(channels, draws)
     values["draws"] = [[_channel_values(channel) for channel in draw] for draw in draws] if arrays is None else arrays

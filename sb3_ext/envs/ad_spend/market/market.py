@@ -8,14 +8,14 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.common.files import atomic_path
 from sb3_ext.envs.ad_spend.market.channel import Channel, default_spend_cap
-from sb3_ext.envs.ad_spend.market.checks import MOST_SALES, check_choice, check_count, check_number
+from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY, MOST_SALES, check_choice, check_count, check_number
 from sb3_ext.envs.ad_spend.market.document import read_document, read_json, write_document
 from sb3_ext.envs.ad_spend.market.draws_table import draws_document, is_draws_table
 from sb3_ext.envs.ad_spend.market.media_effects import MediaEffects
@@ -44,8 +44,9 @@ class Market(MediaEffects):
     :param spend_cost: Money lost per unit of spend, in [0, 1e6]. 0: the budget is sunk; above 0 leaving budget unspent
         can pay.
     :param tail_periods: Periods after the campaign whose sales are credited, 0 to 10 000.
-    :param afterwards: What is spent in these periods, whatever was in the campaign: ``"nothing"``, or the historical
-        means (``"past"``), on top of which the adstock left sells less where curves saturate.
+    :param afterwards: What is spent in these periods, whatever was in the campaign: ``"nothing"``, the historical
+        means (``"past"``), or an amount per period for each channel, money >= 0, on top of which the adstock left sells
+        less where curves saturate.
     :param draws: Alternative parameters of the same channels, e.g. draws of a posterior.
     :param randomness: What is random in a campaign; by default nothing.
     :param saturation_first: Whether the spend of a period saturates before it is carried over, and not its adstock:
@@ -63,7 +64,7 @@ class Market(MediaEffects):
     margin: float = 1.0
     spend_cost: float = 0.0
     tail_periods: int = 28
-    afterwards: Afterwards = "nothing"
+    afterwards: Afterwards | tuple[float, ...] = "nothing"
     draws: tuple[tuple[Channel, ...], ...] = ()
     randomness: Randomness = field(default_factory=Randomness)
     saturation_first: bool = False
@@ -91,9 +92,7 @@ class Market(MediaEffects):
         object.__setattr__(self, "margin", check_number(self.margin, "margin", 1e-6, 1e6))
         object.__setattr__(self, "spend_cost", check_number(self.spend_cost, "spend_cost", 0.0, 1e6))
         check_count(self.tail_periods, "tail_periods", 0, 10_000)
-        check_choice(self.afterwards, Afterwards, "afterwards")
-        if self.afterwards == "past" and not any(channel.historical_mean for channel in self.channels):
-            raise ValueError("afterwards='past' needs historical mean spends, all are 0")
+        object.__setattr__(self, "afterwards", _checked_afterwards(self.afterwards, self.channels))
         _check_draws(self.channels, self.draws)
         if not isinstance(self.saturation_first, bool):
             raise ValueError(f"saturation_first must be true or false, got {self.saturation_first!r}")
@@ -119,7 +118,9 @@ class Market(MediaEffects):
     @property
     def spend_afterwards(self) -> FloatArray:
         """Spend per period after the campaign, shape (N,), money."""
-        return self.historical_mean if self.afterwards == "past" else np.zeros(len(self.channels))
+        if isinstance(self.afterwards, str):
+            return self.historical_mean if self.afterwards == "past" else np.zeros(len(self.channels))
+        return np.array(self.afterwards)
 
     def spend_caps(self, budget: float, periods: int) -> FloatArray:
         """
@@ -176,6 +177,9 @@ class Market(MediaEffects):
             period_days=period_days,
             randomness=self.randomness.with_period(ratio),
             tail_periods=math.ceil(self.tail_periods / ratio),
+            afterwards=self.afterwards
+            if isinstance(self.afterwards, str)
+            else tuple(money * ratio for money in self.afterwards),
             baseline=self.baseline if ratio == 1.0 else (),
         )
 
@@ -310,6 +314,17 @@ class Market(MediaEffects):
             return cls.from_dict(robyn_document(data, spend_per_exposure))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def _checked_afterwards(afterwards: Any, channels: tuple[Channel, ...]) -> Afterwards | tuple[float, ...]:
+    if isinstance(afterwards, (list, tuple)):
+        if len(afterwards) != len(channels):
+            raise ValueError(f"afterwards must hold an amount for each of {len(channels)} channels, got {afterwards!r}")
+        return tuple(check_number(money, "afterwards", 0.0, MOST_MONEY) for money in afterwards)
+    check_choice(afterwards, Afterwards, "afterwards")
+    if afterwards == "past" and not any(channel.historical_mean for channel in channels):
+        raise ValueError("afterwards='past' needs historical mean spends, all are 0")
+    return cast(Afterwards, afterwards)
 
 
 def _check_draws(channels: tuple[Channel, ...], draws: tuple[tuple[Channel, ...], ...]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.selection import with_channels
 from sb3_ext.envs.ad_spend.optimum.aim import Aim
 from sb3_ext.envs.ad_spend.optimum.constraints import BUDGET, total
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
@@ -47,9 +48,7 @@ def same_channels(markets: Sequence[Market]) -> list[Market]:
                 f"models that are compared need the same channels and periods, got {', '.join(market.names)} every "
                 f"{market.period_days:g} days and {', '.join(first.names)} every {first.period_days:g} days"
             )
-        order = [market.names.index(name) for name in first.names]
-        channels, *draws = (tuple(each[index] for index in order) for each in (market.channels, *market.draws))
-        ordered.append(replace(market, channels=channels, draws=tuple(draws)))
+        ordered.append(with_channels(market, [market.names.index(name) for name in first.names]))
     return ordered
 
 

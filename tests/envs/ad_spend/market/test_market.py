@@ -342,6 +342,8 @@ def test_channel_parameters_out_of_range(field: str, values: list[object]) -> No
         ({"tail_periods": -1}, ["tail_periods", "-1"]),
         ({"afterwards": "same"}, ["afterwards", "nothing", "past", "'same'"]),
         ({"afterwards": "past", "channels": (B,)}, ["afterwards", "historical"]),
+        ({"afterwards": (1.0,)}, ["afterwards", "each of 2 channels", "(1.0,)"]),
+        ({"afterwards": (1.0, -2.0)}, ["afterwards", "-2.0"]),
         ({"tail_periods": 2.0}, ["tail_periods", "2.0"]),
     ],
 )
