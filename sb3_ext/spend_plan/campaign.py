@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Literal
 
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.common.wording import amount
 from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market, Plan, plan_optimal
 from sb3_ext.envs.ad_spend.baselines import all_baselines
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
@@ -31,6 +33,41 @@ class Past:
     """What was spent, shape (k, N), money."""
     sales: FloatArray | None
     """What was sold, shape (k,), NaN where not known; None if nothing is known."""
+    worth: float = 0.0
+    """Sales that the spends bring over none, as is believed now, those of carry-over included."""
+
+
+Kind = Literal["sales", "mroas", "roas", "cpa"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A budget that was found for a goal."""
+
+    kind: Kind
+    target: float
+    most: float
+    """The largest budget that was considered, what is spent already included, money."""
+    budget: float
+    """Of the periods to plan, money."""
+    beyond: float | None
+    """A budget with which, and beyond which, no plan reaches the goal: less for sales, more for returns."""
+    spent: float = 0.0
+    """What is spent already, money."""
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in one sentence."""
+        more = f" more, after the {amount(self.spent, 2)} that are spent," if self.spent else ""
+        if self.kind == "sales":
+            text = (
+                f"{amount(self.budget, 2)}{more} is the smallest budget found that sells {amount(self.target)} more "
+                "than none"
+            )
+            return f"{text}; with {amount(self.beyond, 2)} or less no plan does." if self.beyond else f"{text}."
+        what = {"mroas": "a marginal ROAS", "roas": "a ROAS", "cpa": "costs per sale"}[self.kind]
+        side = "most" if self.kind == "cpa" else "least"
+        return f"{amount(self.budget, 2)}{more} is the largest spend with {what} of at {side} {self.target:g}."
 
 
 @dataclass(frozen=True)
@@ -54,8 +91,8 @@ class Campaign:
     """Plan for the mean of the lowest share of the draws, in (0, 1]; None: for the mean of all."""
     past: Past | None = None
     """What is over of a campaign whose rest is planned."""
-    goal: str = ""
-    """What the budget was found for, a sentence; empty where it was given."""
+    goal: Goal | None = None
+    """What the budget was found for; None where it was given."""
 
     @property
     def periods(self) -> int:

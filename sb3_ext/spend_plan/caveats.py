@@ -18,6 +18,8 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
     value, reference = plan.score.value, plan.reference
     market, periods = campaign.market, campaign.periods
     unit = period_name(market.period_days)
+    if plan.changes is not None:
+        yield from plan.changes.warnings
     beyond = spend > market.historical_max + _CENT
     for index, channel in enumerate(market.channels):
         if count := int(beyond[:, index].sum()):

@@ -17,6 +17,7 @@ from sb3_ext.common.palette import color_of
 from sb3_ext.common.wording import period_name
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import floor_cents
+from sb3_ext.spend_plan.changes import COLUMNS
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.standouts import find_standouts
 from sb3_ext.spend_plan.tables import money_digits
@@ -37,6 +38,7 @@ def write_workbook(plan: SpendPlan, command: str, path: Path) -> None:
         _dates(sheets, plan)
         _channels(sheets, plan)
         _comparison(sheets, plan)
+        _changes(sheets, plan)
         _settings(sheets, plan, command)
 
 
@@ -206,6 +208,17 @@ def _comparison(sheets: _Sheets, plan: SpendPlan) -> None:
     sheet.insert_chart(len(rows) + 2, 0, chart)
 
 
+def _changes(sheets: _Sheets, plan: SpendPlan) -> None:
+    """What changed since the plan before, where there was one."""
+    if plan.changes is None:
+        return
+    rows: list[list[Cell]] = [
+        [name, *numbers]
+        for name, numbers in zip((*plan.campaign.market.names, "Total"), plan.changes.rows(), strict=True)
+    ]
+    sheets.add("Changes", [("Channel", "text"), *((title, "money") for title in COLUMNS)], rows[:-1], rows[-1])
+
+
 def _settings(sheets: _Sheets, plan: SpendPlan, command: str) -> None:
     words = Wording(plan)
     sheet = sheets.book.add_worksheet("Settings")
@@ -222,6 +235,7 @@ def _settings(sheets: _Sheets, plan: SpendPlan, command: str) -> None:
         ("Certificate", words.certificate),
         *((("Lead", words.leads),) if words.leads else ()),
         *((f"Worth of one more in {name}", price) for name, price in plan.prices.items()),
+        *(("Since the last plan", text) for text in (plan.changes.notes if plan.changes else ())),
         *(("Warning", text) for text in find_caveats(plan)),
         *(("Stands out", text) for text in find_standouts(plan)),
         *(("Assumed", text) for text in words.assumptions),

@@ -4,44 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.typed import typed_amount, typed_factor
 from sb3_ext.common.wording import amount
 from sb3_ext.envs.ad_spend import Market, Plan
 from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
-from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.campaign import Campaign, Goal, Kind
 from sb3_ext.spend_plan.cents import ceil_cents, floor_cents
 
-Kind = Literal["sales", "mroas", "roas", "cpa"]
-
 _TOLERANCE, _PRECISION, _MOST_STEPS = 1e-5, 1e-4, 40
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A budget that was found for a goal."""
-
-    kind: Kind
-    target: float
-    budget: float
-    """Money."""
-    beyond: float | None
-    """A budget with which, and beyond which, no plan reaches the goal: less for sales, more for returns."""
-
-    @property
-    def sentence(self) -> str:
-        """What was found, in one sentence."""
-        if self.kind == "sales":
-            text = (
-                f"{amount(self.budget, 2)} is the smallest budget found that sells {amount(self.target)} more than none"
-            )
-            return f"{text}; with {amount(self.beyond, 2)} or less no plan does." if self.beyond else f"{text}."
-        what = {"mroas": "a marginal ROAS", "roas": "a ROAS", "cpa": "costs per sale"}[self.kind]
-        side = "most" if self.kind == "cpa" else "least"
-        return f"{amount(self.budget, 2)} is the largest spend with {what} of at {side} {self.target:g}."
 
 
 _FLAGS: dict[Kind, str] = {
@@ -88,28 +62,40 @@ def with_goal(campaign: Campaign, kind: Kind, target: float) -> Campaign:
     """The same campaign with the budget that reaches a goal, in cents."""
     goal = find_budget(campaign, kind, target)
     cents = ceil_cents(goal.budget) if kind == "sales" else floor_cents(goal.budget)
-    return replace(campaign, budget=cents / 100.0, goal=goal.sentence)
+    return replace(campaign, budget=cents / 100.0, goal=goal)
 
 
 def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
     """
     The smallest budget whose best plan sells ``target`` more than no spend, or the largest spend whose last unit of
     money (``mroas``) or all of it (``roas``, ``cpa``) sells that much. The campaign's budget is the most to consider.
+    What is spent already counts, but for the last unit of money.
     """
+    past = campaign.past
+    flag = f"--target-{kind} {target:g}" if past is None else f"the plan's goal, {kind} of {target:g}"
+    spent, sold = (0.0, 0.0) if past is None else (float(past.spend.sum()), past.worth)
     market = replace(campaign.market, margin=1.0)
     most, least = campaign.budget, max(float(campaign.low.sum()) * campaign.periods, 0.01)
 
     def solve(budget: float, price: float = 0.0) -> Plan:
         return replace(campaign, market=replace(market, spend_cost=price), budget=budget, risk=None).best(_TOLERANCE)
 
+    def found(budget: float, beyond: float | None = None) -> Goal:
+        return Goal(kind, target, most + spent, budget, beyond, spent)
+
     if kind == "mroas":
-        return Goal(kind, target, _spent(solve(most, target), f"--target-mroas {target:g}"), None)
+        return found(_spent(solve(most, target), flag))
     whole = solve(most)
     if kind == "sales":
-        if whole.value < target:
+        if sold >= target:
             raise UserError(
-                f"--target-sales: within the limits no plan sells {amount(target)} more than none: the best one sells "
-                f"{amount(whole.value)} for {amount(float(whole.spend.sum()), 2)}"
+                f"{flag}: what is spent already sells {amount(sold)} more than none, the target was "
+                f"{amount(target)}: give --budget to spend more"
+            )
+        if sold + whole.value < target:
+            raise UserError(
+                f"{flag}: within the limits no plan sells {amount(target)} more than none: the best one sells "
+                f"{amount(sold + whole.value)} for {amount(spent + float(whole.spend.sum()), 2)}"
             )
         reached, missed, proven = float(whole.spend.sum()), least, None
         for _ in range(_MOST_STEPS):
@@ -121,28 +107,27 @@ def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
             except Infeasible:
                 missed = middle
                 continue
-            if plan.value >= target:
+            if sold + plan.value >= target:
                 reached = middle
             else:
                 missed = middle
-                proven = middle if plan.upper_bound < target else proven
-        return Goal(kind, target, reached, proven)
+                proven = middle if sold + plan.upper_bound < target else proven
+        return found(reached, proven)
     rate = 1.0 / target if kind == "cpa" else target
-    flag = f"--target-{kind} {target:g}"
-    total = float(whole.spend.sum())
-    if whole.value >= rate * total:
-        return Goal(kind, target, total, None)
+    total, ahead = float(whole.spend.sum()), sold - rate * spent
+    if whole.value + ahead >= rate * total:
+        return found(total)
     best = solve(most, rate)
-    reached, missed = _spent(best, flag), total
-    if best.value < 0.0:
+    if best.value + ahead < 0.0:
         raise UserError(f"{flag}: no plan within the limits reaches it")
+    reached, missed = float(best.spend.sum()) if ahead > 0.0 else _spent(best, flag), total
     for _ in range(_MOST_STEPS):
         if missed - reached <= _PRECISION * missed:
             break
         middle = 0.5 * (reached + missed)
         plan = solve(middle)
-        reached, missed = (middle, missed) if plan.value >= rate * middle else (reached, middle)
-    return Goal(kind, target, reached, missed)
+        reached, missed = (middle, missed) if plan.value + ahead >= rate * middle else (reached, middle)
+    return found(reached, missed)
 
 
 def _spent(plan: Plan, flag: str) -> float:

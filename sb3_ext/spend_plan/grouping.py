@@ -29,7 +29,7 @@ from sb3_ext.spend_plan.output import NAMES, check_output, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 
 FILE = "groups.csv"
-_ROUNDING, _ROUGH = 1e-6, 1e-4
+_ROUNDING, _ROUGH, _TRIFLE = 1e-6, 1e-4, 1e-5
 
 
 def check_group_flags(args: argparse.Namespace) -> None:
@@ -82,8 +82,11 @@ def plan_for_groups(
         found = _divided(each, budget)
         shares = budgets_in_cents(found.budgets, budget, each)
         plans = {
-            # Whoever gets the rest of the rounding has more than the plan was made for.
-            name: make_plan(replace(campaign, budget=cents / 100.0), found=best if cents <= 100.0 * money else None)
+            # Of a small budget a cent is much, and whoever gets the rest of the rounding has more than was planned for.
+            name: make_plan(
+                replace(campaign, budget=cents / 100.0),
+                found=best if 0.0 <= 100.0 * money - cents <= _TRIFLE * cents else None,
+            )
             for name, campaign, cents, money, best in zip(
                 campaigns, each, shares, found.budgets, found.plans, strict=True
             )

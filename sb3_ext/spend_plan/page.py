@@ -71,6 +71,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
         },
         colors=[color_of(index) for index in range(len(market.names))],
         tables={
+            "changes": tables.what_changed(plan),
             "finance": tables.finance_table(plan),
             "channels": tables.channel_table(plan),
             "policies": tables.policy_table(plan),
@@ -79,6 +80,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
             "dates": tables.date_table(plan),
             "fits": tables.fit_table(plan) if plan.campaign.fits else None,
         },
+        notes=plan.changes.notes if plan.changes else (),
         command=command,
         versions=versions(),
     )

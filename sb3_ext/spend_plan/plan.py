@@ -14,6 +14,7 @@ from sb3_ext.envs.ad_spend.baselines import RandomSpend
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import Cents, round_plan
+from sb3_ext.spend_plan.changes import Changes
 from sb3_ext.spend_plan.comparison import (
     EVEN,
     OPTIMIZED,
@@ -68,6 +69,8 @@ class SpendPlan:
     """Policies that do not keep to the campaign's constraints."""
     prices: Mapping[str, float] = field(default_factory=dict)
     """What one more unit of money in each condition would earn, by its name, where there are constraints."""
+    changes: Changes | None = None
+    """What changed since the plan before; None where there was none."""
     versus: tuple[Gain, ...] = ()
     """How much more the plan earns than simple policies, with the middle 95% of the draws; empty without draws."""
 

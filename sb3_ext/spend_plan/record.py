@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -16,9 +16,19 @@ from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY, check_number
 from sb3_ext.envs.ad_spend.market.document import read_json
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints
+from sb3_ext.spend_plan.campaign import Kind
 from sb3_ext.spend_plan.plan import SpendPlan
 
 SCHEMA = "adspend-plan/1"
+
+
+class Wanted(NamedTuple):
+    """A goal in place of a budget."""
+
+    kind: Kind
+    target: float
+    most: float
+    """The largest budget to consider, that of the periods that are over included, money."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +57,14 @@ class PlanRecord:
     """What the periods to come have to keep to besides."""
     risk: float | None = None
     """The plan is for the mean of the lowest share of the draws, in (0, 1]; None: for the mean of all."""
+    goal: Wanted | None = None
+    """What the budget was found for; None where it was given."""
 
 
 def write_record(plan: SpendPlan, path: Path) -> None:
     """Write a plan."""
     campaign = plan.campaign
-    past = campaign.past
+    past, goal = campaign.past, campaign.goal
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "version": __version__,
@@ -67,6 +79,7 @@ def write_record(plan: SpendPlan, path: Path) -> None:
         "cap": campaign.cap.tolist(),
         "paths": plan.n_paths,
         "risk": campaign.risk,
+        "goal": goal and {"kind": goal.kind, "target": goal.target, "most": goal.most},
         "constraints": None if campaign.constraints is None else _constraints_document(campaign.constraints),
         "market": (past.market if past else campaign.market).to_dict(),
     }
@@ -90,6 +103,7 @@ def read_record(folder: Path) -> PlanRecord:
         budget = check_number(values["budget"], "budget", 0.01, MOST_MONEY)
         n_paths = int(values["paths"])
         constraints = values["constraints"] and _read_constraints(values["constraints"], cents.shape)
+        goal = values.get("goal") and _read_goal(values["goal"])
         risk = values["risk"] and check_number(values["risk"], "risk", 0.0, 1.0, low_open=True)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(f"{path}: not a complete plan ({error})") from error
@@ -97,7 +111,14 @@ def read_record(folder: Path) -> PlanRecord:
     numbers = np.concatenate([spent.ravel(), cents.ravel(), low, cap])
     if not fits or low.shape != (n,) or cap.shape != (n,) or not np.all(np.isfinite(numbers) & (numbers >= 0.0)):
         raise ValueError(f"{path}: not a complete plan (its dates, spends and limits do not fit together)")
-    return PlanRecord(market, dates, spent, sold, budget, cents / 100.0, low, cap, n_paths, constraints, risk)
+    return PlanRecord(market, dates, spent, sold, budget, cents / 100.0, low, cap, n_paths, constraints, risk, goal)
+
+
+def _read_goal(values: dict[str, Any]) -> Wanted:
+    if values["kind"] not in get_args(Kind):
+        raise ValueError(f"there is no goal {values['kind']!r:.80}")
+    target = check_number(values["target"], "target", 0.0, low_open=True)
+    return Wanted(values["kind"], target, check_number(values["most"], "most", 0.01))
 
 
 def _constraints_document(constraints: Constraints) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,40 +17,15 @@ from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.progress import after
 from sb3_ext.spend_plan.actuals import Actuals
 from sb3_ext.spend_plan.campaign import Campaign, Past
+from sb3_ext.spend_plan.changes import Changes
 from sb3_ext.spend_plan.constraints_after import constraints_after
+from sb3_ext.spend_plan.economics import expected_earnings
+from sb3_ext.spend_plan.goals import with_goal
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.record import PlanRecord
 
 _LEAST_EFFECTIVE = 20.0
 _WORTH_SAYING = 0.02
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What changed since the plan before, by channel, shape (N,), money."""
-
-    planned: FloatArray
-    """What that plan wanted to spend in the periods that are over since."""
-    spent: FloatArray
-    """What was spent in them."""
-    rest_before: FloatArray
-    """What it wanted to spend in the periods to come."""
-    rest_as_believed: FloatArray
-    """What a plan that heard nothing of the sales would spend in them."""
-    rest: FloatArray
-    """What the new plan spends in them."""
-    notes: tuple[str, ...]
-    """What actuals and sales say, a line each."""
-    warnings: tuple[str, ...]
-    """Reasons to doubt, a line each."""
-
-
-@dataclass(frozen=True)
-class Replanned:
-    """The new plan of the periods to come."""
-
-    plan: SpendPlan
-    changes: Changes
 
 
 def replan(
@@ -61,21 +36,24 @@ def replan(
     noise: float | None = None,
     base: float | None = None,
     report: Callable[[str], object] = lambda policy: None,
-) -> Replanned:
+) -> SpendPlan:
     """
     Plan the periods that the actuals leave.
 
-    ``budget`` is for them alone; by default it is what the plan's budget leaves. ``noise`` and ``base`` are of a
-    period's sales, see :func:`~sb3_ext.envs.ad_spend.campaign.learning.learn_from_sales`.
+    ``budget`` is for them alone; by default it is what reaches the plan's goal, or what its budget leaves. ``noise``
+    and ``base`` are of a period's sales, see
+    :func:`~sb3_ext.envs.ad_spend.campaign.learning.learn_from_sales`.
     """
     spent = np.concatenate([record.spent, actuals.spend])
     dates = record.dates[len(spent) :]
     if not dates:
         raise UserError("--actuals: they cover the whole plan, so nothing is left to plan")
-    left = record.budget - float(actuals.spend.sum()) if budget is None else budget
+    goal = record.goal if budget is None else None
+    whole = record.budget if goal is None else goal.most - float(record.spent.sum())
+    left = whole - float(actuals.spend.sum()) if budget is None else budget
     if not 0.01 <= left <= MOST_MONEY:
         raise UserError(
-            f"--actuals: {actuals.spend.sum():,.2f} of {record.budget:,.2f} are spent, which leaves {left:,.2f} for "
+            f"--actuals: {actuals.spend.sum():,.2f} of {whole:,.2f} are spent, which leaves {left:,.2f} for "
             "the rest: give what may be spent with --budget"
         )
     cap = record.cap if budget is None else _caps(record, left, len(dates))
@@ -101,16 +79,19 @@ def replan(
                     f"on {learned.effective:.0f} of them"
                 )
     constraints = record.constraints and constraints_after(record.constraints, actuals.spend)
-    past = Past(record.market, record.dates[: len(spent)], spent, sales)
-    campaign = Campaign(
-        after(market, spent), left, dates, record.low, cap, constraints=constraints, risk=record.risk, past=past
-    )
-    plan = make_plan(campaign, {}, max(record.n_paths, 1), report)
-    as_believed = plan.spend
-    if market is not record.market:
-        as_believed = replace(campaign, market=after(record.market, spent)).best().spend
+
+    def campaign(believed: Market) -> Campaign:
+        past = Past(record.market, record.dates[: len(spent)], spent, sales, _sold_of(believed, spent, len(dates)))
+        rest = Campaign(
+            after(believed, spent), left, dates, record.low, cap, constraints=constraints, risk=record.risk, past=past
+        )
+        return rest if goal is None else with_goal(rest, goal.kind, goal.target)
+
+    plan = make_plan(campaign(market), {}, max(record.n_paths, 1), report)
+    as_believed = plan.spend if market is record.market else campaign(record.market).best().spend
     over = len(actuals.spend)
     changes = Changes(
+        over=over,
         planned=record.spend[:over].sum(axis=0),
         spent=actuals.spend.sum(axis=0),
         rest_before=record.spend[over:].sum(axis=0),
@@ -119,7 +100,13 @@ def replan(
         notes=tuple(notes),
         warnings=tuple(warnings),
     )
-    return Replanned(plan, changes)
+    return replace(plan, changes=changes)
+
+
+def _sold_of(market: Market, spent: FloatArray, to_come: int) -> float:
+    """What spends that are over sell more than none would have, carry-over into the periods to come included."""
+    sold = expected_earnings(replace(market, margin=1.0, spend_cost=0.0), len(spent) + to_come)
+    return float(sold.gain(np.pad(spent.T, ((0, 0), (0, to_come)))))
 
 
 def _caps(record: PlanRecord, left: float, periods: int) -> FloatArray:

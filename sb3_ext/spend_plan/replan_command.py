@@ -10,18 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sb3_ext.app.console import console
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.parser import Parser
-from sb3_ext.app.table import Row, Table
 from sb3_ext.app.typed import typed_amount
-from sb3_ext.common.wording import amount, count, period_name
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY, MOST_SALES
 from sb3_ext.spend_plan.actuals import read_actuals
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.output import check_output, write_plan
-from sb3_ext.spend_plan.record import PlanRecord, read_record
-from sb3_ext.spend_plan.replan import Changes, replan
+from sb3_ext.spend_plan.record import read_record
+from sb3_ext.spend_plan.replan import replan
 from sb3_ext.spend_plan.terminal import show_plan
 
 _DESCRIPTION = """\
@@ -33,9 +30,10 @@ spend; and, where known, a column 'sales'. Numbers and dates may be written as p
 what can mean two things is asked. Rows before the plan are left out, so the same file can grow from week to week.
 
 What was spent becomes the advertising carried over, and the budget that is left (or --budget) is planned for the
-periods to come. Sales change what the model's draws are worth: those that fit them count for more. A model without
-draws learns nothing. Sales are taken as those of the model's channels and a constant base of unknown size (--base) with
-noise of unknown size (--sales-noise).
+periods to come. Where the plan's budget was found for a goal, that of the rest is found for it anew, and what is spent
+counts. Sales change what the model's draws are worth: those that fit them count for more. A model without draws learns
+nothing. Sales are taken as those of the model's channels and a constant base of unknown size (--base) with noise of
+unknown size (--sales-noise).
 """
 _EXAMPLES = """\
 examples:
@@ -61,15 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         actuals = read_actuals(args.actuals, record.market.names, record.dates[len(record.spent) :], end)
     status = Console(stderr=True).status("planning")
     with mistakes_explained("cannot plan this campaign"), status:
-        made = replan(record, actuals, args.budget, noise=args.sales_noise, base=args.base)
-    written, left_out = write_plan(made.plan, f"sb3-ext replan {shlex.join(arguments)}", Path(args.output))
-    out = console()
-    out.print(_changes_table(record, made.changes, len(actuals.spend)))
-    for note in made.changes.notes:
-        out.print(note)
-    for warning in made.changes.warnings:
-        out.print(f"warning: {warning}", style="yellow")
-    show_plan(made.plan, written, left_out)
+        plan = replan(record, actuals, args.budget, noise=args.sales_noise, base=args.base)
+    written, left_out = write_plan(plan, f"sb3-ext replan {shlex.join(arguments)}", Path(args.output))
+    show_plan(plan, written, left_out)
     return 0
 
 
@@ -79,7 +71,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--plan", required=True, metavar="DIR", help="folder that `sb3-ext plan` wrote")
     add("--actuals", required=True, metavar="FILE", help="CSV or Excel file of what was spent, and sold")
     add(
-        "--budget", type=typed_amount, metavar="MONEY", help="for the periods to come (default: what the plan's leaves)"
+        "--budget",
+        type=typed_amount,
+        metavar="MONEY",
+        help="for the periods to come (default: what the plan's leaves, or its goal needs)",
     )
     add("--base", type=typed_amount, metavar="SALES", help="sales per period without advertising (default: unknown)")
     add(
@@ -98,26 +93,3 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"--base is {args.base:g}: give a number from 0 to {MOST_SALES:g}")
     check_output(args.output)
     return args
-
-
-def _changes_table(record: PlanRecord, changes: Changes, over: int) -> Table:
-    """What was planned and spent so far, and what the rest was and is."""
-    unit = period_name(record.market.period_days)
-    by_spends, by_sales = changes.rest_as_believed - changes.rest_before, changes.rest - changes.rest_as_believed
-    columns = (
-        *(changes.planned, changes.spent, changes.spent - changes.planned),
-        *(changes.rest_before, changes.rest, changes.rest - changes.rest_before, by_spends, by_sales),
-    )
-    signed = {2, 5, 6, 7}
-    rows = []
-    for index, name in enumerate((*record.market.names, "Total")):
-        total = index == len(record.market.names)
-        numbers = [float(column.sum() if total else column[index]) for column in columns]
-        cells = [f"{'+' if at in signed and number > 0.5 else ''}{amount(number)}" for at, number in enumerate(numbers)]
-        rows.append(Row([name, *cells], "bold" if total else "", "total" if total else ""))
-    return Table(
-        f"What changed: {count(over, unit)} are over since the plan, {len(record.spend) - over} are to come",
-        ["Channel", "Planned", "Spent", "Over or under", "Rest before", "Rest now", "Change", "by spends", "by sales"],
-        rows,
-        "by spends: what budget and carry-over leave after what was spent; by sales: what was learned from the sales.",
-    )

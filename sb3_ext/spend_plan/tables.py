@@ -10,6 +10,7 @@ from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
 from sb3_ext.common.wording import amount, count, period_name
 from sb3_ext.spend_plan.cents import as_money, floor_cents
+from sb3_ext.spend_plan.changes import changes_table
 from sb3_ext.spend_plan.plan import SpendPlan
 
 _MOST_PERIODS_FOR_SHARES = 130
@@ -37,6 +38,14 @@ def date_table(plan: SpendPlan) -> Table:
     if np.any(plan.beyond):
         caption += "; red: more than the model has ever seen"
     return Table(caption, ["Date", *market.names, "Spend", "Expected sales", "Budget left"], rows)
+
+
+def what_changed(plan: SpendPlan) -> Table | None:
+    """What changed since the plan before; None where there was none."""
+    market = plan.campaign.market
+    if plan.changes is None:
+        return None
+    return changes_table(plan.changes, market.names, period_name(market.period_days), plan.campaign.periods)
 
 
 def finance_table(plan: SpendPlan) -> Table:

@@ -8,13 +8,17 @@ from sb3_ext.app.console import console
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.standouts import find_standouts
-from sb3_ext.spend_plan.tables import budget_table, date_table, finance_table, policy_table, price_table
+from sb3_ext.spend_plan.tables import budget_table, date_table, finance_table, policy_table, price_table, what_changed
 from sb3_ext.spend_plan.wording import Wording
 
 
 def show_plan(plan: SpendPlan, written: list[Path], left_out: list[str]) -> None:
     """Print tables, sentences and warnings, and what was written."""
     out, words = console(), Wording(plan)
+    if changes := what_changed(plan):
+        out.print(changes)
+        for note in plan.changes.notes if plan.changes else ():
+            out.print(note)
     out.print(date_table(plan))
     out.print(finance_table(plan))
     out.print(policy_table(plan))

@@ -55,7 +55,7 @@ class Wording:
         verdict = f"{format_money(abs(gain))} {'more' if gain >= 0.0 else 'less'} than {other}"
         source = "" if plan.policy == OPTIMIZED else f" The plan is that of {plan.policy}, which earns the most."
         earns = f"{format_money(plan.score.value)}{f' on average over {self._cases}' if plan.n_paths else ''}"
-        goal = f"{plan.campaign.goal} " if plan.campaign.goal else ""
+        goal = f"{plan.campaign.goal.sentence} " if plan.campaign.goal else ""
         return f"{goal}Spend {listed}. The model expects this to earn {earns}, {verdict}.{source}"
 
     @property

@@ -8,6 +8,7 @@ import pytest
 
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
 from sb3_ext.envs.ad_spend.market.progress import after
+from sb3_ext.spend_plan.command import main as plan_command
 from sb3_ext.spend_plan.record import read_record
 from sb3_ext.spend_plan.replan_command import main
 
@@ -165,3 +166,31 @@ def test_constraints_that_what_is_spent_broke_are_named(planner: Planner, error_
     actuals(["2027-01-04,500,1600,"])
     message = error_line("replan", "--plan", "plan", "--actuals", "actuals.csv", code=1)
     assert "search: at most 1,500.00 in total (with what is spent)" in message
+
+
+@pytest.mark.parametrize("goal", [("--target-sales", "4000"), ("--target-mroas", "0.6"), ("--target-roas", "1.3")])
+def test_a_goal_counts_what_is_spent(planner: Planner, goal: tuple[str, str]) -> None:
+    """A campaign that went as planned needs what the plan had left; one that sold nothing yet needs more for sales."""
+    replace(MARKET, draws=()).save("market.json")
+    flags = ("--caps", "tv=900", "search=700", "--periods", "8", *goal)
+    assert plan_command(["--market", "market.json", *flags, "--start", "2027-01-04"]) == 0
+    first = read_record(Path("plan"))
+    days = first.dates[:3]
+    actuals([f"{day},{tv},{search}," for day, (tv, search) in zip(days, first.spend[:3], strict=True)])
+    second = read_record(again())
+    assert second.goal == first.goal
+    np.testing.assert_allclose(second.budget, first.spend[3:].sum(), rtol=2e-3)
+    np.testing.assert_allclose(second.spend, first.spend[3:], atol=0.01 * first.spend.max())
+    if goal[0] == "--target-sales":
+        actuals([f"{day},0,0," for day in days])
+        assert read_record(again()).budget > 1.05 * second.budget
+        assert read_record(again("--budget", "700")).goal is None
+
+
+def test_a_goal_that_is_reached_needs_no_more(planner: Planner, error_line: Callable[..., str]) -> None:
+    MARKET.save("market.json")
+    flags = ["--caps", "tv=900", "search=700", "--periods", "8", "--target-sales", "1000"]
+    assert plan_command(["--market", "market.json", *flags, "--start", "2027-01-04"]) == 0
+    actuals(["2027-01-04,900,700,", "2027-01-11,900,700,"])
+    said = error_line("replan", "--plan", "plan", "--actuals", "actuals.csv", code=2)
+    assert "what is spent already sells" in said and "--budget" in said
