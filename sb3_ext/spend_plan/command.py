@@ -96,13 +96,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
         raise UserError("--paths goes with a random market: in this one every campaign goes alike")
-    if args.compare and (campaign.constraints is not None or args.risk is not None):
+    if args.compare and args.risk is not None:
         raise UserError(
-            "--compare goes without constraints and --risk: the plan for several models keeps to limits only"
+            "--compare goes without --risk: the plan for several models is for the mean over each one's draws, and "
+            "where it goes worst among the models, not among the draws"
         )
     others = [_market(_of_market(args, "--compare", name))[0] for name in args.compare]
     with mistakes_explained("--compare"):
         others = same_channels([campaign.market, *others])[1:]
+    if args.afterwards == "same":
+        others = [replace(other, afterwards=campaign.market.afterwards) for other in others]
     n_paths = (args.paths or default_paths(campaign)) if is_random else 1
     agents = _agents(args, campaign, range(FIRST_SEED, FIRST_SEED + n_paths)) if args.model else {}
     status = Console(stderr=True).status("planning")

@@ -13,7 +13,8 @@ from sb3_ext.common.wording import amount
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.robust import Robust, plan_robust
 from sb3_ext.spend_plan.campaign import Campaign
-from sb3_ext.spend_plan.cents import as_money, round_plan
+from sb3_ext.spend_plan.cents import as_money
+from sb3_ext.spend_plan.kept_cents import round_within
 
 FILE = "robust.csv"
 
@@ -21,9 +22,14 @@ FILE = "robust.csv"
 def compare_models(campaign: Campaign, others: Sequence[Market], names: Sequence[str], folder: Path) -> None:
     """Plan for the campaign's model and others at once, show what each plan earns under each, write the robust one."""
     found = plan_robust(
-        [campaign.market, *others], campaign.budget, campaign.periods, low=campaign.low, cap=campaign.cap
+        [campaign.market, *others],
+        campaign.budget,
+        campaign.periods,
+        low=campaign.low,
+        cap=campaign.cap,
+        constraints=campaign.constraints,
     )
-    cents = round_plan(found.spend, campaign.budget, campaign.low, campaign.cap)
+    cents = round_within(found.spend, campaign.budget, campaign.low, campaign.cap, campaign.constraints)
     out = console()
     out.print(comparison_table(found, names))
     out.print(

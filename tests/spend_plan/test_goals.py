@@ -28,6 +28,9 @@ MARKET = Market(
 )
 
 
+FEW = ["--budget", "10000", "--periods", "5", "--start", "2027-01-04"]
+
+
 def campaign(market: Market = MARKET, budget: float = 60_000.0) -> Campaign:
     return Campaign(market, budget, period_dates(date(2027, 1, 4), 7.0, 8), np.zeros(2), np.full(2, 4000.0))
 
@@ -120,5 +123,7 @@ def test_several_models(
     assert "The robust plan earns at least" in text and "Under profit" in text
     rows = (folder / "robust.csv").read_text().splitlines()
     assert rows[0] == "date,spend_facebook,spend_instagram" and len(rows) == 6
-    assert "without constraints" in mistake("--compare", "static", "--max-change", "10%", "--output", "other")
+    assert main(["--market", "adstock", "--compare", "static", *FEW, "--total", "facebook=2500"]) == 0
+    lines = (folder / "robust.csv").read_text().splitlines()[1:]
+    assert sum(float(line.split(",")[1]) for line in lines) == pytest.approx(2500.0, abs=0.005)
     assert "neither a file nor a preset" in mistake("--compare", "none", "--output", "other")

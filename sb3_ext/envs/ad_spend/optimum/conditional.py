@@ -26,13 +26,15 @@ def plan_under_conditions(
     conditions: Sequence[Condition],
     smallest_buy: FloatArray | None,
     tolerance: float,
+    starts: Sequence[FloatArray] | None = None,
 ) -> Found:
     """
     The best plan under ``conditions``, the budget among them, within the bounds of the channels; spends are 0 or at
-    least ``smallest_buy``, shape (N, T), where that is given.
+    least ``smallest_buy``, shape (T, N), where that is given. The search starts from ``starts``, shape (N, T), or where
+    the aim is not concave from the best pulses.
     """
     low, cap = (np.stack([getattr(channel, end) for channel in channels]) for end in ("low", "cap"))
-    if low.size > _MOST_SPENDS:
+    if starts is None and low.size > _MOST_SPENDS:
         raise ValueError(
             f"conditions, and plans for a risk, are for up to {_MOST_SPENDS} spends (periods times channels), "
             f"got {low.size}"
@@ -41,14 +43,15 @@ def plan_under_conditions(
     buys = None if smallest_buy is None or not np.any(smallest_buy.T > low) else smallest_buy.T
     narrow_low, narrow_cap, coupled = rows.within(low, cap)
     aim = aim_of(narrow_low if buys is None else np.where(narrow_low < buys, 0.0, narrow_low), narrow_cap)
-    pulses = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
+    if starts is None:
+        starts = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
     try:
         if np.any(narrow_low > narrow_cap):
             raise Unreachable
         if buys is None:
-            found = search(aim, ConstrainedPolytope(narrow_low, narrow_cap, budget, coupled), pulses, tolerance)
+            found = search(aim, ConstrainedPolytope(narrow_low, narrow_cap, budget, coupled), starts, tolerance)
         else:
-            found = search_buys(aim, narrow_low, narrow_cap, budget, coupled, buys, pulses, tolerance)
+            found = search_buys(aim, narrow_low, narrow_cap, budget, coupled, buys, starts, tolerance)
     except Unreachable:
         raise explain(conditions, low.shape) from None
     _, on_most, on_level = rows.maximum(aim.objective.gradient(found.spend), np.zeros_like(cap), 2.0 * cap)

@@ -11,11 +11,11 @@ from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.market import Market
 from sb3_ext.envs.ad_spend.market.selection import with_channels
 from sb3_ext.envs.ad_spend.optimum.aim import Aim
-from sb3_ext.envs.ad_spend.optimum.constraints import BUDGET, total
+from sb3_ext.envs.ad_spend.optimum.channel_problem import channel_problems
+from sb3_ext.envs.ad_spend.optimum.conditional import plan_under_conditions
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, bounds_as_conditions
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 from sb3_ext.envs.ad_spend.optimum.plan import Plan, plan_optimal
-from sb3_ext.envs.ad_spend.optimum.polytope import ConstrainedPolytope, Rows
-from sb3_ext.envs.ad_spend.optimum.search import search
 from sb3_ext.envs.ad_spend.optimum.uncertain import Lowest
 
 
@@ -53,7 +53,14 @@ def same_channels(markets: Sequence[Market]) -> list[Market]:
 
 
 def plan_robust(
-    markets: Sequence[Market], budget: float, periods: int, *, low: FloatArray, cap: FloatArray, tolerance: float = 1e-5
+    markets: Sequence[Market],
+    budget: float,
+    periods: int,
+    *,
+    low: FloatArray,
+    cap: FloatArray,
+    constraints: Constraints | None = None,
+    tolerance: float = 1e-5,
 ) -> Robust:
     """
     The plan whose smallest share of what is best under each model is largest: no model's money counts for more because
@@ -67,31 +74,56 @@ def plan_robust(
     :param periods: Length of the campaign.
     :param low: Smallest spends, shape (N,), in the first market's order.
     :param cap: Largest spends, likewise.
+    :param constraints: What all plans have to keep to besides, channels likewise. Default: nothing.
     :param tolerance: Relative gap to stop at, in (0, 1).
     :return: The plan and the comparison.
     :raises ValueError: If the markets do not match, or under one of them no plan earns anything.
+    :raises Infeasible: If no plan keeps to bounds, budget and constraints; it names what contradicts.
     """
     markets = same_channels(markets)
     own = tuple(
-        plan_optimal(market, budget, periods, low=low, cap=cap, tolerance=0.1 * tolerance, draws=bool(market.draws))
+        plan_optimal(
+            market,
+            budget,
+            periods,
+            low=low,
+            cap=cap,
+            tolerance=0.1 * tolerance,
+            constraints=constraints,
+            draws=bool(market.draws),
+        )
         for market in markets
     )
     if any(plan.value <= 0.0 for plan in own):
         raise ValueError("under one of the models no plan earns anything: there is nothing to compare")
     lows, caps = (np.broadcast_to(end, (periods, len(low))).T for end in (low, cap))
-    aims = [
-        Aim.of(market, (Outlook.of_draws if market.draws else Outlook.of_campaign)(market, periods), lows, caps, None)
-        for market in markets
-    ]
+    outlooks = [(Outlook.of_draws if market.draws else Outlook.of_campaign)(market, periods) for market in markets]
     best = np.array([plan.value for plan in own])
     # In money, as precision is: the mean of what the models promise times the share.
-    unit, idle, share = float(best.mean()), np.array([aim.idle for aim in aims]), 1.0 / len(markets)
-    objective = Lowest([aim.objective for aim in aims], idle, unit / best, share)
-    relaxation = objective
-    if not all(aim.is_concave for aim in aims):
-        relaxation = Lowest([aim.relaxation for aim in aims], idle, unit / best, share)
-    rows = Rows([total(BUDGET, np.ones((periods, len(low)), dtype=bool), most=budget)])
+    unit, share = float(best.mean()), 1.0 / len(markets)
+
+    def aims_within(least: FloatArray, most: FloatArray) -> list[Aim]:
+        return [Aim.of(market, outlook, least, most, None) for market, outlook in zip(markets, outlooks, strict=True)]
+
+    def robust_aim(least: FloatArray, most: FloatArray) -> Aim:
+        aims = aims_within(least, most)
+        idle = np.array([aim.idle for aim in aims])
+        objective = Lowest([aim.objective for aim in aims], idle, unit / best, share)
+        if all(aim.is_concave for aim in aims):
+            return Aim(objective, objective, 0.0)
+        return Aim(objective, Lowest([aim.relaxation for aim in aims], idle, unit / best, share), 0.0)
+
+    given = constraints or Constraints()
     starts = [plan.spend.T for plan in own]
-    found = search(Aim(objective, relaxation, 0.0), ConstrainedPolytope(lows, caps, budget, rows), starts, tolerance)
+    found = plan_under_conditions(
+        robust_aim,
+        channel_problems(markets[0], Outlook.of_campaign(markets[0], periods), lows, caps),
+        budget,
+        [*given.conditions, *bounds_as_conditions(markets[0].names, budget, lows.T, caps.T)],
+        given.buys(lows.T.shape),
+        tolerance,
+        starts,
+    )
+    aims = aims_within(lows, caps)
     values = np.array([[aim.gain(plan) for aim in aims] for plan in (*starts, found.spend)])
     return Robust(found.spend.T.copy(), found.gain / unit, found.upper_bound / unit, own, values)

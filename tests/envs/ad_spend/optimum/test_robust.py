@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
+from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, total
+from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
 from sb3_ext.envs.ad_spend.optimum.robust import plan_robust
 
 ONE = Market((Channel("tv", 900.0, 300.0, theta=0.5), Channel("radio", 200.0, 150.0)), tail_periods=3)
@@ -46,3 +49,25 @@ def test_one_model_twice_is_its_own_plan() -> None:
 def test_models_must_match() -> None:
     with pytest.raises(ValueError, match="need the same channels and periods"):
         plan_robust([ONE, Market((Channel("tv", 1.0, 1.0),))], 600.0, 6, **BOUNDS)
+
+
+def test_conditions_hold_and_cost_what_they_must() -> None:
+    """Against a linear mix: no plan of a grid over two totals within the conditions has a larger smallest share."""
+    small = np.zeros((2, 2), dtype=bool)
+    small[:, 0] = True
+    constraints = Constraints((total("tv: 60 in total", small, 60.0, 60.0),))
+    found = plan_robust([ONE, OTHER], 200.0, 2, **BOUNDS, constraints=constraints)
+    np.testing.assert_allclose([plan.spend[:, 0].sum() for plan in found.own], 60.0, rtol=1e-6)
+    assert found.spend[:, 0].sum() == pytest.approx(60.0, rel=1e-6) and found.spend.sum() <= 200.0 * (1.0 + 1e-9)
+    assert found.share <= found.upper_bound <= found.share * (1.0 + 1e-4)
+    swapped = replace(OTHER, channels=OTHER.channels[::-1])
+    campaigns = [CampaignSimulator(market, 200.0, 2) for market in (ONE, swapped)]
+    for tv in np.linspace(0.0, 60.0, 5):
+        for radio in np.linspace(0.0, 140.0, 8):
+            spend = np.array([[tv, radio], [60.0 - tv, 140.0 - radio]])
+            shares = [one.plan_value(spend) / own.value for one, own in zip(campaigns, found.own, strict=True)]
+            assert min(shares) <= found.upper_bound + 1e-9
+    buys = plan_robust([ONE, OTHER], 200.0, 2, **BOUNDS, constraints=Constraints(smallest_buy=np.array([80.0, 0.0])))
+    assert np.all((buys.spend[:, 0] < 1e-6) | (buys.spend[:, 0] >= 80.0 * (1.0 - 1e-9)))
+    with pytest.raises(Infeasible, match="tv: 60 in total"):
+        plan_robust([ONE, OTHER], 50.0, 2, **BOUNDS, constraints=constraints)
