@@ -91,7 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_group_flags(args)
         found = find_groups(args.groups)
         groups = {name: _campaign(_of_market(args, "--groups", *source)) for name, source in found.items()}
-        return plan_for_groups(groups, args.budget, command, Path(args.output), args.afterwards == "same")
+        return plan_for_groups(
+            groups, args.budget, goal_of(args), command, Path(args.output), args.afterwards == "same"
+        )
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
@@ -224,7 +226,9 @@ def _campaign(args: argparse.Namespace) -> Campaign:
         return with_goal(one, *goal) if goal else one
 
     with mistakes_explained("cannot plan this campaign"):
-        if args.afterwards == "same" and not args.groups:
+        if args.groups:
+            return campaign
+        if args.afterwards == "same":
             (campaign,) = gone_on_the_same([campaign], lambda held: [aimed(held[0]).best(_ROUGH).spend])
         return aimed(campaign)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.typed import typed_amount, typed_factor
 from sb3_ext.common.wording import amount
-from sb3_ext.envs.ad_spend import Market, Plan
+from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
 from sb3_ext.spend_plan.campaign import Campaign, Goal, Kind
 from sb3_ext.spend_plan.cents import ceil_cents, floor_cents
 
-_TOLERANCE, _PRECISION, _MOST_STEPS = 1e-5, 1e-4, 40
+PRECISE = 1e-5
+"""Relative gap of the plans that a budget is sought by."""
+_PRECISION, _MOST_STEPS = 1e-4, 40
 
 
 _FLAGS: dict[Kind, str] = {
@@ -58,11 +60,29 @@ def most_to_consider(market: Market, periods: int, capped: Collection[str]) -> f
     return max(2.0 * past * periods, 1.0)
 
 
+class Best(NamedTuple):
+    """The best plan of a budget, on all sales and no costs but the price of money that was asked for."""
+
+    spent: float
+    """Money."""
+    value: float
+    """Sales over none, less the price of the spend."""
+    upper_bound: float
+    """No plan of the budget has more."""
+
+
+Solve = Callable[[float, float], Best]
+
+
 def with_goal(campaign: Campaign, kind: Kind, target: float) -> Campaign:
     """The same campaign with the budget that reaches a goal, in cents."""
     goal = find_budget(campaign, kind, target)
-    cents = ceil_cents(goal.budget) if kind == "sales" else floor_cents(goal.budget)
-    return replace(campaign, budget=cents / 100.0, goal=goal)
+    return replace(campaign, budget=in_cents(goal), goal=goal)
+
+
+def in_cents(goal: Goal) -> float:
+    """A goal's budget in whole cents: no fewer where sales are to be reached, else no more."""
+    return (ceil_cents(goal.budget) if goal.kind == "sales" else floor_cents(goal.budget)) / 100.0
 
 
 def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
@@ -74,18 +94,34 @@ def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
     past = campaign.past
     flag = f"--target-{kind} {target:g}" if past is None else f"the plan's goal, {kind} of {target:g}"
     spent, sold = (0.0, 0.0) if past is None else (float(past.spend.sum()), past.worth)
-    market = replace(campaign.market, margin=1.0)
-    most, least = campaign.budget, max(float(campaign.low.sum()) * campaign.periods, 0.01)
 
-    def solve(budget: float, price: float = 0.0) -> Plan:
-        return replace(campaign, market=replace(market, spend_cost=price), budget=budget, risk=None).best(_TOLERANCE)
+    def solve(budget: float, price: float) -> Best:
+        market = replace(campaign.market, margin=1.0, spend_cost=price)
+        plan = replace(campaign, market=market, budget=budget, risk=None).best(PRECISE)
+        return Best(float(plan.spend.sum()), plan.value, plan.upper_bound)
+
+    least = float(campaign.low.sum()) * campaign.periods
+    return search_budget(solve, kind, target, (least, campaign.budget), flag, spent, sold)
+
+
+def search_budget(
+    solve: Solve,
+    kind: Kind,
+    target: float,
+    between: tuple[float, float],
+    flag: str,
+    spent: float = 0.0,
+    sold: float = 0.0,
+) -> Goal:
+    """Find a goal's budget, money, by plans that ``solve`` makes of budgets and a price of money."""
+    least, most = max(between[0], 0.01), between[1]
 
     def found(budget: float, beyond: float | None = None) -> Goal:
         return Goal(kind, target, most + spent, budget, beyond, spent)
 
     if kind == "mroas":
         return found(_spent(solve(most, target), flag))
-    whole = solve(most)
+    whole = solve(most, 0.0)
     if kind == "sales":
         if sold >= target:
             raise UserError(
@@ -95,15 +131,15 @@ def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
         if sold + whole.value < target:
             raise UserError(
                 f"{flag}: within the limits no plan sells {amount(target)} more than none: the best one sells "
-                f"{amount(sold + whole.value)} for {amount(spent + float(whole.spend.sum()), 2)}"
+                f"{amount(sold + whole.value)} for {amount(spent + whole.spent, 2)}"
             )
-        reached, missed, proven = float(whole.spend.sum()), least, None
+        reached, missed, proven = whole.spent, least, None
         for _ in range(_MOST_STEPS):
             if reached - missed <= _PRECISION * reached:
                 break
             middle = 0.5 * (reached + missed)
             try:
-                plan = solve(middle)
+                plan = solve(middle, 0.0)
             except Infeasible:
                 missed = middle
                 continue
@@ -114,24 +150,23 @@ def find_budget(campaign: Campaign, kind: Kind, target: float) -> Goal:
                 proven = middle if sold + plan.upper_bound < target else proven
         return found(reached, proven)
     rate = 1.0 / target if kind == "cpa" else target
-    total, ahead = float(whole.spend.sum()), sold - rate * spent
-    if whole.value + ahead >= rate * total:
-        return found(total)
+    ahead = sold - rate * spent
+    if whole.value + ahead >= rate * whole.spent:
+        return found(whole.spent)
     best = solve(most, rate)
     if best.value + ahead < 0.0:
         raise UserError(f"{flag}: no plan within the limits reaches it")
-    reached, missed = float(best.spend.sum()) if ahead > 0.0 else _spent(best, flag), total
+    reached, missed = best.spent if ahead > 0.0 else _spent(best, flag), whole.spent
     for _ in range(_MOST_STEPS):
         if missed - reached <= _PRECISION * missed:
             break
         middle = 0.5 * (reached + missed)
-        plan = solve(middle)
-        reached, missed = (middle, missed) if plan.value + ahead >= rate * middle else (reached, middle)
+        enough = solve(middle, 0.0).value + ahead >= rate * middle
+        reached, missed = (middle, missed) if enough else (reached, middle)
     return found(reached, missed)
 
 
-def _spent(plan: Plan, flag: str) -> float:
-    total = float(plan.spend.sum())
-    if total < 0.01 or plan.value <= 0.0:
+def _spent(best: Best, flag: str) -> float:
+    if best.spent < 0.01 or best.value <= 0.0:
         raise UserError(f"{flag}: no plan within the limits reaches it, not even with the first unit of money")
-    return total
+    return best.spent

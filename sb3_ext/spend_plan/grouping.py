@@ -18,13 +18,15 @@ from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
 from sb3_ext.common.wording import amount
+from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.pymc_file import group_names
 from sb3_ext.envs.ad_spend.optimum.groups import Groups, plan_groups, same_period
 from sb3_ext.spend_plan.afterwards import gone_on_the_same
-from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.campaign import Campaign, Goal, Kind
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
+from sb3_ext.spend_plan.goals import PRECISE, Best, in_cents, search_budget
 from sb3_ext.spend_plan.output import NAMES, check_output, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 
@@ -34,10 +36,13 @@ _ROUNDING, _ROUGH, _TRIFLE = 1e-6, 1e-4, 1e-5
 
 def check_group_flags(args: argparse.Namespace) -> None:
     """Check that what else is asked for goes with groups."""
-    if args.budget is None:
-        raise UserError("--groups needs --budget, which the groups share")
-    unsuited = ("compare", "risk", "model", "paths", "constraints", "total", "share", "smallest_buy", "dark", "booked")
-    for name in (*unsuited, "around_past", "max_change", "target_sales", "target_mroas", "target_roas", "target_cpa"):
+    if args.risk is not None:
+        raise UserError(
+            "--groups goes without --risk: the lowest draws of one group are not those of another, so what they risk "
+            "does not add up"
+        )
+    unsuited = ("compare", "model", "paths", "constraints", "total", "share", "smallest_buy", "dark", "booked")
+    for name in (*unsuited, "around_past", "max_change"):
         if getattr(args, name) not in (None, []):
             raise UserError(
                 f"--groups goes without --{name.replace('_', '-')}: plan the groups first, then each with its budget "
@@ -66,20 +71,39 @@ def find_groups(files: Sequence[str]) -> dict[str, tuple[str, str | None]]:
 
 
 def plan_for_groups(
-    campaigns: Mapping[str, Campaign], budget: float, command: str, folder: Path, goes_on: bool = False
+    campaigns: Mapping[str, Campaign],
+    most: float | None,
+    wanted: tuple[Kind, float] | None,
+    command: str,
+    folder: Path,
+    goes_on: bool = False,
 ) -> int:
     """
-    Divide a budget between campaigns, plan each, show them in one table, and write a folder for each. With ``goes_on``
-    each goes on afterwards with what it spends on average.
+    Divide a budget between campaigns, plan each, show them in one table, and write a folder for each. The budget is the
+    ``most``, or where a goal is wanted what that needs of it. With ``goes_on`` each campaign goes on afterwards with
+    what it spends on average.
     """
-    _check_together(campaigns, budget, folder)
+    if most is None:
+        most = min(math.fsum(campaign.budget for campaign in campaigns.values()), MOST_MONEY)
+    _check_together(campaigns, most, folder)
+    goal: Goal | None = None
+
+    def budget_of(them: Sequence[Campaign]) -> float:
+        nonlocal goal
+        if wanted is None:
+            return most
+        goal = find_shared_budget(them, most, *wanted)
+        return in_cents(goal)
+
     with mistakes_explained("--groups"), Console(stderr=True).status("planning"):
         each = list(campaigns.values())
         if goes_on:
-            even = [replace(campaign, budget=budget / len(each)) for campaign in each]
-            held = gone_on_the_same(even, lambda them: [plan.spend for plan in _divided(them, budget, _ROUGH).plans])
-            each = [replace(campaign, budget=budget) for campaign in held]
-        found = _divided(each, budget)
+            even = [replace(campaign, budget=most / len(each)) for campaign in each]
+            each = gone_on_the_same(
+                even, lambda them: [plan.spend for plan in divided(them, budget_of(them), _ROUGH).plans]
+            )
+        budget = budget_of(each)
+        found = divided(each, budget)
         shares = budgets_in_cents(found.budgets, budget, each)
         plans = {
             # Of a small budget a cent is much, and whoever gets the rest of the rounding has more than was planned for.
@@ -107,6 +131,8 @@ def plan_for_groups(
     write_records(records, folder / FILE)
     out = console()
     out.print(groups_table(records))
+    if goal is not None:
+        out.print(goal.sentence, style="bold")
     out.print(
         f"However the budget is divided, no plans of these groups earn more than {amount(upper_bound, 2)} together, "
         f"{_gap(upper_bound, value):.3%} more than these. The bound is computed, not estimated.",
@@ -121,7 +147,21 @@ def plan_for_groups(
     return 0
 
 
-def _divided(campaigns: Sequence[Campaign], budget: float, tolerance: float = 1e-6) -> Groups:
+def find_shared_budget(campaigns: Sequence[Campaign], most: float, kind: Kind, target: float) -> Goal:
+    """The budget of all together that a goal needs, see :func:`~sb3_ext.spend_plan.goals.find_budget`."""
+
+    def solve(budget: float, price: float) -> Best:
+        markets = (replace(campaign.market, margin=1.0, spend_cost=price) for campaign in campaigns)
+        priced = [replace(campaign, market=market) for campaign, market in zip(campaigns, markets, strict=True)]
+        found = divided(priced, budget, PRECISE)
+        return Best(math.fsum(plan.spend.sum() for plan in found.plans), found.value, found.upper_bound)
+
+    least = math.fsum(campaign.low.sum() * campaign.periods for campaign in campaigns)
+    return search_budget(solve, kind, target, (least, most), f"--target-{kind} {target:g}")
+
+
+def divided(campaigns: Sequence[Campaign], budget: float, tolerance: float = 1e-6) -> Groups:
+    """The best division of a budget between campaigns, and the plan of each."""
     return plan_groups(
         [campaign.market for campaign in campaigns],
         budget,
@@ -136,7 +176,10 @@ def _check_together(campaigns: Mapping[str, Campaign], budget: float, folder: Pa
     for name, campaign in campaigns.items():
         check_output(str(folder / name))
         if campaign.market.randomness.any:
-            raise UserError(f"--groups goes without random markets: {name!r} is one")
+            raise UserError(
+                f"--groups goes without random markets: {name!r} is one, whose policies react to what happens with a "
+                "budget of their own"
+            )
     try:
         same_period([campaign.market for campaign in campaigns.values()])
     except ValueError as error:

@@ -1,7 +1,8 @@
 """``sb3-ext plan --groups``: several markets under one budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.records import read_records
 from sb3_ext.envs.ad_spend import Channel, Market
+from sb3_ext.spend_plan.calendar import period_dates
+from sb3_ext.spend_plan.campaign import Campaign, Kind
 from sb3_ext.spend_plan.command import main
+from sb3_ext.spend_plan.goals import find_budget
 from sb3_ext.spend_plan.grouping import find_groups
 
 NORTH = Market((Channel("tv", 9e4, 3e4, theta=0.5, cap=1.5e4), Channel("radio", 2e4, 1.5e4, cap=1.5e4)), 7.0)
@@ -22,10 +26,15 @@ pytestmark = pytest.mark.usefixtures("workdir", "without_page")
 
 def planned(budget: str, *arguments: str, **markets: Market) -> tuple[list[dict[str, str]], dict[str, list[int]]]:
     """The lines of groups.csv, and the cents by date in every group's own folder."""
+    return planned_for(("--budget", budget, *arguments), **markets)
+
+
+def planned_for(arguments: Sequence[str], **markets: Market) -> tuple[list[dict[str, str]], dict[str, list[int]]]:
+    """The same for all flags."""
     for name, market in markets.items():
         market.save(f"{name}.json")
     files = [f"{name}.json" for name in markets]
-    assert main(["--groups", *files, "--budget", budget, *CALM, *arguments]) == 0
+    assert main(["--groups", *files, *CALM, *arguments]) == 0
     dated = {
         name: [
             round(sum(100.0 * float(cell) for title, cell in line.items() if title.startswith("spend_")))
@@ -80,6 +89,22 @@ def test_draws_are_planned_for() -> None:
     assert all(0.0 <= float(line["gap"]) < 1e-4 for line in lines)
 
 
+@pytest.mark.parametrize(("kind", "target"), [("sales", 150_000.0), ("mroas", 1.5), ("cpa", 0.5)])
+def test_goals_of_groups_are_those_of_one_market_with_all_channels(
+    kind: Kind, target: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    west = Market((Channel("print", 6e4, 2.5e4, theta=0.2, cap=1.5e4),), 7.0)
+    both = replace(NORTH, channels=NORTH.channels + west.channels)
+    dates = period_dates(date(2027, 1, 4), 7.0, 6)
+    joint = find_budget(Campaign(both, 270_000.0, dates, np.zeros(3), np.full(3, 1.5e4)), kind, target)
+    lines, dated = planned_for((f"--target-{kind}", str(target), "--budget", "270000"), north=NORTH, west=west)
+    spent = sum(map(sum, dated.values())) / 100.0
+    assert spent == pytest.approx(joint.budget, rel=2e-3) and float(lines[-1]["spend"]) == pytest.approx(spent)
+    if kind == "sales":
+        assert target * (1.0 - 1e-6) <= float(lines[-1]["sales"]) < target * 1.001
+    assert "smallest budget found" in (said := capsys.readouterr().out) or "largest spend with" in said
+
+
 def test_mistakes_are_told_in_one_line(error_line: Callable[..., str]) -> None:
     NORTH.save("north.json")
     SOUTH.save("south.json")
@@ -95,7 +120,7 @@ def test_mistakes_are_told_in_one_line(error_line: Callable[..., str]) -> None:
         ((*both, "--market", "north.json"), "not allowed with"),
         ((*both, "--risk", "0.2"), "--groups goes without --risk"),
         ((*both, "--total", "tv=5000"), "--groups goes without --total"),
-        ((*both, "--target-roas", "2"), "--groups goes without --target-roas"),
+        ((*both, "--target-roas", "900"), "--target-roas 900", "no plan within the limits"),
         ((*both, "--compare", "static"), "--groups goes without --compare"),
         ((*both, "--min", "tv=9000"), "smallest spends", "108,000.00"),
         ((*both, "--caps", "radio=9"), "no channel 'radio'"),
@@ -103,7 +128,7 @@ def test_mistakes_are_told_in_one_line(error_line: Callable[..., str]) -> None:
     for arguments, *said in cases:
         line = error_line("plan", *arguments, "--budget", "100000", *CALM, code=2)
         assert all(text in line for text in said), line
-    assert "needs --budget" in error_line("plan", *both, *CALM, code=2)
+    assert "give --budget, or a goal" in error_line("plan", *both, *CALM, code=2)
     assert not Path("plan").exists()
 
 
