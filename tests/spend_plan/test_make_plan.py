@@ -83,7 +83,7 @@ def test_an_agents_plan_is_taken_only_if_it_earns_more(monkeypatch: pytest.Monke
     assert made.score_of("agent").value < made.score.value
     best = plan_optimal(adstock(), 10_000.0, 7).spend
     poor = Plan(np.full((7, 2), 100.0), value=0.0, upper_bound=50_000.0)
-    monkeypatch.setattr("sb3_ext.spend_plan.plan.plan_optimal", lambda *_, **__: poor)
+    monkeypatch.setattr("sb3_ext.spend_plan.campaign.plan_optimal", lambda *_, **__: poor)
     assert make_plan(campaign(adstock()), agent(best)).policy == "agent"
     # Smallest spends that the agent does not keep to.
     assert make_plan(campaign(adstock(), low=90.0), agent(best)).policy == OPTIMIZED
