@@ -20,6 +20,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from sb3_ext.app.versions import versions
+from sb3_ext.common import charts as look
 from sb3_ext.common.palette import color_of
 from sb3_ext.common.wording import period_name
 from sb3_ext.spend_plan import charts, tables
@@ -30,6 +31,14 @@ from sb3_ext.spend_plan.what_if import what_if
 from sb3_ext.spend_plan.wording import Wording
 
 _FONTS = ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans", "sans-serif"]
+_CHART_COLORS = {
+    "ink": look.INK,
+    "muted": look.MUTED,
+    "grid": look.GRID,
+    "line": look.LINE,
+    "accent": look.ACCENT,
+    "paper": "#ffffff",
+}
 
 
 def render_page(plan: SpendPlan, command: str) -> str:
@@ -69,6 +78,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
             }
             for name, draw, label, caption in pictures
         },
+        chart_colors=_CHART_COLORS,
         colors=[color_of(index) for index in range(len(market.names))],
         tables={
             "changes": tables.what_changed(plan),
@@ -128,6 +138,9 @@ def _inline_svg(draw: Callable[[], Figure], name: str, label: str) -> Markup:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    # The page has other colours in the dark; what tells channels apart stays.
+    for variable, color in _CHART_COLORS.items():
+        svg = re.sub(rf"(?<=: ){color}(?=[;\"])", f"var(--chart-{variable})", svg)
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None
     head = f'<svg {box[0]} class="chart" role="img" aria-label="{escape(label)}">'

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,39 @@ def test_it_fits_and_prints_the_certified_plan(page: str, browser: Browser, widt
         assert browser.run("return getComputedStyle(document.querySelector('th button'), '::after').content") == "none"
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert browser.complaints() == []
+
+
+@needs_browser
+def test_everything_can_be_read_in_the_dark_and_paper_stays_white(page: str, browser: Browser) -> None:
+    """Every text, of charts too, has a contrast of 4.5 with what it stands on (WCAG 2.2, success criterion 1.4.3)."""
+    contrasts = """
+      const light = color => color.match(/[0-9.]+/g).slice(0, 3).map(x => x / 255)
+        .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+      const ground = node => { for (; node; node = node.parentElement) {
+        const color = getComputedStyle(node).backgroundColor;
+        if (!/, 0\\)$/.test(color)) return color; } };
+      const texts = [...document.body.querySelectorAll("*")].filter(node => node.getClientRects().length
+        && [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim()));
+      return texts.map(node => {
+        const style = getComputedStyle(node), ink = node.closest("svg") ? style.fill : style.color;
+        const [dark, bright] = [light(ink), light(ground(node))].sort((a, b) => a - b);
+        return [(bright + 0.05) / (dark + 0.05), node.textContent.trim().slice(0, 40)]; });
+    """
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    media = partial(browser.driver.execute_cdp_cmd, "Emulation.setEmulatedMedia")
+    try:
+        for scheme in ("dark", "light"):
+            media({"media": "", "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+            browser.open(page)
+            found = browser.run(contrasts)
+            assert len(found) > 100 and min(found)[0] >= 4.5, min(found)
+            assert (browser.run(paper) == "rgb(255, 255, 255)") == (scheme == "light")
+        media({"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+        assert browser.run(paper) == "rgb(255, 255, 255)"
+    finally:
+        media({"media": "", "features": []})
     assert browser.complaints() == []
 
 
