@@ -115,6 +115,10 @@ def _dates(sheets: _Sheets, plan: SpendPlan) -> None:
         columns += [("Expected sales, low", "money"), ("Expected sales, high", "money")]
         numbers += list(plan.sales_interval)
         totals += [None, None]
+    if plan.last_year is not None:
+        columns += [("Spend last year", "money")]
+        numbers += [plan.last_year.sum(axis=1)]
+        totals += [float(plan.last_year.sum())]
     columns += [("Cumulative spend", "money"), ("Budget left", "money")]
     numbers += [spent / 100.0, left]
     rows: list[list[Cell]] = [

@@ -28,6 +28,7 @@ from sb3_ext.spend_plan.comparison import (
 from sb3_ext.spend_plan.draws import lowest_mean, simulate_draws
 from sb3_ext.spend_plan.economics import Economics, economics
 from sb3_ext.spend_plan.kept_cents import keeps, round_within
+from sb3_ext.spend_plan.last_year import last_year
 from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 from sb3_ext.spend_plan.outlooks import Frontier, Shares, find_frontier, find_shares
 from sb3_ext.spend_plan.random_campaigns import play
@@ -107,6 +108,11 @@ class SpendPlan:
     def reference_economics(self) -> Economics:
         """The same of what it is measured against, at its mean spends."""
         return economics(self.campaign, self.outcome.spend[1])
+
+    @cached_property
+    def last_year(self) -> FloatArray | None:
+        """What was spent a year before each date, shape (T, N), money; None where unknown."""
+        return last_year(self.campaign)
 
     @cached_property
     def frontier(self) -> Frontier:

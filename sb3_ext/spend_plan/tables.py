@@ -20,7 +20,7 @@ def date_table(plan: SpendPlan) -> Table:
     """What to spend and expect in every period."""
     market, unit = plan.campaign.market, period_name(plan.campaign.market.period_days)
     left = floor_cents(plan.campaign.budget) - np.cumsum(plan.cents.sum(axis=1))
-    digits = money_digits(plan)
+    digits, before = money_digits(plan), plan.last_year
     rows = []
     for period, day in enumerate(plan.campaign.dates):
         sales = amount(plan.outcome.sales[0, period])
@@ -28,16 +28,21 @@ def date_table(plan: SpendPlan) -> Table:
             low, high = (amount(end[period]) for end in plan.sales_interval)
             sales += f" ({low} to {high})"
         cells = [amount(cents / 100.0, digits) for cents in (*plan.cents[period], plan.cents[period].sum())]
+        if before is not None:
+            cells.append(amount(before[period].sum(), digits))
         marked = frozenset((np.flatnonzero(plan.beyond[period]) + 1).tolist())
         rows.append(Row([f"{day:%a} {day}", *cells, sales, amount(left[period] / 100.0, digits)], marked=marked))
     totals = [amount(cents / 100.0, digits) for cents in (*plan.cents.sum(axis=0), plan.cents.sum())]
+    if before is not None:
+        totals.append(amount(before.sum(), digits))
     rows.append(Row(["Total", *totals, amount(plan.outcome.sales[0].sum()), ""], "bold", "total"))
     caption = f"First day of every {unit}" if unit != "day" else "Every day of the campaign"
     if not digits:
         caption += "; to the cent in plan.csv"
     if np.any(plan.beyond):
         caption += "; red: more than the model has ever seen"
-    return Table(caption, ["Date", *market.names, "Spend", "Expected sales", "Budget left"], rows)
+    year = [] if before is None else ["Last year"]
+    return Table(caption, ["Date", *market.names, "Spend", *year, "Expected sales", "Budget left"], rows)
 
 
 def what_changed(plan: SpendPlan) -> Table | None:
@@ -52,6 +57,7 @@ def finance_table(plan: SpendPlan) -> Table:
     """Sales, ROAS, marginal ROAS and net result, by channel and in total."""
     numbers, market = plan.economics, plan.campaign.market
     known = market.historical_mean.any()
+    before = None if plan.last_year is None else np.append(plan.last_year.sum(axis=0), plan.last_year.sum())
     rows = []
     for index, name in enumerate((*market.names, "Total")):
         spend, past, roas = numbers.spend[index], numbers.past[index], numbers.roas[index]
@@ -59,6 +65,8 @@ def finance_table(plan: SpendPlan) -> Table:
         if known:
             cells["Past spend"] = amount(past)
             cells["Change"] = f"{spend / past - 1.0:+.0%}" if past >= 0.01 else ""
+        if before is not None:
+            cells["Last year"] = amount(before[index])
         cells["Sales"] = amount(numbers.sales[index])
         cells["ROAS"] = "" if np.isnan(roas) else f"{roas:,.2f}"
         cells["Marginal ROAS"] = f"{numbers.marginal[index]:,.2f}"
@@ -75,6 +83,8 @@ def finance_table(plan: SpendPlan) -> Table:
     if known:
         unit = count(plan.campaign.periods, period_name(market.period_days))
         notes += f" Past spend: the past's mean over {unit}."
+    if before is not None:
+        notes += " Last year: what was spent a year before these dates."
     if plan.n_paths:
         notes += " As if everything happened as expected, where all else is a mean over random campaigns."
     return Table(caption, list(cells), rows, notes)
@@ -212,7 +222,7 @@ def write_dates(plan: SpendPlan, path: Path) -> None:
     """Write one line per period; amounts of spend are exact to the cent."""
     spent = np.cumsum(plan.cents.sum(axis=1))
     left = floor_cents(plan.campaign.budget) - spent
-    sales = {"expected_sales": plan.outcome.sales[0]}
+    before, sales = plan.last_year, {"expected_sales": plan.outcome.sales[0]}
     if plan.sales_interval is not None:
         sales["expected_sales_low"], sales["expected_sales_high"] = plan.sales_interval
     columns = [*(f"spend_{name}" for name in plan.campaign.market.names), "spend"]
@@ -221,6 +231,7 @@ def write_dates(plan: SpendPlan, path: Path) -> None:
         {"date": day.isoformat()}
         | dict(zip(columns, map(as_money, cents[period].tolist()), strict=True))
         | {name: f"{numbers[period]:.2f}" for name, numbers in sales.items()}
+        | ({} if before is None else {"spend_last_year": f"{before[period].sum():.2f}"})
         | {"cumulative_spend": as_money(int(spent[period])), "budget_left": as_money(int(left[period]))}
         for period, day in enumerate(plan.campaign.dates)
     ]
