@@ -3,13 +3,15 @@ Start and end trainings of A3C, kill a third of them at random moments, and look
 
 A training is a process of its own, with two workers and the server that they are forked from. One that is killed gets
 SIGKILL at a random moment between its start and the time that the first training has taken. Then processes that it has
-started are counted, its files in /dev/shm (shared memory and named semaphores) and its temporary folders.
+started are counted, its files in /dev/shm (shared memory and named semaphores), and the folders in which Python's
+forkserver keeps its socket, which only a process that is not killed removes.
 """
 
 import argparse
 import functools
 import multiprocessing
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -70,8 +72,15 @@ def start_and_end(train: Any, moment: float | None, temporary: Path) -> dict[str
         "exit_code": process.exitcode,
         "processes_left": len(marked(mark)),
         "shared_memory_left": len(memory),
-        "temporary_folders_left": len([path for path in temporary.iterdir() if path.is_dir()]),
+        "socket_folders_left": _remove_sockets(temporary),
     }
+
+
+def _remove_sockets(temporary: Path) -> int:
+    folders = list(temporary.glob("pymp-*"))
+    for folder in folders:
+        shutil.rmtree(folder)
+    return len(folders)
 
 
 def marked(mark: str) -> list[int]:

@@ -17,7 +17,7 @@ from stable_baselines3.common.envs import (
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.noise import NormalActionNoise
 
-from sb3_ext import DDPG, REINFORCE, DuelingDQN, GeneticSearch, PolicySearch, PPOPenalty, QLearning
+from sb3_ext import A3C, DDPG, REINFORCE, DuelingDQN, GeneticSearch, PolicySearch, PPOPenalty, QLearning
 from sb3_ext.wrappers import DiscretizeObservation
 
 
@@ -53,6 +53,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "plain": {"dueling": False, "double_q": False},
     "everything": {"prioritized_replay": True, "n_steps": 3, "loss": "mse"},
 }
+ROLLOUTS = {"learning_rate": 1e-2, "n_steps": 10, "gamma": 0.0, "normalize_advantage": True}
 
 
 def noise(std: float) -> NormalActionNoise:
@@ -123,6 +124,7 @@ IDENTITY = {
         for baseline in ("none", "value")
     },
     **{f"PPOPenalty-{space}": ppo_penalty(space) for space in ("Discrete", "Box")},
+    "A3C": Task(A3C, SPACES["Discrete"], 4, 8_000, 42, {"n_workers": 1, **ROLLOUTS}),
     "GeneticSearch-linear": genetic(identity(IdentityEnv, 5, ep_length=10), "LinearPolicy"),
     "GeneticSearch-Box": genetic(
         identity(IdentityEnvBox, eps=0.2, ep_length=10), "MlpPolicy", policy_kwargs={"net_arch": [8]}
