@@ -18,16 +18,17 @@ torch.set_num_threads(1)
 process_context("sb3_ext.a3c.worker", "sb3_ext.evaluation.agents", "sb3_ext.tuning.worker")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a fixture of their file or folder run on one worker, which makes it once."""
-    for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
-            found = [made[-1] for made in item._fixtureinfo.name2fixturedefs.values()]
-            shared = [made.baseid for made in found if made.scope in ("module", "session") and made.baseid]
-            shared = [place for place in shared if place.startswith("tests/")]
-            if shared:
-                item.add_marker(pytest.mark.xdist_group(min(shared)))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that share a server, or a fixture of their file or folder, run on one worker, which makes it once."""
+    if not isinstance(item, pytest.Function) or not item.config.getoption("loadgroup", False):
+        return
+    mark = item.get_closest_marker("xdist_group")
+    found = [made[-1] for made in item._fixtureinfo.name2fixturedefs.values()]
+    places = [made.baseid for made in found if made.scope in ("module", "session") and made.baseid.startswith("tests/")]
+    group = mark.args[0] if mark else min(places, default=None)
+    if group and hasattr(item, "_id"):
+        # pytest-xdist 3.8 writes groups into an attribute that pytest 9 reads no more.
+        item._id = type(item._id).parse(f"{item.nodeid}@{group}")
 
 
 def pytest_runtest_setup() -> None:
