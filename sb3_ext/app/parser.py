@@ -37,7 +37,8 @@ class Parser(argparse.ArgumentParser):
             allowed = re.findall(r"[\w.-]+", choice[2])
             unknown = f"{message[: choice.start()]}unknown value {choice[1]!r}."
             message = f"{unknown}{did_you_mean(choice[1], allowed)} Choose from {', '.join(allowed)}"
-        raise UserError(f"{' '.join(message.split())} (see `{self.prog} --help`)")
+        message = re.sub(r"(\S{80})\S{80,}", r"\1...", " ".join(message.split()))
+        raise UserError(f"{message} (see `{self.prog} --help`)")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the command line; arguments of the zoo's form NAME:VALUE are evaluated as Python, as it does."""

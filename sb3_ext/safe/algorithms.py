@@ -20,7 +20,9 @@ ALGORITHMS = tuple(
     sb3_ext.fast:PPO
     """.split()
 )
-_NO_ATTRIBUTES = frozenset({"env", "policy", "_init_setup_model", "device", "stats_window_size"})
+_NO_ATTRIBUTES = frozenset(
+    {"env", "policy", "_init_setup_model", "device", "rms_prop_eps", "stats_window_size", "use_rms_prop"}
+)
 
 
 def name_of(algorithm: type[BaseAlgorithm]) -> str:

@@ -24,6 +24,7 @@ def parser() -> Parser:
             ["--to", "Venus", "mrs"],
             "argument --to: unknown value 'mrs'. Did you mean 'Mars'? Choose from Mars, Venus (see `sb3-ext fly",
         ),
+        (["x" * 5000], f"unrecognized arguments: {'x' * 80}... (see `sb3-ext fly --help`)"),
         (["--ship", "engines:("], "cannot read a NAME:VALUE argument"),
         (["--ship", "engines"], "cannot read a NAME:VALUE argument"),
     ],
