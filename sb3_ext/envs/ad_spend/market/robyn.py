@@ -47,7 +47,7 @@ def robyn_document(data: Any, spend_per_exposure: dict[str, float] | None = None
     first, last = (_first(inputs, f"rollingWindow{end}Which") for end in ("Start", "End"))
     if not (isinstance(first, int) and isinstance(last, int) and 1 <= first <= last <= len(rows)):
         raise ValueError(
-            f"the model window {first!r}..{last!r} must lie within the {len(rows)} raw rows, counted from 1"
+            f"the model window {first!r:.40}..{last!r:.40} must lie within the {len(rows)} raw rows, counted from 1"
         )
     window = slice(first - 1, last)
     try:
