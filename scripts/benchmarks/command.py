@@ -26,6 +26,7 @@ from sb3_ext.app.files import check_writable
 SECTIONS = {
     "updates": "gradient updates per second of DDPG and DuelingDQN, eager and compiled, beside SB3's and sbx's",
     "training": "steps per second of whole trainings, beside SB3, sbx and plain PyTorch loops",
+    "on_policy": "steps per second of PPO, eager and compiled, beside SB3's",
     "images": "gradient updates per second on stacked images, on one and two threads, beside SB3's DQN",
     "memory": "peak memory of replaying Atari frames (takes 6 GB)",
     "environments": "steps per second of environments, one by one, thousands at once and as SB3's VecEnv",

@@ -20,6 +20,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import VecEnv
 
 
 class Contender:
@@ -27,8 +28,8 @@ class Contender:
     An algorithm in a benchmark.
 
     :param algorithm: ``"module:class"``
-    :param env: Gymnasium id of the environment, or what makes it
-    :param n_envs: number of environments
+    :param env: Gymnasium id of the environment, or what makes it, or environments that are made already
+    :param n_envs: number of environments to make
     :param policy: alias of the policy
     :param noise: standard deviation of the noise on actions, in units of the scaled action range; None for none
     :param arguments: other arguments of the algorithm
@@ -37,13 +38,13 @@ class Contender:
     def __init__(
         self,
         algorithm: str,
-        env: str | Callable[..., gym.Env[Any, Any]],
+        env: str | Callable[..., gym.Env[Any, Any]] | VecEnv,
         n_envs: int = 1,
         policy: str = "MlpPolicy",
         noise: float | None = None,
         **arguments: Any,
     ) -> None:
-        envs = make_vec_env(env, n_envs, seed=0)
+        envs = env if isinstance(env, VecEnv) else make_vec_env(env, n_envs, seed=0)
         if noise is not None:
             size = envs.action_space.shape
             assert size is not None
