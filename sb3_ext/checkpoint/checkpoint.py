@@ -228,6 +228,7 @@ def _resuming(algorithm: type[BaseAlgorithm], pending: _Pending) -> type[BaseAlg
             if not in_learn:
                 pending.restore(model, None)
             if not custom_logger:
+                vars(model).pop("_logger", None)  # restored without its outputs, and made anew below
                 tensorboard.go_on(model, pending.document.get("tensorboard"), tb_log_name)
         total, listening = model._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
         model._custom_logger = custom_logger

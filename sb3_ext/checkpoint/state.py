@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 Node = Any
 """What JSON can hold. Arrays stand in it by their index."""
@@ -37,7 +38,8 @@ _FIXED_PACKAGES = frozenset(
     "_abc _io _thread abc ctypes functools io logging matplotlib multiprocessing pygame rich subprocess tensorboard "
     "threading tqdm types typing weakref".split()
 )
-# torch.distributions are made anew for every batch; sb3_ext.fast derives all it has from networks and optimizers
+# torch.distributions are made anew for every batch; sb3_ext.fast, but for its algorithm, derives all it has from
+# networks and optimizers
 _FIXED_MODULES = ("torch.distributions.", "sb3_ext.fast.")
 
 
@@ -72,7 +74,7 @@ def is_fixed(value: Any) -> bool:
     """Whether a value is none that moves: it is neither captured nor changed."""
     module = type(value).__module__
     named = module.partition(".")[0] in _FIXED_PACKAGES or module.startswith(_FIXED_MODULES)
-    return named or isinstance(value, _FIXED_TYPES) or type(value) is object
+    return (named and not isinstance(value, BaseAlgorithm)) or isinstance(value, _FIXED_TYPES) or type(value) is object
 
 
 def find_class(name: str, path: str, base: type[Any] = object) -> Any:
