@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 ALGORITHMS = tuple(
     """
@@ -23,6 +25,7 @@ ALGORITHMS = tuple(
 _NO_ATTRIBUTES = frozenset(
     {"env", "policy", "_init_setup_model", "device", "rms_prop_eps", "stats_window_size", "use_rms_prop"}
 )
+_COMMON = inspect.signature(OnPolicyAlgorithm).parameters.keys() | inspect.signature(OffPolicyAlgorithm).parameters
 
 
 def name_of(algorithm: type[BaseAlgorithm]) -> str:
@@ -55,7 +58,9 @@ def guess_algorithm(data: Mapping[str, Any]) -> type[BaseAlgorithm]:
     fits = {}
     for algorithm in candidates:
         arguments = inspect.signature(algorithm).parameters.keys() - _NO_ATTRIBUTES
-        fits[algorithm] = sum(1 if argument in data else -1 for argument in arguments)
+        fit = sum(1 if argument in data else -1 for argument in arguments)
+        # Whoever is made on a base class of SB3 has its attributes, also those that are none of its own arguments
+        fits[algorithm] = (fit, len(arguments - _COMMON))
     best = [algorithm for algorithm, fit in fits.items() if fit == max(fits.values())]
     best = [one for one in best if not any(issubclass(other, one) for other in best if other is not one)]
     if len(best) != 1:

@@ -2,6 +2,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,15 @@ import pytest
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market
 
-pytest.importorskip("matplotlib")
+style = pytest.importorskip("matplotlib.style")
+
+
+@pytest.fixture(autouse=True)
+def usual_style() -> Iterator[None]:
+    """Pictures follow the user's style, which another test may have changed."""
+    with style.context("default"):
+        yield
+
 
 Picture = npt.NDArray[np.uint8]
 
