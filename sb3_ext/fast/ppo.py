@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import PPO as PlainPPO
@@ -30,6 +29,7 @@ from sb3_ext.fast.structure import Structure
 
 Samples: TypeAlias = RolloutBufferSamples | DictRolloutBufferSamples
 _TERMS = ("policy_gradient_loss", "value_loss", "entropy_loss", "loss", "clip_fraction", "approx_kl")
+_LOSS = _TERMS.index("loss")
 
 
 class PPO(CheckedAlgorithm, PlainPPO):
@@ -184,7 +184,7 @@ class PPO(CheckedAlgorithm, PlainPPO):
         """
         Do up to ``n_epochs`` passes over the rollout.
 
-        :raises RuntimeError: if a loss is not finite
+        :raises RuntimeError: if a loss is not finite; the policy stays as the minibatch before left it
         """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
@@ -219,6 +219,11 @@ class PPO(CheckedAlgorithm, PlainPPO):
             find = self._find_gradients if whole else self._gradients
             found, gradients = find(batch, clip_range, clip_range_vf)
             terms.append(found)
+            if not th.isfinite(found[_LOSS]):
+                raise RuntimeError(
+                    f"PPO: loss {found[_LOSS].item()} after {self._n_updates} epochs. Check the environment for "
+                    "non-finite observations and rewards, then lower learning_rate."
+                )
             if self.target_kl is not None and found[-1] > 1.5 * self.target_kl:
                 if self.verbose >= 1:
                     print(f"Early stopping of the epochs due to reaching max kl: {found[-1]:.2f}")
@@ -262,12 +267,7 @@ class PPO(CheckedAlgorithm, PlainPPO):
     def _record_terms(self, terms: th.Tensor, start: int) -> None:
         """Log, with the divergence of the last epoch, which begins at ``start``, and its last loss."""
         found = dict(zip(_TERMS, terms.mean(dim=0).tolist(), strict=True))
-        found |= {"approx_kl": terms[start:, -1].mean().item(), "loss": terms[-1, _TERMS.index("loss")].item()}
-        if not np.isfinite(sum(found.values())):
-            raise RuntimeError(
-                f"PPO: losses {found} after {self._n_updates} epochs. Check the environment for non-finite "
-                "observations and rewards, then lower learning_rate."
-            )
+        found |= {"approx_kl": terms[start:, -1].mean().item(), "loss": terms[-1, _LOSS].item()}
         for name, value in found.items():
             self.logger.record(f"train/{name}", value)
         buffer = self.rollout_buffer
