@@ -1,7 +1,7 @@
 """SB3's PPO, with a compiled update and lean collection."""
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch as th
 from gymnasium import spaces
@@ -28,8 +28,6 @@ from sb3_ext.fast.gradient_step import GradientStep
 from sb3_ext.fast.structure import Structure
 
 Samples: TypeAlias = RolloutBufferSamples | DictRolloutBufferSamples
-_TERMS = ("policy_gradient_loss", "value_loss", "entropy_loss", "loss", "clip_fraction", "approx_kl")
-_LOSS = _TERMS.index("loss")
 
 
 class PPO(CheckedAlgorithm, PlainPPO):
@@ -79,6 +77,10 @@ class PPO(CheckedAlgorithm, PlainPPO):
     """
 
     learn = with_defaults(PlainPPO.learn, tb_log_name="PPO")
+    terms: ClassVar[tuple[str, ...]] = (
+        *("policy_gradient_loss", "value_loss", "entropy_loss", "loss", "clip_fraction", "approx_kl"),
+    )
+    """What ``_losses`` finds of a minibatch, by the name in the log."""
     max_grad_norm: Any  # a number or None, where SB3 says float
 
     def __init__(
@@ -133,7 +135,7 @@ class PPO(CheckedAlgorithm, PlainPPO):
             target_kl=target_kl,
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
-            policy_kwargs=policy_kwargs,
+            policy_kwargs=dict(policy_kwargs or {}),
             verbose=verbose,
             seed=seed,
             device=device,
@@ -189,86 +191,104 @@ class PPO(CheckedAlgorithm, PlainPPO):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self._refresh()
-        clip_range, clip_range_vf = self._clip_ranges()
+        limits = self._limits()
+        # As tensors, since a graph is compiled anew for every other number
+        tensors = {name: th.tensor(limit, device=self.device) for name, limit in limits.items()}
 
-        terms: list[th.Tensor] = []
+        found: list[th.Tensor] = []
         for _ in range(self.n_epochs):
-            start = len(terms)
-            goes_on = self._run_epoch(terms, clip_range, clip_range_vf)
+            start = len(found)
+            goes_on = self._run_epoch(found, tensors)
             self._n_updates += 1
             if not goes_on:
                 break
-        self._record_terms(th.stack(terms), start)
-        self.logger.record("train/clip_range", clip_range.item())
-        if clip_range_vf is not None:
-            self.logger.record("train/clip_range_vf", clip_range_vf.item())
+        self._record(th.stack(found), start)
+        for name, limit in limits.items():
+            self.logger.record(f"train/{name}", limit)
 
-    def _clip_ranges(self) -> tuple[th.Tensor, th.Tensor | None]:
-        """Ranges at this time, as tensors, since a graph is compiled anew for every other number."""
-        schedules: Any = (self.clip_range, self.clip_range_vf)
+    def _limits(self) -> dict[str, float]:
+        """What holds the update back at this time, by the name in the log."""
+        schedules: dict[str, Any] = {"clip_range": self.clip_range, "clip_range_vf": self.clip_range_vf}
         progress = self._current_progress_remaining
-        policy, value = (
-            schedule and th.tensor(float(schedule(progress)), device=self.device) for schedule in schedules
-        )
-        return policy, value
+        return {name: float(schedule(progress)) for name, schedule in schedules.items() if schedule is not None}
 
-    def _run_epoch(self, terms: list[th.Tensor], clip_range: th.Tensor, clip_range_vf: th.Tensor | None) -> bool:
+    def _run_epoch(self, found: list[th.Tensor], limits: dict[str, th.Tensor]) -> bool:
         """Do one pass, add the terms of each minibatch, and tell whether the divergence allows another pass."""
         for batch in _minibatches(self.rollout_buffer, self.batch_size):
-            whole = len(batch.advantages) == self.batch_size
-            find = self._find_gradients if whole else self._gradients
-            found, gradients = find(batch, clip_range, clip_range_vf)
-            terms.append(found)
-            if not th.isfinite(found[_LOSS]):
+            find = self._find_gradients if len(batch.advantages) == self.batch_size else self._gradients
+            values, gradients = find(batch, limits)
+            found.append(values)
+            terms = dict(zip(self.terms, values, strict=True))
+            if not th.isfinite(terms["loss"]):
                 raise RuntimeError(
-                    f"PPO: loss {found[_LOSS].item()} after {self._n_updates} epochs. Check the environment for "
-                    "non-finite observations and rewards, then lower learning_rate."
+                    f"{type(self).__name__}: loss {terms['loss'].item()} after {self._n_updates} epochs. Check the "
+                    "environment for non-finite observations and rewards, then lower learning_rate."
                 )
-            if self.target_kl is not None and found[-1] > 1.5 * self.target_kl:
-                if self.verbose >= 1:
-                    print(f"Early stopping of the epochs due to reaching max kl: {found[-1]:.2f}")
+            if self._goes_too_far(terms["approx_kl"]):
                 return False
             self._descend.descend(gradients)
         return True
 
-    def _gradients(
-        self, batch: Samples, clip_range: th.Tensor, clip_range_vf: th.Tensor | None
-    ) -> tuple[th.Tensor, tuple[th.Tensor, ...]]:
-        """Find the terms of the loss of a minibatch, shape (6,) as ``_TERMS``, and the clipped gradients."""
+    def _goes_too_far(self, approx_kl: th.Tensor) -> bool:
+        if self.target_kl is None or approx_kl <= 1.5 * self.target_kl:
+            return False
+        if self.verbose >= 1:
+            print(f"Early stopping of the epochs due to reaching max kl: {approx_kl:.2f}")
+        return True
+
+    def _gradients(self, batch: Samples, limits: dict[str, th.Tensor]) -> tuple[th.Tensor, tuple[th.Tensor, ...]]:
+        """Find the terms of the loss of a minibatch, in the order of ``terms``, and the clipped gradients."""
+        found = self._losses(batch, limits)
+        if th.compiler.is_compiling():
+            _forget(self.policy.action_dist)
+        # detached before the gradients, as a graph may return nothing that hangs on what they use up
+        return th.stack([found[name].detach() for name in self.terms]), self._descend.gradients(found["loss"])
+
+    def _losses(self, batch: Samples, limits: dict[str, th.Tensor]) -> dict[str, th.Tensor]:
+        """What the loss of a minibatch consists of."""
+        log_ratio, advantages, value_loss, entropy_loss = self._evaluate(batch, limits)
+        ratio = th.exp(log_ratio)
+        clip_range = limits["clip_range"]
+        clipped = th.clamp(ratio, 1 - clip_range, 1 + clip_range)
+        policy_loss = -th.min(advantages * ratio, advantages * clipped).mean()
+        return {
+            "policy_gradient_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy_loss": entropy_loss,
+            "loss": policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss,
+            "clip_fraction": ((ratio - 1).abs() > clip_range).float().mean(),
+            "approx_kl": (ratio - 1 - log_ratio).mean(),  # http://joschu.net/blog/kl-approx.html
+        }
+
+    def _evaluate(
+        self, batch: Samples, limits: dict[str, th.Tensor]
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor, th.Tensor]:
+        """
+        Pass a minibatch through the policy.
+
+        :return: logarithms of the probability ratios and advantages, shape (batch,), the value's loss and the entropy's
+        """
         actions = batch.actions
         if isinstance(self.action_space, spaces.Discrete):
             actions = actions.long().flatten()
         values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, actions)
-        if th.compiler.is_compiling():
-            _forget(self.policy.action_dist)
         values = values.flatten()
-
         advantages = batch.advantages
         if self.normalize_advantage and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        log_ratio = log_prob - batch.old_log_prob
-        ratio = th.exp(log_ratio)
-        clipped = th.clamp(ratio, 1 - clip_range, 1 + clip_range)
-        policy_loss = -th.min(advantages * ratio, advantages * clipped).mean()
-
-        if clip_range_vf is not None:
-            values = batch.old_values + th.clamp(values - batch.old_values, -clip_range_vf, clip_range_vf)
-        value_loss = F.mse_loss(batch.returns, values)
+        if "clip_range_vf" in limits:
+            clip_range = limits["clip_range_vf"]
+            values = batch.old_values + th.clamp(values - batch.old_values, -clip_range, clip_range)
         # Without a formula for the entropy (squashed gSDE) its estimate from the actions taken
         entropy_loss = log_prob.mean() if entropy is None else -entropy.mean()
-        loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+        return log_prob - batch.old_log_prob, advantages, F.mse_loss(batch.returns, values), entropy_loss
 
-        clip_fraction = ((ratio - 1).abs() > clip_range).float().mean()
-        approx_kl = (ratio - 1 - log_ratio).mean()  # http://joschu.net/blog/kl-approx.html
-        terms = [policy_loss, value_loss, entropy_loss, loss, clip_fraction, approx_kl]
-        # detached before the gradients, as a graph may return nothing that hangs on what they use up
-        return th.stack([term.detach() for term in terms]), self._descend.gradients(loss)
-
-    def _record_terms(self, terms: th.Tensor, start: int) -> None:
-        """Log, with the divergence of the last epoch, which begins at ``start``, and its last loss."""
-        found = dict(zip(_TERMS, terms.mean(dim=0).tolist(), strict=True))
-        found |= {"approx_kl": terms[start:, -1].mean().item(), "loss": terms[-1, _LOSS].item()}
-        for name, value in found.items():
+    def _record(self, found: th.Tensor, start: int) -> None:
+        """Log the terms, with the divergence of the last epoch, which begins at row ``start``, and its last loss."""
+        means = dict(zip(self.terms, found.mean(dim=0).tolist(), strict=True))
+        means["approx_kl"] = found[start:, self.terms.index("approx_kl")].mean().item()
+        means["loss"] = found[-1, self.terms.index("loss")].item()
+        for name, value in means.items():
             self.logger.record(f"train/{name}", value)
         buffer = self.rollout_buffer
         explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())

@@ -1,29 +1,24 @@
-"""PPO with an adaptive penalty on the Kullback-Leibler divergence in place of clipping, on SB3's PPO."""
+"""PPO with an adaptive penalty on the Kullback-Leibler divergence in place of clipping."""
 
 import copy
-from collections import defaultdict
 from typing import Any
 
-import numpy as np
 import torch as th
-from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.distributions import Distribution, kl_divergence
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import GymEnv, RolloutBufferSamples, Schedule
-from stable_baselines3.common.utils import explained_variance
-from stable_baselines3.ppo import PPO
-from torch.nn import functional as F
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
 
-from sb3_ext.common.algorithm import CheckedAlgorithm, with_defaults
-from sb3_ext.common.hyperparameters import Rules, is_positive, optional, positive
+from sb3_ext.common.algorithm import with_defaults
+from sb3_ext.common.hyperparameters import Rules, is_positive, positive
 from sb3_ext.common.starts import respect_starts
-from sb3_ext.fast import GradientStep, Structure
+from sb3_ext.fast import PPO, Structure
+from sb3_ext.fast.ppo import Samples
 
 BETA_RANGE = (1e-6, 1e6)
 
 
-class PPOPenalty(CheckedAlgorithm, PPO):
+class PPOPenalty(PPO):
     """
     Proximal Policy Optimization with an adaptive KL penalty
 
@@ -77,6 +72,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
     """
 
     target_kl: float
+    terms = ("policy_gradient_loss", "policy_loss", "value_loss", "entropy_loss", "loss", "approx_kl")
     learn = with_defaults(PPO.learn, tb_log_name="PPOPenalty")
 
     def __init__(
@@ -111,7 +107,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         super().__init__(
             policy,
             env,
-            learning_rate=learning_rate,  # type: ignore[arg-type]  # a string becomes a schedule in _setup_lr_schedule
+            learning_rate=learning_rate,
             n_steps=n_steps,
             batch_size=batch_size,
             n_epochs=n_epochs,
@@ -121,7 +117,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
             normalize_advantage=normalize_advantage,
             ent_coef=ent_coef,
             vf_coef=vf_coef,
-            max_grad_norm=max_grad_norm,  # type: ignore[arg-type]  # may be None
+            max_grad_norm=max_grad_norm,
             use_sde=use_sde,
             sde_sample_freq=sde_sample_freq,
             rollout_buffer_class=rollout_buffer_class,
@@ -129,7 +125,7 @@ class PPOPenalty(CheckedAlgorithm, PPO):
             target_kl=target_kl,
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
-            policy_kwargs=dict(policy_kwargs or {}),
+            policy_kwargs=policy_kwargs,
             verbose=verbose,
             seed=seed,
             device=device,
@@ -143,26 +139,23 @@ class PPOPenalty(CheckedAlgorithm, PPO):
 
     def _rules(self) -> Rules:
         return {
+            **super()._rules(),
             "target_kl": positive(),
             "initial_beta": positive(),
             "clip_range_vf": (
                 lambda value: value is None or callable(value) or is_positive(value),
                 "None, a finite number > 0 or a schedule",
             ),
-            "max_grad_norm": optional(positive()),
         }
 
     def _setup_model(self) -> None:
-        self._check_hyperparameters()
         super()._setup_model()
         self._old_policy: ActorCriticPolicy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, use_sde=self.use_sde, **self.policy_kwargs
         ).to(self.device)
-        respect_starts(self.policy)
         respect_starts(self._old_policy)
         self._old_policy.set_training_mode(False)
-        self._structure = Structure([self.policy])
-        self._descend = GradientStep()
+        self._remembered = Structure([self.policy])
 
     def train(self) -> None:
         """
@@ -170,83 +163,49 @@ class PPOPenalty(CheckedAlgorithm, PPO):
 
         :raises RuntimeError: if the loss is not finite; the policy stays as the minibatch before left it
         """
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        self._descend.refresh(self.policy.optimizer, self.max_grad_norm)
         self._remember_policy()
-
-        terms: defaultdict[str, list[float]] = defaultdict(list)
-        for _ in range(self.n_epochs):
-            terms["approx_kl"] = []  # as in SB3's PPO, of the last epoch
-            for batch in self.rollout_buffer.get(self.batch_size):
-                parts = self._losses(batch)
-                parts["policy_loss"] = parts["policy_gradient_loss"] + self.beta * parts.pop("kl")
-                loss = parts["policy_loss"] + self.ent_coef * parts["entropy_loss"] + self.vf_coef * parts["value_loss"]
-                if not th.isfinite(loss):
-                    raise RuntimeError(
-                        f"PPOPenalty: loss {loss.item()} after {self._n_updates} epochs. Check the environment for "
-                        "non-finite observations and rewards, then lower learning_rate."
-                    )
-                self._descend(loss)
-                for name, part in {**parts, "loss": loss}.items():
-                    terms[name].append(part.item())
-            self._n_updates += 1
-
+        super().train()
         kl = self._rollout_kl()
-        for name, values in terms.items():
-            self.logger.record(f"train/{name}", np.mean(values))
         self.logger.record("train/kl", kl)
-        self.logger.record("train/beta", self.beta)
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        if callable(self.clip_range_vf):
-            self.logger.record("train/clip_range_vf", self.clip_range_vf(self._current_progress_remaining))
-        buffer = self.rollout_buffer
-        explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
-        self.logger.record("train/explained_variance", explained)
-        if hasattr(self.policy, "log_std"):
-            self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.beta = adapted(self.beta, kl, self.target_kl)
 
     def _remember_policy(self) -> None:
         """Let the old policy be what the policy is now, with all layers that the user has put into it."""
         policy = getattr(self.policy, "_orig_mod", self.policy)  # of one that is compiled
-        if self._structure.fits([policy]):
+        if self._remembered.fits([policy]):
             self._old_policy.load_state_dict(policy.state_dict())
             return
         # A shallow copy of the distribution, which may hold a graph of gradients
         self._old_policy = copy.deepcopy(policy, {id(policy.action_dist): copy.copy(policy.action_dist)})
         self._old_policy.set_training_mode(False)
-        self._structure = Structure([policy])
+        self._remembered = Structure([policy])
 
-    def _losses(self, batch: RolloutBufferSamples) -> dict[str, th.Tensor]:
+    def _limits(self) -> dict[str, float]:
+        limits = super()._limits()
+        del limits["clip_range"]
+        return {**limits, "beta": self.beta}
+
+    def _goes_too_far(self, approx_kl: th.Tensor) -> bool:
+        return False  # here target_kl is what the penalty aims at
+
+    def _losses(self, batch: Samples, limits: dict[str, th.Tensor]) -> dict[str, th.Tensor]:
         """What the loss of a minibatch consists of."""
-        actions = batch.actions
-        if isinstance(self.action_space, spaces.Discrete):
-            actions = actions.long().flatten()
-        values, log_prob, entropy = self.policy.evaluate_actions(batch.observations, actions)
-        values = values.flatten()
+        log_ratio, advantages, value_loss, entropy_loss = self._evaluate(batch, limits)
         # evaluate_actions leaves its distribution there, which saves a second forward pass
         kl = mean_kl(self._old_distribution(batch), self.policy.action_dist)
-
-        advantages = batch.advantages
-        if self.normalize_advantage and len(advantages) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        log_ratio = log_prob - batch.old_log_prob
         ratio = th.exp(log_ratio)
-        if callable(self.clip_range_vf):
-            clip_range = self.clip_range_vf(self._current_progress_remaining)
-            values = batch.old_values + th.clamp(values - batch.old_values, -clip_range, clip_range)
+        policy_gradient_loss = -(ratio * advantages).mean()
+        policy_loss = policy_gradient_loss + limits["beta"] * kl
         return {
-            "policy_gradient_loss": -(ratio * advantages).mean(),
-            "kl": kl,
-            # Without a formula for the entropy (squashed gSDE) its estimate from the actions taken
-            "entropy_loss": log_prob.mean() if entropy is None else -entropy.mean(),
-            "value_loss": F.mse_loss(batch.returns, values),
-            # http://joschu.net/blog/kl-approx.html
-            "approx_kl": (ratio - 1 - log_ratio).detach().mean(),
+            "policy_gradient_loss": policy_gradient_loss,
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy_loss": entropy_loss,
+            "loss": policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss,
+            "approx_kl": (ratio - 1 - log_ratio).mean(),  # http://joschu.net/blog/kl-approx.html
         }
 
-    def _old_distribution(self, batch: RolloutBufferSamples) -> Distribution:
+    def _old_distribution(self, batch: Samples) -> Distribution:
         with th.no_grad():
             return self._old_policy.get_distribution(batch.observations)
 
@@ -261,7 +220,8 @@ class PPOPenalty(CheckedAlgorithm, PPO):
         return total / (self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_old_policy", "_structure", "_descend"]
+        # compile is no argument here, and would tell those who guess the algorithm of a file the wrong one
+        return [*super()._excluded_save_params(), "_old_policy", "_remembered", "compile"]
 
 
 def mean_kl(old: Distribution, new: Distribution) -> th.Tensor:
