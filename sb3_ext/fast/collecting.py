@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
+from stable_baselines3.common.torch_layers import MlpExtractor
 
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.fast.acting import forward_numpy, is_plain
@@ -54,7 +54,7 @@ class LeanForward:
         values = forward_numpy(policy.value_net, forward_numpy(extractor.value_net, features))
         draw = _draw_categorical if isinstance(policy.action_space, spaces.Discrete) else _draw_gaussian
         actions, log_prob = draw(policy, output)
-        return actions, th.from_numpy(values), th.from_numpy(log_prob)
+        return actions.reshape(-1, *policy.action_space.shape), th.from_numpy(values), th.from_numpy(log_prob)
 
 
 def _draw_gaussian(policy: ActorCriticPolicy, mean: AnyArray) -> tuple[th.Tensor, AnyArray]:
@@ -74,25 +74,13 @@ def _draw_categorical(policy: ActorCriticPolicy, logits: AnyArray) -> tuple[th.T
 
 def _is_plain(policy: Any) -> bool:
     space = policy.observation_space
+    if type(policy) is not ActorCriticPolicy or not isinstance(space, spaces.Box) or is_image_space(space):
+        return False
+    extractor = policy.mlp_extractor
+    layers = [policy.features_extractor, policy.vf_features_extractor, policy.action_net, policy.value_net]
     return (
-        type(policy) is ActorCriticPolicy
-        and isinstance(space, spaces.Box)
-        and not is_image_space(space)
-        and type(policy.action_dist) in (CategoricalDistribution, DiagGaussianDistribution)
-        and type(policy.features_extractor) is type(policy.vf_features_extractor) is FlattenExtractor
-        and type(policy.mlp_extractor) is MlpExtractor
-        and not policy._forward_hooks
-        and not policy._forward_pre_hooks
-        and not policy.features_extractor._forward_hooks
-        and all(
-            map(
-                is_plain,
-                (
-                    policy.mlp_extractor.policy_net,
-                    policy.mlp_extractor.value_net,
-                    policy.action_net,
-                    policy.value_net,
-                ),
-            )
-        )
+        type(policy.action_dist) in (CategoricalDistribution, DiagGaussianDistribution)
+        and type(extractor) is MlpExtractor
+        and not any(module._forward_hooks or module._forward_pre_hooks for module in (policy, extractor))
+        and all(map(is_plain, [*layers, extractor.policy_net, extractor.value_net]))
     )

@@ -34,6 +34,23 @@ SMALL: dict[str, Any] = {
 }
 
 
+class Table(gym.Env[Any, Any]):
+    """Observations and actions are tables."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.observation_space = self.action_space = spaces.Box(-1, 1, shape)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.state = np.zeros(self.observation_space.shape, np.float32)
+        return self.state, {}
+
+    def step(self, action: Any) -> Any:
+        assert action in self.action_space
+        self.state = (self.state + action) / 2
+        return self.state, float(self.state.sum()), bool(self.np_random.random() < 0.1), False, {}
+
+
 def made(env: Any, n_envs: int = 2) -> VecEnv:
     """The same environments at every call, also of those that draw from their spaces."""
     set_random_seed(1)
@@ -45,6 +62,7 @@ def made(env: Any, n_envs: int = 2) -> VecEnv:
 
 PENDULUM = functools.partial(made, "Pendulum-v1")
 CART_POLE = functools.partial(made, "CartPole-v1", 3)
+TABLE = functools.partial(made, lambda: Table((2, 3)))
 
 
 def train(algorithm: type[Any], env: VecEnv, policy: str = "MlpPolicy", **arguments: Any) -> Any:
@@ -64,6 +82,7 @@ def assert_near(first: BaseAlgorithm, second: BaseAlgorithm) -> None:
         (CART_POLE, {"batch_size": 13, "clip_range_vf": lambda progress: 0.1 + progress}),
         (CART_POLE, {"policy_kwargs": {"optimizer_class": th.optim.RMSprop, "activation_fn": nn.ReLU}}),
         (PENDULUM, {"normalize_advantage": False, "learning_rate": lambda progress: 1e-3 * progress}),
+        (TABLE, {}),
         (PENDULUM, {"use_sde": True, "sde_sample_freq": 4}),
         (PENDULUM, {"use_sde": True, "policy_kwargs": {"squash_output": True, "net_arch": [8]}}),
         (PENDULUM, {"target_kl": 1e-4, "learning_rate": 1e-2}),
@@ -107,10 +126,11 @@ def test_files_of_either_are_loaded_by_the_other() -> None:
         assert_near(first, second)
 
 
-@pytest.mark.parametrize("make_env", [CART_POLE, PENDULUM])
+@pytest.mark.parametrize("make_env", [CART_POLE, PENDULUM, TABLE])
 def test_acting_in_numpy_draws_the_same(make_env: Callable[[], VecEnv]) -> None:
     policy: Any = PPO("MlpPolicy", make_env(), **{**SMALL, "policy_kwargs": {}}).policy
-    policy.log_std = nn.Parameter(th.full((1,), -0.7)) if hasattr(policy, "log_std") else None
+    if hasattr(policy, "log_std"):
+        nn.init.constant_(policy.log_std, -0.7)
     observations = th.randn(20, *policy.observation_space.shape)
     with th.no_grad():
         th.manual_seed(1)
