@@ -16,8 +16,11 @@ from stable_baselines3.common.torch_layers import MlpExtractor
 from sb3_ext.common.arrays import AnyArray
 from sb3_ext.fast.acting import forward_numpy, is_plain
 
-MOST_OBSERVATIONS = 64
-"""Observations up to which NumPy is faster than PyTorch here."""
+MOST_OBSERVATIONS = 256
+"""
+Observations up to which NumPy takes less time than PyTorch on one thread: 0.4 to 0.7 times for up to 64, 0.7 to 0.9
+times for 256 and more, with networks of 64 to 256 units; timed by hand, the fastest of 15 turns.
+"""
 
 
 @contextlib.contextmanager
