@@ -15,7 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
-from sb3_ext.a3c.shared import why_not_shared
+from sb3_ext.a3c.shared import OPTIMIZERS, why_not_shared
 from sb3_ext.a3c.travel import pack
 from sb3_ext.a3c.worker import Answer, Rollout
 from sb3_ext.a3c.workers import START_METHODS, Workers
@@ -160,7 +160,9 @@ class A3C(CheckedAlgorithm, A2C):
     def _setup_model(self) -> None:
         self._check_hyperparameters()
         given = self.policy_kwargs
-        self.policy_kwargs = {"optimizer_class": th.optim.RMSprop, "optimizer_kwargs": RMS_PROP, **given}
+        self.policy_kwargs = {"optimizer_class": th.optim.RMSprop, **given}
+        if self.policy_kwargs["optimizer_class"] in OPTIMIZERS:  # others know no alpha, and are refused below
+            self.policy_kwargs.setdefault("optimizer_kwargs", RMS_PROP)
         super()._setup_model()
         self.policy_kwargs = given
         respect_starts(self.policy)

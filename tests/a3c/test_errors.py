@@ -39,9 +39,8 @@ class Normalized(BaseFeaturesExtractor):
     ],
 )
 def test_what_cannot_be_shared(policy_kwargs: dict[str, Any], message: str) -> None:
-    kwargs = {"optimizer_kwargs": {}, **policy_kwargs}
     with pytest.raises(ValueError, match=f"^A3C: .*{message}") as error:
-        a3c_(policy_kwargs=kwargs)
+        a3c_(policy_kwargs=policy_kwargs)
     assert "\n" not in str(error.value)
 
 
