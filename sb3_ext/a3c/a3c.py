@@ -208,19 +208,21 @@ class A3C(CheckedAlgorithm, A2C):
         callback.on_training_start(locals(), globals())
         iteration = 0
         self._elsewhere = _Elsewhere()
-        with Workers(self, self.n_workers or usable_cores(), self.start_method or START_METHODS[0]) as workers:
-            while self.num_timesteps < total_timesteps:
-                worker, rollout = workers.next_rollout()
-                if not self._show(rollout, callback):
-                    workers.answer(worker, None)
-                    break
-                iteration += 1
-                self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
-                if log_interval is not None and iteration % log_interval == 0:
-                    self.dump_logs(iteration)
-                is_last = self.num_timesteps >= total_timesteps
-                workers.answer(worker, Answer(self._current_progress_remaining, is_last))
-        del self._elsewhere
+        try:
+            with Workers(self, self.n_workers or usable_cores(), self.start_method or START_METHODS[0]) as workers:
+                while self.num_timesteps < total_timesteps:
+                    worker, rollout = workers.next_rollout()
+                    if not self._show(rollout, callback):
+                        workers.answer(worker, None)
+                        break
+                    iteration += 1
+                    self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+                    if log_interval is not None and iteration % log_interval == 0:
+                        self.dump_logs(iteration)
+                    is_last = self.num_timesteps >= total_timesteps
+                    workers.answer(worker, Answer(self._current_progress_remaining, is_last))
+        finally:
+            del self._elsewhere
         callback.on_training_end()
         return self
 

@@ -161,6 +161,7 @@ def test_ctrl_c_keeps_what_was_learned() -> None:
     with pytest.raises(KeyboardInterrupt):
         model.learn(10_000, Interrupt())
     assert not multiprocessing.active_children()
+    assert not hasattr(model, "_elsewhere"), "checkpoints that follow have all of the training"
     assert 35 <= model._n_updates <= 40 and not np.array_equal(before, model.policy.parameters_to_vector())
     model.learn(50, reset_num_timesteps=False)
 
