@@ -59,7 +59,7 @@ def running_means(env: VecEnv) -> Iterator[tuple[VecNormalize, str | None, Runni
     """Find the running means of all ``VecNormalize`` around an environment: the wrapper, the key of a ``Dict``."""
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize):
-            found = getattr(env, "obs_rms", {})
+            found = vars(env).get("obs_rms", {})  # its own, not that of a VecNormalize within
             for key, one in found.items() if isinstance(found, dict) else [(None, found)]:
                 yield env, key, one
             yield env, "", env.ret_rms
