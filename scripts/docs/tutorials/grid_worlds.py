@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from sb3_ext.mdp import Plan, policy_iteration, toy_text_model
+from sb3_ext.mdp import policy_iteration, toy_text_model
 from sb3_ext.mdp.plots import grid_world_figure
 
 UP, DOWN, LEFT, RIGHT = (-1, 0), (1, 0), (0, -1), (0, 1)
@@ -15,18 +15,7 @@ WORLDS: dict[str, tuple[tuple[int, int], list[tuple[int, int]], float]] = {
     "FrozenLake-v1": ((4, 4), [LEFT, DOWN, RIGHT, UP], 0.999),
     "CliffWalking-v1": ((4, 12), [UP, RIGHT, DOWN, LEFT], 0.999),
 }
-"""Shape, what the actions do, and discount factor, which is that of the plan."""
-
-
-def plan_world(env_id: str) -> Plan:
-    """
-    Solve a world of :data:`WORLDS`.
-
-    :param env_id: its id
-    :return: the plan, whose states are those of the environment and an end
-    """
-    model = toy_text_model(gym.make(env_id).unwrapped.P)  # type: ignore[attr-defined]
-    return policy_iteration(*model, gamma=WORLDS[env_id][2])
+"""Shape, what the actions do, and discount factor of the plan."""
 
 
 def draw_worlds() -> Iterator[tuple[str, Any]]:
@@ -37,8 +26,9 @@ def draw_worlds() -> Iterator[tuple[str, Any]]:
     """
     for env_id, (shape, moves, gamma) in WORLDS.items():
         table = gym.make(env_id).unwrapped.P  # type: ignore[attr-defined]
+        plan = policy_iteration(*toy_text_model(table), gamma=gamma)
         ways = [way for actions in table.values() for outcomes in actions.values() for way in outcomes]
         ends = {reached for _, reached, _, over in ways if over}
         unreached = set(table) - {reached for _, reached, *_ in ways}  # nobody stands in the cliff
         title = f"{env_id}: the best policy, by policy iteration, discount factor {gamma:g}"
-        yield env_id, grid_world_figure(plan_world(env_id), shape, moves, ends=sorted(ends | unreached), title=title)
+        yield env_id, grid_world_figure(plan, shape, moves, ends=sorted(ends | unreached), title=title)
