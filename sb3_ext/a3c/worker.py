@@ -53,7 +53,7 @@ def run_worker(model: A2C, shared: Shared, index: int, to_parent: Connection) ->
     """
     Algorithm S3 of Mnih et al. (2016) for one worker, until the parent has counted all steps.
 
-    The parent counts (T), so that what it has counted is what callbacks saw and what was learned from.
+    The parent counts (T), so that what it has counted is what callbacks saw, and was learned from unless they ended it.
 
     :param model: this worker's copy of the model
     :param shared: the parameters theta and the statistics g of all workers
