@@ -10,6 +10,7 @@ from sb3_ext.common.algorithm import with_defaults
 from sb3_ext.common.hyperparameters import Rules, make_schedule
 from sb3_ext.policy_search.population import Population
 from sb3_ext.policy_search.search import EpisodicSearch
+from sb3_ext.policy_search.strategies.genetic import Genetic
 from sb3_ext.policy_search.strategies.strategy import fewer_than
 
 
@@ -117,8 +118,9 @@ class GeneticSearch(EpisodicSearch):
         self._mutation_schedule = make_schedule("mutation_std", self.mutation_std)
 
     def _propose(self) -> Population:
-        mutation_std = self._mutation_schedule(self._current_progress_remaining)
-        self.logger.record("genetic/mutation_std", mutation_std)
-        return self.population.next_generation(self.population_size, self.n_survivors, mutation_std)
+        progress = self._current_progress_remaining
+        self.logger.record("genetic/mutation_std", self._mutation_schedule(progress))
+        strategy = Genetic(self.population_size, self.n_survivors, self._mutation_schedule)
+        return self.population.followed_by(*strategy.propose(self.population, self._new_genomes, progress))
 
     learn = with_defaults(EpisodicSearch.learn, tb_log_name="GeneticSearch")

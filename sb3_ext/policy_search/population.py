@@ -38,19 +38,6 @@ class Population:
         ranking = self.ranking()
         return int(ranking[enough[ranking]][0])
 
-    def next_generation(self, size: int, n_survivors: int, mutation_std: float) -> "Population":
-        """
-        Let the best survive with their episodes, and fill up with mutated offspring that have played none.
-
-        Each survivor has the same number of offspring; what doesn't divide goes to the best. Survivors come first, from
-        the best to the worst.
-        """
-        survivors = self.ranking()[:n_survivors]
-        parents = survivors[th.arange(size - len(survivors)) % len(survivors)]
-        offspring = th.randn(len(parents), self.genomes.shape[1], device=self.genomes.device)
-        offspring.mul_(mutation_std).add_(self.genomes[parents])
-        return self.followed_by(survivors, offspring)
-
     def followed_by(self, kept: th.Tensor, newcomers: th.Tensor) -> "Population":
         """
         Make a population of some members, with their episodes, and of new genomes behind them, which have played none.

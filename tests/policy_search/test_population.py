@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sb3_ext.policy_search.population import Population
+from sb3_ext.policy_search.strategies import make_strategy
 
 
 def population(*records: tuple[float, int]) -> Population:
@@ -17,6 +18,12 @@ def population(*records: tuple[float, int]) -> Population:
     result = Population(th.arange(len(records), dtype=th.float32)[:, None].repeat(1, 10))
     result.record(th.tensor(sums, dtype=th.float64), th.tensor(counts))
     return result
+
+
+def next_generation(members: Population, size: int, n_survivors: int, mutation_std: float) -> Population:
+    """Of genetic search without crossover."""
+    strategy = make_strategy("genetic", size, {"n_survivors": n_survivors, "mutation_std": mutation_std})
+    return members.followed_by(*strategy.propose(members, members.genomes.new_zeros, 1.0))
 
 
 def test_ranking_by_mean_return_then_by_episodes() -> None:
@@ -44,7 +51,7 @@ def test_the_lucky_newcomer_is_not_the_best_until_proven() -> None:
 
 def test_the_tutorials_generation() -> None:
     members = population(*((float(k), 1) for k in range(100)))
-    new = members.next_generation(100, 20, mutation_std=1e-3)
+    new = next_generation(members, 100, 20, mutation_std=1e-3)
     assert len(new) == 100
     assert new.genomes[:20, 0].tolist() == list(range(99, 79, -1))
     assert new.fitness[:20].tolist() == list(range(99, 79, -1))
@@ -58,7 +65,7 @@ def test_mutations_are_gaussian_of_the_given_deviation() -> None:
     th.manual_seed(0)
     members = Population(th.full((2, 5_000), 3.0))
     members.record(th.ones(2, dtype=th.float64), th.ones(2, dtype=th.int64))
-    new = members.next_generation(21, 1, mutation_std=0.5)
+    new = next_generation(members, 21, 1, mutation_std=0.5)
     noise = (new.genomes[1:] - 3.0).flatten().numpy()
     n = len(noise)
     assert abs(noise.mean()) < 4 * 0.5 / math.sqrt(n)
@@ -75,7 +82,7 @@ def test_mutations_are_gaussian_of_the_given_deviation() -> None:
 def test_every_next_generation(records: list[tuple[float, int]], n_survivors: int, n_offspring: int) -> None:
     members = population(*records)
     n_survivors = min(n_survivors, len(members))
-    new = members.next_generation(n_survivors + n_offspring, n_survivors, mutation_std=0.0)
+    new = next_generation(members, n_survivors + n_offspring, n_survivors, mutation_std=0.0)
     assert len(new) == n_survivors + n_offspring
     kept = new.fitness[:n_survivors]
     assert sorted(kept.tolist(), reverse=True) == sorted(members.fitness.tolist(), reverse=True)[:n_survivors]
