@@ -1,6 +1,5 @@
 """Asynchronous advantage actor-critic, written on SB3's ``A2C``."""
 
-import os
 import warnings
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from sb3_ext.a3c.travel import pack
 from sb3_ext.a3c.worker import Answer, Rollout
 from sb3_ext.a3c.workers import START_METHODS, Workers
 from sb3_ext.common.algorithm import CheckedAlgorithm
+from sb3_ext.common.cores import usable_cores
 from sb3_ext.common.hyperparameters import Rules, flag, integer, is_integer, number, one_of, optional, positive
 from sb3_ext.common.starts import respect_starts
 
@@ -274,8 +274,3 @@ def _file_of(env: VecEnv, index: int) -> ResultsWriter | None:
         env = env.venv
     monitor: Any = unwrap_wrapper(env.envs[index], Monitor) if isinstance(env, DummyVecEnv) else None
     return monitor.results_writer if monitor is not None else None
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,10 +1,10 @@
 """How many threads a training should use."""
 
-import os
-
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
+
+from sb3_ext.common.cores import usable_cores
 
 LARGE_UPDATE = 50_000_000
 """
@@ -29,5 +29,4 @@ def choose_threads(model: BaseAlgorithm) -> int:
     images = any(isinstance(module, nn.Conv2d) for module in model.policy.modules())
     parameters = sum(parameter.numel() for parameter in model.policy.parameters())
     large = images or parameters * getattr(model, "batch_size", 1) >= LARGE_UPDATE
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if large else 1
+    return usable_cores() if large else 1
