@@ -106,3 +106,10 @@ def test_running_means_in_memory_are_those_of_sb3() -> None:
     assert parent.obs_rms.count == expected.count, "a copy, which stays as it is"
     workers[0].step(np.zeros(3, int))
     assert workers[1].ret_rms.count == workers[0].ret_rms.count == pytest.approx(3 + 1e-4)
+
+
+def test_running_means_of_one_normalization_around_another() -> None:
+    inner = VecNormalize(make_vec_env("CartPole-v1", 1))
+    outer = VecNormalize(inner, norm_obs=False)
+    found = list(statistics.running_means(outer))
+    assert [(wrapper, key) for wrapper, key, _ in found] == [(outer, ""), (inner, None), (inner, "")]
