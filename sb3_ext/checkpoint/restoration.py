@@ -23,9 +23,9 @@ from sb3_ext.checkpoint.state import (
     find_class,
     is_fixed,
 )
+from sb3_ext.safe.arrays import generator_with
 
 _MISSING: Any = object()
-_BIT_GENERATORS = frozenset({"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"})
 
 
 class Restoration:
@@ -186,16 +186,11 @@ def _into_array(stored: Array, target: Any) -> Array:
 
 
 def _into_generator(state: Any, target: Any) -> Any:
-    kind = state["bit_generator"]
-    if kind not in _BIT_GENERATORS:
-        raise ValueError(f"a generator of the kind {str(kind)[:40]!r} is part of the state")
-    # NumPy does not look whether the position is inside of the key.
-    if kind == "MT19937" and not 0 <= state["state"]["pos"] <= len(state["state"]["key"]):
-        raise ValueError("a generator of the state is damaged")
+    made = generator_with(state["bit_generator"], state)
     if isinstance(target, np.random.RandomState):
         target.set_state(state)
         return target
-    if not isinstance(target, np.random.Generator) or target.bit_generator.state["bit_generator"] != kind:
-        target = np.random.Generator(getattr(np.random, kind)())
+    if not isinstance(target, np.random.Generator) or type(target.bit_generator) is not type(made):
+        return np.random.Generator(made)
     target.bit_generator.state = state
     return target

@@ -13,8 +13,11 @@ from sb3_ext.safe.objects import Objects, Rule
 from sb3_ext.safe.pickles import Made, Name
 
 _CODE = re.compile(r"[biufc]\d{1,2}")
-_BIT_GENERATORS: dict[str, Any] = {"PCG64": np.random.PCG64, "MT19937": np.random.MT19937}
-_MT_LENGTH = 624
+_BIT_GENERATORS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (np.random.MT19937, np.random.PCG64, np.random.PCG64DXSM, np.random.Philox, np.random.SFC64)
+}
+_MT_LENGTH, _PHILOX_LENGTH = 624, 4
 
 
 def _dtype(objects: Objects, made: Made) -> np.dtype[Any]:
@@ -85,14 +88,17 @@ def _generator(objects: Objects, made: Made) -> np.random.Generator:
 
 
 def generator_with(name: Any, state: Any) -> Any:
-    """Make NumPy's source of random numbers of a kind in a state."""
+    """Make NumPy's source of random numbers of a kind in a state; ValueError if it would read foreign memory."""
     if name not in _BIT_GENERATORS:
         raise ValueError(f"holds a generator of the kind {str(name)[:40]!r}")
-    inner = state["state"]
-    # NumPy does not look whether the position is inside of the key.
-    if name == "MT19937" and not (
-        type(inner["pos"]) is int and 0 <= inner["pos"] <= _MT_LENGTH and np.shape(inner["key"]) == (_MT_LENGTH,)
-    ):
+    # NumPy does not look whether the position is inside of its numbers.
+    if name == "MT19937":
+        position, length, numbers = state["state"]["pos"], _MT_LENGTH, state["state"]["key"]
+    elif name == "Philox":
+        position, length, numbers = state["buffer_pos"], _PHILOX_LENGTH, state["buffer"]
+    else:
+        position, length, numbers = 0, 0, ()
+    if not (type(position) is int and 0 <= position <= length and np.shape(numbers) == (length,)):
         raise ValueError("holds a damaged generator")
     generator = _BIT_GENERATORS[name](0)
     generator.state = state

@@ -93,10 +93,20 @@ def harmful(marker: Path) -> Iterator[tuple[str, Callable[[Document], Any]]]:
         yield f"a tuple of {name}", sets(more={"sequence": "tuple", "class": name, **one})
     yield "a member", sets(more={"enum": "gymnasium.spaces.Box", "name": "x"})
     yield "an object", sets(more={"object": "subprocess.Popen", "state": {"args": str(marker)}, "id": 10**6})
-    yield "a generator", sets(more={"generator": {"mapping": "dict", "pairs": [["bit_generator", "test"]], "id": 1}})
-    state = {"mapping": "dict", "pairs": [["key", [1]], ["pos", 9]], "id": 2}
-    outside = [["bit_generator", "MT19937"], ["state", state]]
-    yield "a generator outside its key", sets(more={"generator": {"mapping": "dict", "pairs": outside, "id": 1}})
+    mt = [["has_gauss", 0], ["gauss", 0.0]]
+    philox = [["buffer", [0] * 4], ["buffer_pos", -10], ["has_uint32", 0], ["uinteger", 0]]
+    for kind, inner, rest in (
+        ("test", {}, []),
+        *(
+            ("MT19937", {"key": key, "pos": pos}, mt)
+            for key, pos in (([1], 9), ([1] * 624, 625), ([1] * 624, -1), ([1] * 5000, 4000))
+        ),
+        ("Philox", {"counter": [0] * 4, "key": [0] * 2}, philox),
+    ):
+        state = {"mapping": "dict", "pairs": list(map(list, inner.items())), "id": 10**6 + 2}
+        pairs = [["bit_generator", kind], ["state", state], *rest]
+        node = {"generator": {"mapping": "dict", "pairs": pairs, "id": 10**6 + 1}, "id": 10**6}
+        yield f"a generator {kind} {str(inner)[-20:]}", sets(more=node)
     for name in ("predict", "train", "__class__", "__dict__", "_setup_learn"):
         yield f"the attribute {name}", sets(**{name: "x"})
     yield (
