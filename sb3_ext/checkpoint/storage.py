@@ -69,6 +69,7 @@ def read(folder: Path) -> tuple[Any, list[Array]]:
             raise ValueError(f"it has the format {content['format']!r}, this version reads {FORMAT}")
         with (folder / "arrays.npz").open("rb") as file:
             Archive(file)  # refuses what would fill the memory
+            file.seek(0)
             with np.load(file, allow_pickle=False) as small:
                 arrays = {int(name): small[name] for name in small.files}
         for index, entry in content["large"].items():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import gymnasium as gym
@@ -35,6 +36,13 @@ def test_large_arrays_come_back_and_only_what_is_new_is_written(tmp_path: Path) 
     new = [path for path in (tmp_path / "two" / "blocks").iterdir() if path.stat().st_nlink == 1]
     assert len(new) == 1
     assert storage.read(tmp_path / "one")[1][0][500, 0] == found[500, 0] - np.float32(1.0)
+
+
+def test_more_arrays_than_a_plain_zip_holds_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)  # in place of 65 535
+        storage.write(tmp_path / "one", None, [np.arange(length) for length in range(4)], lambda _: None, None)
+    assert [len(array) for array in storage.read(tmp_path / "one")[1]] == [0, 1, 2, 3]
 
 
 def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
