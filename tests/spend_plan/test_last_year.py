@@ -6,6 +6,7 @@ import numpy as np
 
 from sb3_ext.app.records import read_records
 from sb3_ext.envs.ad_spend import Channel, Market
+from sb3_ext.envs.ad_spend.market.progress import after
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.last_year import last_year
@@ -29,6 +30,13 @@ def test_it_is_52_weeks_before() -> None:
     np.testing.assert_array_equal(last_year(campaign()), [[8 + week, 108 + week] for week in range(4)])
     later = campaign(start=FIRST + timedelta(weeks=3))
     np.testing.assert_array_equal(last_year(later)[0], [11, 111])  # type: ignore[index]
+
+
+def test_it_goes_on_where_the_rest_of_a_campaign_is_planned() -> None:
+    later = FIRST + timedelta(weeks=3)
+    for channels in ((TV, RADIO), (replace(TV, weights=None), RADIO)):
+        rest = after(replace(MARKET, channels=channels), np.full((3, 2), 500.0))
+        np.testing.assert_array_equal(last_year(campaign(rest, later)), [[11 + week, 111 + week] for week in range(4)])
 
 
 def test_what_is_not_known_by_date_is_not_guessed() -> None:

@@ -16,7 +16,8 @@ from sb3_ext.envs.ad_spend.market.market import Market
 
 def after(market: Market, spend: FloatArray) -> Market:
     """
-    The market as it is after the first periods of a campaign: what they left of advertising, and the season to come.
+    The market as it is after the first periods of a campaign: what they left of advertising, which are part of its
+    history then, and the season to come.
 
     :param market: The market before the campaign.
     :param spend: What was spent in the first k periods, shape (k, N), money >= 0.
@@ -37,11 +38,10 @@ def after(market: Market, spend: FloatArray) -> Market:
 def _carried(channels: Iterable[Channel], spend: FloatArray) -> tuple[Channel, ...]:
     carried = []
     for channel, spent in zip(channels, spend.T, strict=True):
-        if channel.weights is not None:
-            carried.append(replace(channel, history=(*channel.history, *spent.tolist())))
-            continue
-        level = channel.adstock_before
-        for money in spent.tolist():
-            level = channel.theta * level + (1.0 - channel.theta) * money
-        carried.append(replace(channel, initial_adstock=level))
+        level = None
+        if channel.weights is None:
+            level = channel.adstock_before
+            for money in spent.tolist():
+                level = channel.theta * level + (1.0 - channel.theta) * money
+        carried.append(replace(channel, history=(*channel.history, *spent.tolist()), initial_adstock=level))
     return tuple(carried)
