@@ -11,7 +11,9 @@ from sb3_ext.common.requirements import install_command
 
 # Storage and network clients raise their own types for a wrong URL or a missing connection.
 _CLIENTS = {"optuna", "sqlalchemy", "huggingface_hub", "httpx", "requests", "urllib3"}
-_OF_EXTRAS = frozenset({"jinja2", "matplotlib", "moviepy", "pandas", "ray", "rliable", "seaborn", "xlsxwriter"})
+_OF_EXTRAS = frozenset(
+    {"jinja2", "matplotlib", "moviepy", "openpyxl", "pandas", "ray", "rliable", "seaborn", "xlsxwriter"}
+)
 DISK_ERRORS = frozenset(
     getattr(errno, name)
     for name in ("EACCES", "EDQUOT", "EFBIG", "EIO", "ENOSPC", "EPERM", "EROFS")

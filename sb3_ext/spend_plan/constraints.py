@@ -294,6 +294,6 @@ def _plan_file(path: str, names: Sequence[str]) -> dict[date, list[float]]:
             if day in spends or len(known) < len(names):
                 raise ValueError(f"{row.place}: {day} {'stands there twice' if day in spends else 'lacks a spend'}")
             spends[day] = known
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise UserError(f"around_plan: {path}: {user_mistake(error)}") from None
     return spends

@@ -251,6 +251,14 @@ def test_what_needs_a_missing_package_is_left_out_with_a_hint(
     assert f"needs {module}: pip install '{module}>=" in hint
 
 
+def test_excel_files_without_their_package_get_a_hint(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("table.xlsx").touch()
+    Path("rules.yml").write_text("around_plan: {file: table.xlsx, within: 20%}")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    for *flags, code in (("--market", "table.xlsx", 1), ("--constraints", "rules.yml", 2)):
+        assert "pip install 'openpyxl>=" in mistake(*flags, code=code)
+
+
 def test_help_has_examples_and_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["--help"])
