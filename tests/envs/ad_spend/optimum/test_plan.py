@@ -1,22 +1,21 @@
+"""Plans are feasible and certified: no plan earns more than the bound, and no other method finds a better one."""
+
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from ad_spend_strategies import feasible_plans, markets, one_line
+from ad_spend_strategies import feasible_plans, one_line
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import LinearConstraint, brentq, minimize
+from plan_problems import assert_feasible, money_scale, polytope_of, problems, scipy_optimum, value_of
+from scipy.optimize import brentq
 
-from sb3_ext.envs.ad_spend import Channel, Market, Plan, plan_optimal
+from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.presets import BUDGET, PERIODS, PRESETS
 from sb3_ext.envs.ad_spend.market.sales_function import SalesFunctionMarket
-from sb3_ext.envs.ad_spend.optimum.barrier import Polytope
-from sb3_ext.envs.ad_spend.optimum.objective import Objective
-from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.references import reference_plans, steady_spend
 
 CONCAVE = [name for name, preset in PRESETS.items() if preset().is_concave]
 
@@ -30,63 +29,6 @@ FACEBOOK = Channel(
     historical_mean=2127.8854903959614,
     cap=13900.6192339616,
 )
-
-
-@st.composite
-def problems(draw: st.DrawFn, alpha: tuple[float, float]) -> dict[str, Any]:
-    """Arguments of ``plan_optimal``."""
-    market = draw(markets(alpha))
-    n_channels, periods = len(market.names), draw(st.integers(1, 12))
-    cap = np.array(draw(st.lists(st.floats(5.0, 200.0), min_size=n_channels, max_size=n_channels)))
-    low = cap * draw(st.sampled_from([0.0, 0.0, 0.05, 0.4]))
-    fullness = draw(st.sampled_from([1.5]) | st.floats(0.05, 1.0))
-    budget = float(low.sum() * periods + fullness * (cap - low).sum() * periods)
-    return {"market": market, "budget": budget, "periods": periods, "low": low, "cap": cap}
-
-
-def value_of(problem: dict[str, Any], spend: np.ndarray) -> float:
-    return CampaignSimulator(problem["market"], problem["budget"], problem["periods"]).plan_value(spend)
-
-
-def polytope_of(problem: dict[str, Any]) -> Polytope:
-    low, cap = (np.tile(problem[end][:, None], problem["periods"]) for end in ("low", "cap"))
-    return Polytope(low, cap, problem["budget"])
-
-
-def money_scale(problem: dict[str, Any]) -> float:
-    """Turnover of a problem: what rounding errors are relative to."""
-    market, periods = problem["market"], problem["periods"]
-    sales = market.margin * (market.season_factors(periods).sum() + market.tail_periods) * market.beta.sum()
-    return float(sales + market.spend_cost * problem["budget"])
-
-
-def assert_feasible(plan: Plan, problem: dict[str, Any]) -> None:
-    assert plan.spend.shape == (problem["periods"], len(problem["market"].names))
-    assert np.all(plan.spend >= problem["low"]) and np.all(plan.spend <= problem["cap"])
-    assert plan.spend.sum() <= problem["budget"] * (1 + 1e-12)
-
-
-def scipy_optimum(problem: dict[str, Any], *starts: np.ndarray) -> float:
-    """Best of SciPy's SLSQP from several plans, on the simulator itself: no formula is shared with the planner."""
-    shape = starts[0].shape
-    low, cap = (np.broadcast_to(problem[end], shape).ravel() for end in ("low", "cap"))
-    scale = max(abs(value_of(problem, start)) for start in starts) + 1e-9
-    best = -np.inf
-    for start in starts:
-        found = minimize(
-            lambda share: -value_of(problem, (low + np.clip(share, 0, 1) * (cap - low)).reshape(shape)) / scale,
-            (start.ravel() - low) / (cap - low),
-            method="SLSQP",
-            bounds=[(0.0, 1.0)] * low.size,
-            constraints=LinearConstraint(
-                (cap - low)[None] / problem["budget"], -np.inf, 1.0 - low.sum() / problem["budget"]
-            ),
-            options={"maxiter": 500, "ftol": 1e-13},
-        )
-        plan = (low + np.clip(found.x, 0, 1) * (cap - low)).reshape(shape)
-        if plan.sum() <= problem["budget"] * (1 + 1e-9):
-            best = max(best, value_of(problem, plan))
-    return best
 
 
 @pytest.mark.parametrize("preset", CONCAVE)
@@ -261,13 +203,6 @@ def test_s_shaped_markets_are_bounded(problem: dict[str, Any], seed: int) -> Non
     assert plan.value >= value_of(problem, np.broadcast_to(problem["low"], even.shape)) - slack
 
 
-def test_an_even_plan_of_all_that_may_be_spent_keeps_the_caps() -> None:
-    low, cap = np.array([[24.4], [44.908]]), np.array([[61.0], [112.27042094]])
-    for scale in np.random.default_rng(0).uniform(0.1, 10, 200):
-        even = Polytope(scale * low, scale * cap, 1.3 * scale * cap.sum()).even()
-        assert np.all(even <= scale * cap)
-
-
 def test_pulsing_beats_even_spend_on_robyns_facebook_curve() -> None:
     """26 weeks at the historical mean earn about 122 920; the same money in five weeks nearly ten times as much."""
     market = Market((replace(FACEBOOK, historical_mean=0.0),), period_days=7.0, tail_periods=4)
@@ -278,76 +213,6 @@ def test_pulsing_beats_even_spend_on_robyns_facebook_curve() -> None:
     assert 1_165_167 <= plan.value <= plan.upper_bound
     assert plan.relative_gap < 0.02
     assert np.sum(plan.spend > 1000.0) == 5
-
-
-@given(markets((0.3, 4.0), max_channels=3), st.integers(1, 5), st.booleans(), st.integers(0, 2**20))
-@settings(max_examples=50, deadline=None)
-def test_gradient_and_curvature_against_finite_differences(
-    market: Market, periods: int, envelope: bool, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    n_channels = len(market.names)
-    highest = np.maximum(150.0, market.initial_adstock)
-    objective = Objective(market, Outlook.of_campaign(market, periods), highest if envelope else None)
-    spend = rng.uniform(20.0, 100.0, (n_channels, periods))
-    if envelope:
-        kinks = objective.curves.touching
-        for adstock in objective.adstock(spend):
-            assume(np.all(np.abs(adstock / np.where(kinks > 0.0, kinks, np.inf) - 1.0) > 1e-3))
-
-    def differences(function, width: float) -> np.ndarray:
-        columns = []
-        for index in np.ndindex(n_channels, periods):
-            shift = np.zeros_like(spend)
-            shift[index] = width
-            columns.append((np.asarray(function(spend + shift)) - np.asarray(function(spend - shift))) / (2 * width))
-        return np.array(columns)
-
-    gradient = objective.gradient(spend)
-    scale = np.abs(gradient).max() + money_scale({"market": market, "periods": periods, "budget": 0.0}) / 100 + 1e-300
-    np.testing.assert_allclose(gradient.ravel(), differences(objective.value, 1e-3), atol=1e-6 * scale)
-
-    hessian = differences(objective.gradient, 1e-3).reshape(n_channels, periods, n_channels, periods)
-    curvature = objective.curvature(spend)
-    for i, j in product(range(n_channels), repeat=2):
-        block = hessian[i, :, j]
-        if i != j:
-            np.testing.assert_allclose(block, 0.0, atol=1e-6 * scale)
-        elif market.alpha[i] <= 1.0 or envelope:
-            np.testing.assert_allclose(-block, curvature[i], atol=1e-6 * scale)
-        assert np.linalg.eigvalsh(curvature[i]).min() >= -1e-9 * scale
-
-
-@given(markets((0.3, 4.0)), st.floats(1.0, 400.0), st.integers(0, 2**20))
-@settings(max_examples=50, deadline=None)
-def test_envelope_is_concave_and_above_the_curve(market: Market, cap: float, seed: int) -> None:
-    """Of one period without carry-over: the objective is the sum of the envelopes of the curves."""
-    nothing = {"theta": 0.0, "weights": None, "history": (), "historical_mean": 0.0}
-    channels = tuple(replace(channel, **nothing) for channel in market.channels)
-    market = replace(market, tail_periods=0, afterwards="nothing", channels=channels, saturation_first=False)
-    caps = np.full(len(market.names), cap)
-    outlook = Outlook.of_campaign(market, 1)
-    envelope, curve = Objective(market, outlook, caps), Objective(market, outlook)
-    rng = np.random.default_rng(seed)
-    one, other = rng.uniform(0.0, caps, (2, 1, len(caps))).swapaxes(1, 2)
-    scale = money_scale({"market": market, "periods": 1, "budget": cap})
-    for spend in (one, other):
-        assert envelope.value(spend) >= curve.value(spend) - 1e-12 * scale
-    between = 0.5 * (envelope.value(one) + envelope.value(other))
-    assert envelope.value(0.5 * (one + other)) >= between - 1e-12 * scale
-    assert envelope.value(np.zeros_like(one)) == pytest.approx(0.0, abs=1e-12 * scale)
-    np.testing.assert_allclose(envelope.value(caps[:, None]), curve.value(caps[:, None]), atol=1e-12 * scale)
-
-
-@given(problems(alpha=(0.3, 4.0)), st.integers(0, 2**20))
-@settings(max_examples=60, deadline=None)
-def test_frank_wolfe_gap_is_the_best_linear_gain(problem: dict[str, Any], seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    spend, *others = feasible_plans(rng, 40, problem["low"], problem["cap"], problem["budget"], problem["periods"])
-    gradient = rng.normal(size=spend.shape)
-    gap = polytope_of(problem).gap(spend.T, gradient.T)
-    assert gap >= -1e-9 * problem["budget"]
-    assert max(float((gradient * (other - spend)).sum()) for other in others) <= gap + 1e-9 * problem["budget"]
 
 
 def test_tolerance_is_kept() -> None:
@@ -376,37 +241,6 @@ def test_longer_and_wider_campaigns_are_certified_too() -> None:
         for i in range(8)
     )
     assert plan_optimal(Market(channels), 1e6, 90).relative_gap <= 1e-6
-
-
-def test_reference_plans() -> None:
-    market, cap = PRESETS["adstock"](), np.array([5000.0, 1000.0])
-    references = reference_plans(market, BUDGET, PERIODS, cap)
-    plan = plan_optimal(market, BUDGET, PERIODS, cap=cap, tolerance=1e-8)
-    # What instagram may not spend goes to facebook: plans are compared at equal spend.
-    even = CampaignSimulator(market, BUDGET, PERIODS).plan_value(np.tile([BUDGET / 28 - 1000, 1000.0], (PERIODS, 1)))
-    assert references.even_value == pytest.approx(even)
-    assert (references.plan.value, references.plan.upper_bound) == (plan.value, plan.upper_bound)
-    assert plan.relative_gap <= 1e-8
-    drawn = replace(market, draws=(market.channels,))
-    assert reference_plans(drawn, BUDGET, PERIODS, cap) is reference_plans(market, BUDGET, PERIODS, cap)
-
-
-@pytest.mark.parametrize(
-    ("money", "weights", "low", "cap", "spend"),
-    [
-        (90.0, [1, 1, 1], [0, 0, 0], [50, 50, 50], [30, 30, 30]),
-        (90.0, [1, 1, 1], [0, 0, 0], [20, 50, 50], [20, 35, 35]),
-        (90.0, [1, 1, 1], [50, 0, 0], [60, 50, 50], [50, 20, 20]),
-        (90.0, [3, 1, 0], [0, 0, 0], [40, 50, 50], [40, 50, 0]),
-        (80.0, [3, 1, 0], [0, 0, 5], [60, 50, 50], [56.25, 18.75, 5]),
-        (90.0, [1, 1, 1], [0, 0, 0], [10, 20, 30], [10, 20, 30]),
-        (10.0, [1, 1, 1], [5, 5, 5], [10, 20, 30], [5, 5, 5]),
-        (15.0, [1, 1, 1], [5, 5, 5], [5, 20, 30], [5, 5, 5]),
-    ],
-)
-def test_steady_spends_by_hand(money: float, weights: list, low: list, cap: list, spend: list) -> None:
-    found = steady_spend(money, *(np.array(values, dtype=float) for values in (weights, low, cap)))
-    np.testing.assert_allclose(found, spend, rtol=1e-12)
 
 
 @pytest.mark.parametrize("alpha", [0.7, 1.0, 3.0])

@@ -1,4 +1,4 @@
-"""The best that could have been done in a random campaign."""
+"""What plans are measured against: simple ones, and the best that could have been done in a random campaign."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ from sb3_ext.envs.ad_spend import Channel, Market, plan_clairvoyant, plan_optima
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.curves import Hill
-from sb3_ext.envs.ad_spend.market.presets import PRESETS
+from sb3_ext.envs.ad_spend.market.presets import BUDGET, PERIODS, PRESETS
 from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
-from sb3_ext.envs.ad_spend.optimum.references import campaign_references
+from sb3_ext.envs.ad_spend.optimum.references import campaign_references, reference_plans, steady_spend
 
 
 def simulated(market: Market, budget: float, scenario: Scenario, orders: np.ndarray) -> float:
@@ -122,3 +122,34 @@ def test_noise_shifts_even_pacing_and_the_optimum_alike() -> None:
     assert even - quiet_even == pytest.approx(luck)
     assert plan.value - quiet.value == pytest.approx(luck)
     assert plan.upper_bound - quiet.upper_bound == pytest.approx(luck)
+
+
+def test_reference_plans() -> None:
+    market, cap = PRESETS["adstock"](), np.array([5000.0, 1000.0])
+    references = reference_plans(market, BUDGET, PERIODS, cap)
+    plan = plan_optimal(market, BUDGET, PERIODS, cap=cap, tolerance=1e-8)
+    # What instagram may not spend goes to facebook: plans are compared at equal spend.
+    even = CampaignSimulator(market, BUDGET, PERIODS).plan_value(np.tile([BUDGET / 28 - 1000, 1000.0], (PERIODS, 1)))
+    assert references.even_value == pytest.approx(even)
+    assert (references.plan.value, references.plan.upper_bound) == (plan.value, plan.upper_bound)
+    assert plan.relative_gap <= 1e-8
+    drawn = replace(market, draws=(market.channels,))
+    assert reference_plans(drawn, BUDGET, PERIODS, cap) is reference_plans(market, BUDGET, PERIODS, cap)
+
+
+@pytest.mark.parametrize(
+    ("money", "weights", "low", "cap", "spend"),
+    [
+        (90.0, [1, 1, 1], [0, 0, 0], [50, 50, 50], [30, 30, 30]),
+        (90.0, [1, 1, 1], [0, 0, 0], [20, 50, 50], [20, 35, 35]),
+        (90.0, [1, 1, 1], [50, 0, 0], [60, 50, 50], [50, 20, 20]),
+        (90.0, [3, 1, 0], [0, 0, 0], [40, 50, 50], [40, 50, 0]),
+        (80.0, [3, 1, 0], [0, 0, 5], [60, 50, 50], [56.25, 18.75, 5]),
+        (90.0, [1, 1, 1], [0, 0, 0], [10, 20, 30], [10, 20, 30]),
+        (10.0, [1, 1, 1], [5, 5, 5], [10, 20, 30], [5, 5, 5]),
+        (15.0, [1, 1, 1], [5, 5, 5], [5, 20, 30], [5, 5, 5]),
+    ],
+)
+def test_steady_spends_by_hand(money: float, weights: list, low: list, cap: list, spend: list) -> None:
+    found = steady_spend(money, *(np.array(values, dtype=float) for values in (weights, low, cap)))
+    np.testing.assert_allclose(found, spend, rtol=1e-12)
