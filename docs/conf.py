@@ -60,6 +60,9 @@ def write_generated(_app: Any) -> None:
         path.parent.mkdir(exist_ok=True)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    for folder, suffix in {(path.parent, path.suffix) for path in written}:
+        for gone in {*folder.glob(f"*{suffix}")} - written.keys():
+            gone.unlink()
 
 
 def within_the_site(_app: Any, _page: str, source: list[str]) -> None:

@@ -8,7 +8,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
 SECONDS=0
 export OMP_NUM_THREADS=1
 
-python -m sphinx -q -W --keep-going -a -b html -d build/doctrees docs build/docs "$@"
+# From nothing: Sphinx warns of a page only when it reads it, and a link to a page that is gone would still find it.
+rm -rf build/docs build/doctrees
+python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs "$@"
 for notebook in docs/notebooks/*.md; do
     jupytext --quiet --from md:myst --to ipynb -o "build/docs/notebooks/$(basename "$notebook" .md).ipynb" "$notebook"
 done
