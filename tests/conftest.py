@@ -13,7 +13,6 @@ from stable_baselines3.common.utils import set_random_seed
 from sb3_ext.cli import COMMANDS, main
 from sb3_ext.zoo.forks import process_context
 
-torch.set_num_threads(1)
 # Whichever test is the first to need the server that processes are forked from: its children find all imported.
 process_context("sb3_ext.a3c.worker", "sb3_ext.evaluation.agents", "sb3_ext.tuning.worker")
 
@@ -32,8 +31,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """What a test draws without a seed of its own is the same in every run, whatever ran before."""
+    """What a test draws without a seed of its own is the same in every run, on one thread, whatever ran before."""
     set_random_seed(0)
+    torch.set_num_threads(1)  # `sb3-ext train` of convolutions leaves one for each core
 
 
 @pytest.fixture
