@@ -15,7 +15,9 @@ from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.market.response_curves import CurveFit
 from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
 from sb3_ext.envs.ad_spend.policies.base import Baseline
-from sb3_ext.spend_plan.comparison import EVEN, PAST_MIX
+from sb3_ext.envs.ad_spend.policies.fixed import FixedPlan
+from sb3_ext.spend_plan.comparison import EVEN, LAST_YEAR, PAST_MIX
+from sb3_ext.spend_plan.last_year import last_year
 
 # The baseline that is the optimized plan itself, but for its rounding to cents.
 _SAME_AS_OPTIMIZED = "open-loop optimum"
@@ -125,4 +127,8 @@ class Campaign:
     def baselines(self) -> dict[str, Baseline]:
         """The policies that the plan is compared with, by name: all but the one that is the optimized plan."""
         env = AdSpendEnv(self.market, self.budget, self.periods, act_range=(self.low, self.cap))
-        return {name: policy for name, policy in all_baselines(env, seed=0).items() if name != _SAME_AS_OPTIMIZED}
+        policies = {name: policy for name, policy in all_baselines(env, seed=0).items() if name != _SAME_AS_OPTIMIZED}
+        before = last_year(self.market, self.dates)
+        if before is not None and before.any():
+            policies[LAST_YEAR] = FixedPlan(env, before * (self.budget / before.sum()))
+        return policies

@@ -15,6 +15,7 @@ from sb3_ext.evaluation.statistics import bootstrap_interval
 CONFIDENCE = 0.95
 EVEN = "even pacing"
 PAST_MIX = "historical proportions"
+LAST_YEAR = "last year's spends"
 OPTIMIZED = "optimized plan"
 CLAIRVOYANT = "clairvoyant (bound)"
 

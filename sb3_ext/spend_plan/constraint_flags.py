@@ -23,6 +23,7 @@ _BY_CHANNEL = {
 }
 _FOR_ALL = {
     "around_past": ("PERCENT", "every channel and period within so much of its past mean, e.g. 20%%"),
+    "around_last_year": ("PERCENT", "the same of what it spent a year before, where the model knows that"),
     "change": ("PERCENT", "largest change of a channel from period to period, in percent or money"),
 }
 

@@ -14,12 +14,13 @@ import yaml
 
 from sb3_ext.app.errors import UserError, did_you_mean, user_mistake
 from sb3_ext.common.amounts import read_amount
-from sb3_ext.common.arrays import BoolArray
+from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.common.dates import read_date
 from sb3_ext.common.sheets import read_sheet
 from sb3_ext.common.wording import amount, period_name
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints, change, each, share, total
+from sb3_ext.spend_plan.last_year import last_year
 
 _ALL = "all"
 _MONTH, _QUARTER = re.compile(r"(\d{4})-(\d{1,2})"), re.compile(r"(\d{4})-?Q([1-4])", re.IGNORECASE)
@@ -102,20 +103,29 @@ class _Reader:
         name = f"{self._market.names[channel]}: {_between(low, high)} every {self._unit}"
         self._conditions.append(each(name, self._own(channel), low, high, self._when))
 
-    def _around_past(self, channel: int, value: Any, place: str, of_total: bool = False) -> None:
-        within, mean = _share_of_one(_text(value, place), place), self._market.historical_mean[channel]
-        if not self._market.historical_mean.any():
-            raise UserError(f"{place}: past spends are not known: the model has no historical_mean")
-        low, high = mean * max(1.0 - within, 0.0), mean * (1.0 + within)
-        name = f"{self._market.names[channel]}: within {within:.4g} of the past"
+    def _around(self, channel: int, value: Any, place: str, what: str, of_total: bool) -> None:
+        within = _share_of_one(_text(value, place), place)
+        spends = (self._past if what == "the past" else self._last_year)(place)[:, [channel]]
+        low, high = spends * max(1.0 - within, 0.0), spends * (1.0 + within)
+        name = f"{self._market.names[channel]}: within {within:.4g} of {what}"
         if of_total:
-            periods = self._shape[0]
-            self._conditions.append(total(f"{name} in total", self._own(channel), low * periods, high * periods))
+            self._conditions.append(total(f"{name} in total", self._own(channel), float(low.sum()), float(high.sum())))
         else:
             self._conditions.append(each(f"{name} every {self._unit}", self._own(channel), low, high, self._when))
 
-    def _total_around_past(self, channel: int, value: Any, place: str) -> None:
-        self._around_past(channel, value, place, of_total=True)
+    def _past(self, place: str) -> FloatArray:
+        if not self._market.historical_mean.any():
+            raise UserError(f"{place}: past spends are not known: the model has no historical_mean")
+        return np.broadcast_to(self._market.historical_mean, self._shape)
+
+    def _last_year(self, place: str) -> FloatArray:
+        before = last_year(self._market, self._dates)
+        if before is None:
+            raise UserError(
+                f"{place}: the model does not know all spends of a year before {self._when[0]} to {self._when[-1]} by "
+                "date: give around_past, or around_plan with a file of them"
+            )
+        return before
 
     def _change(self, channel: int, value: Any, place: str) -> None:
         text = _text(value, place)
@@ -184,8 +194,10 @@ _RULES: dict[str, Callable[[_Reader, int, Any, str], None]] = {
     "total": _Reader._total,
     "share": _Reader._share,
     "each": _Reader._each,
-    "around_past": _Reader._around_past,
-    "total_around_past": _Reader._total_around_past,
+    "around_past": partial(_Reader._around, what="the past", of_total=False),
+    "total_around_past": partial(_Reader._around, what="the past", of_total=True),
+    "around_last_year": partial(_Reader._around, what="last year", of_total=False),
+    "total_around_last_year": partial(_Reader._around, what="last year", of_total=True),
     "change": _Reader._change,
     "smallest_buy": _Reader._smallest_buy,
     "dark": _Reader._dark,

@@ -164,6 +164,8 @@ def _channels(sheets: _Sheets, plan: SpendPlan) -> None:
         ("Channel", "text"), ("Spend", "money"), ("Past spend", "money"), ("Share", "share"), ("Sales", "money"),
         ("ROAS", "ratio"), ("Marginal ROAS", "ratio"), ("Net result", "money"),
     ]  # fmt: skip
+    before = None if plan.last_year is None else np.append(plan.last_year.sum(axis=0), plan.last_year.sum())
+    columns += [] if before is None else [("Last year", "money")]
     known = plan.campaign.market.historical_mean.any()
     rows: list[list[Cell]] = [
         [
@@ -172,6 +174,7 @@ def _channels(sheets: _Sheets, plan: SpendPlan) -> None:
             float(numbers.past[index]) if known else None,
             float(numbers.spend[index] / plan.total) if plan.total else None,
             *(float(each[index]) for each in (numbers.sales, numbers.roas, numbers.marginal, numbers.net)),
+            *([] if before is None else [float(before[index])]),
         ]
         for index, name in enumerate((*names, "Total"))
     ]
@@ -196,8 +199,14 @@ def _comparison(sheets: _Sheets, plan: SpendPlan) -> None:
         ("Policy", "text"), ("Earns", "money"), ("95% low", "money"), ("95% high", "money"),
         (f"Against {reference.name}", "money"), ("Spends", "money"),
     ]  # fmt: skip
+    leads = {gain.name: gain[1:] for gain in plan.versus}
+    if leads:
+        columns += [("The plan's lead", "money"), ("Lead, 95% low", "money"), ("Lead, 95% high", "money")]
     rows: list[list[Cell]] = [
-        [score.name, score.value, score.low, score.high, score.value - reference.value, plan.spent[score.name]]
+        [
+            *(score.name, score.value, score.low, score.high, score.value - reference.value, plan.spent[score.name]),
+            *(leads.get(score.name, (None, None, None)) if leads else ()),
+        ]
         for score in plan.scores
     ]
     sheet = sheets.add("Comparison", columns, rows)

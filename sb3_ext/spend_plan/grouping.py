@@ -42,7 +42,7 @@ def check_group_flags(args: argparse.Namespace) -> None:
             "does not add up"
         )
     unsuited = ("compare", "model", "paths", "constraints", "total", "share", "smallest_buy", "dark", "booked")
-    for name in (*unsuited, "around_past", "max_change"):
+    for name in (*unsuited, "around_past", "around_last_year", "max_change"):
         if getattr(args, name) not in (None, []):
             raise UserError(
                 f"--groups goes without --{name.replace('_', '-')}: plan the groups first, then each with its budget "

@@ -16,9 +16,7 @@ from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.cents import Cents, round_plan
 from sb3_ext.spend_plan.changes import Changes
 from sb3_ext.spend_plan.comparison import (
-    EVEN,
     OPTIMIZED,
-    PAST_MIX,
     Gain,
     Score,
     compare,
@@ -34,7 +32,6 @@ from sb3_ext.spend_plan.outlooks import Frontier, Shares, find_frontier, find_sh
 from sb3_ext.spend_plan.random_campaigns import play
 
 _RANDOM_PLANS = 20
-_SIMPLE = (PAST_MIX, EVEN)
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class SpendPlan:
     changes: Changes | None = None
     """What changed since the plan before; None where there was none."""
     versus: tuple[Gain, ...] = ()
-    """How much more the plan earns than simple policies, with the middle 95% of the draws; empty without draws."""
+    """How much more the plan earns than every other policy, with the middle 95% of the draws; empty without draws."""
 
     @property
     def spend(self) -> FloatArray:
@@ -112,7 +109,7 @@ class SpendPlan:
     @cached_property
     def last_year(self) -> FloatArray | None:
         """What was spent a year before each date, shape (T, N), money; None where unknown."""
-        return last_year(self.campaign)
+        return last_year(self.campaign.market, self.campaign.dates)
 
     @cached_property
     def frontier(self) -> Frontier:
@@ -221,13 +218,11 @@ def _plan_as_expected(campaign: Campaign, cents: Cents, found: Plan, agents: Map
     rows = [owners.index(name), owners.index(campaign.reference)]
     interval, versus = None, tuple[Gain, ...]()
     if drawn:
-        scores = compare(by_policy(drawn.value[order]), campaign.reference, values)
+        earned = by_policy(drawn.value[order])
+        scores = compare(earned, campaign.reference, values)
         interval = interval_over_draws(drawn.sales[order][rows[0]])
-        versus = tuple(
-            lead_over_draws(other, drawn.value[order][rows[0]], drawn.value[owners.index(other)])
-            for other in _SIMPLE
-            if other in owners
-        )
+        plan = drawn.value[order][rows[0]]
+        versus = tuple(lead_over_draws(other, plan, its) for other, its in earned.items() if other != name)
     else:
         scores = compare(values, campaign.reference)
     upper_bound = max(found.upper_bound, float(aims[name]))

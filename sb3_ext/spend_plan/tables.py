@@ -248,6 +248,8 @@ def write_channels(plan: SpendPlan, path: Path) -> None:
         ratios = {"roas": numbers.roas, "marginal_roas": numbers.marginal}
         if not plan.campaign.market.historical_mean.any():
             del money["past_spend"]
+        if plan.last_year is not None:
+            money["spend_last_year"] = np.append(plan.last_year.sum(axis=0), plan.last_year.sum())
         records.append(
             {"channel": name}
             | exact

@@ -10,10 +10,12 @@ import numpy as np
 
 from sb3_ext.common.wording import amount, count, format_money, period_name
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
-from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, PAST_MIX
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, LAST_YEAR, OPTIMIZED, PAST_MIX
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.standouts import TRIFLE
 
+# What people compare with, in the order in which it is said.
+_SIMPLE = (PAST_MIX, LAST_YEAR, EVEN)
 _REPLANNING = ("certainty-equivalent MPC", "posterior-mean MPC", "Thompson sampling")
 
 
@@ -47,7 +49,6 @@ class Wording:
         parts = [f"{format_money(totals[index])} on {self._market.names[index]}" for index in order[:most]]
         if len(order) > most:
             parts.append(f"{format_money(totals[order[most:]].sum())} on {count(len(order) - most, 'other channel')}")
-        listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
         gain = plan.score.value - plan.reference.value
         other = "the past mix of channels at this budget"
         if plan.reference.name == EVEN:
@@ -56,7 +57,7 @@ class Wording:
         source = "" if plan.policy == OPTIMIZED else f" The plan is that of {plan.policy}, which earns the most."
         earns = f"{format_money(plan.score.value)}{f' on average over {self._cases}' if plan.n_paths else ''}"
         goal = f"{plan.campaign.goal.sentence} " if plan.campaign.goal else ""
-        return f"{goal}Spend {listed}. The model expects this to earn {earns}, {verdict}.{source}"
+        return f"{goal}Spend {_listed(parts)}. The model expects this to earn {earns}, {verdict}.{source}"
 
     @property
     def reaction(self) -> str | None:
@@ -146,14 +147,14 @@ class Wording:
             return None
         parts = [
             f"{_signed(gain.mean)} over {gain.name} (95% of the draws: {_signed(gain.low)} to {_signed(gain.high)})"
-            for gain in plan.versus
+            for gain in sorted((g for g in plan.versus if g.name in _SIMPLE), key=lambda g: _SIMPLE.index(g.name))
         ]
         ahead = (
             ""
             if plan.score.ahead is None
             else f" It is ahead of {plan.reference.name} in {plan.score.ahead:.0%} of them."
         )
-        return f"Under the same draws of the model's posterior the plan's lead is {' and '.join(parts)}.{ahead}"
+        return f"Under the same draws of the model's posterior the plan's lead is {_listed(parts)}.{ahead}"
 
     @property
     def policies(self) -> dict[str, str]:
@@ -164,6 +165,7 @@ class Wording:
             "static optimum": f"the best spends that stay the same every {unit}, as media-mix tools recommend them",
             EVEN: f"the same money every {unit} on every channel",
             PAST_MIX: f"the past mix: the same money every {unit}, split between the channels as in the past",
+            LAST_YEAR: "what was spent a year before each date, scaled to this budget, within the limits",
             "maximum spend": "every channel at its limit until the budget is gone",
             "ROAS chasing": f"money follows the average return on spend of the {unit} before",
             "greedy marginal ROAS": f"money goes where the next unit of it sells the most, {unit} by {unit}",
@@ -312,6 +314,10 @@ def _random_parts(random: Randomness, unit: str) -> Iterator[str]:
 def _half(weights: tuple[float, ...]) -> int:
     """After how many periods half of what is spent has worked."""
     return next(number for number, share in enumerate(accumulate(weights), 1) if share >= 0.5)
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _signed(money: float) -> str:

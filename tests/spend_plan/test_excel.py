@@ -50,6 +50,11 @@ def test_the_workbook_holds_what_the_plan_says(plan: SpendPlan, tmp_path: Path) 
     compared = list(shown["Comparison"].values)[1:]
     assert [row[0] for row in compared] == [score.name for score in plan.scores]
     np.testing.assert_allclose([row[1] for row in compared], [score.value for score in plan.scores])
+    leads = {gain.name: gain for gain in plan.versus}
+    for name, *_, lead, low, high in compared:
+        gain = leads.get(name)
+        assert (lead, low, high) == ((None,) * 3 if gain is None else pytest.approx((gain.mean, gain.low, gain.high)))
+    assert set(leads) == {score.name for score in plan.scores} - {plan.policy}
     for sheet in book.worksheets[:3]:
         assert sheet.freeze_panes == "B2" and sheet._charts
     settings = {str(row[0]): row[1] for row in shown["Settings"].values}
