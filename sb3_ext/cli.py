@@ -134,6 +134,16 @@ COMMANDS: dict[str, Command] = {
         "sb3_ext.tuning.storage_server:main",
         ("--storage postgresql+psycopg://sb3:PASSWORD@10.0.0.1/sb3 --host 10.0.0.1",),
     ),
+    "list": Command(
+        "list algorithms, environments, search spaces or hyperparameter blocks",
+        "sb3_ext.catalogue.list_command:main",
+        ("algos", "envs --algo ddpg_ext", "blocks --algo dueling_dqn", "spaces --algo ppo --json"),
+    ),
+    "info": Command(
+        "tell all about an environment: spaces, reward, best return known, hyperparameters, how to train",
+        "sb3_ext.catalogue.info_command:main",
+        ("AdSpendShock-v0", "CartPole-v1 --json"),
+    ),
     "evaluate": Command(
         "compare trained agents with baselines, the certified optimum of their ad-budget problem or each other",
         "sb3_ext.evaluation.command:main",

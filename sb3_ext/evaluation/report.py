@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sb3_ext.app.records import is_unknown, write_records
+from sb3_ext.app.document import json_text
+from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
 from sb3_ext.app.versions import versions_text
 from sb3_ext.common.files import atomic_path
@@ -261,17 +262,8 @@ def _write_statistics(comparison: Comparison, folder: Path) -> list[Path]:
         "aggregates": [line._asdict() for line in aggregates(comparison)] if comparison.normalized else [],
     }
     with atomic_path(folder / "results.json") as path:
-        path.write_text(json.dumps(_finite(content), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json_text(content) + "\n", encoding="utf-8")
     files = {"summary.csv": found} | ({"improvement.csv": pairs} if pairs else {})
     for name, records in files.items():
         write_records(records, folder / name)
     return [folder / name for name in ("results.json", *files)]
-
-
-def _finite(content: Any) -> Any:
-    """JSON knows neither NaN nor infinity."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_finite(value) for value in content]
-    return None if is_unknown(content) or content == math.inf else content

@@ -13,6 +13,8 @@ from sb3_ext.app.errors import UserError, user_mistake
 _SAME_BLOCKS = {"ppo_fast": "ppo"}
 """Algorithms that compute what another one computes, and so have its hyperparameters, by zoo key."""
 _NOISE_TYPES = ("normal", "ornstein-uhlenbeck")
+_FOLDERS = Path(__file__).resolve().parents[1:3]
+"""Where ``hyperparams`` is: in the installed package, or beside it in a checkout."""
 
 
 def hyperparams_file(algo: str) -> Path | None:
@@ -28,9 +30,13 @@ def named_file(name: str) -> str:
     return str(_shipped(path) or name)
 
 
+def tutorial_files() -> list[Path]:
+    """The hyperparameters of tutorials that this plugin ships; ``--conf-file`` names them."""
+    return sorted(path for folder in _FOLDERS for path in folder.glob("hyperparams/tutorials/*.yml"))
+
+
 def _shipped(path: Path) -> Path | None:
-    package = Path(__file__).resolve().parents[1]
-    return next(filter(Path.is_file, (folder / path for folder in (package, package.parent))), None)
+    return next(filter(Path.is_file, (folder / path for folder in _FOLDERS)), None)
 
 
 def upstream_hyperparams_file(algo: str) -> Path:

@@ -1,0 +1,1 @@
+"""What there is: algorithms, environments, search spaces and hyperparameter blocks."""
