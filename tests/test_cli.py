@@ -181,6 +181,7 @@ BAD_YAML = {
     "list.yml": "- 1",
     "other.yml": "CartPole-v1: {n_timesteps: 1}",
     "scalar.yml": "Pendulum-v1: 3",
+    "misspelt.yml": "Pendulum-v1: {n_timesteps: 9, policy: MlpPolicy, gama: 0.9}",
     "endless.yml": "Pendulum-v1: {policy: MlpPolicy}",
 }
 
@@ -199,6 +200,16 @@ class TestWrongInput:
             (["xyz"], "Commands: train, enjoy"),
             (["train", "--algo", "dpg_ext"], "Did you mean 'ddpg_ext'?"),
             (["train", "--no-such-flag"], "--no-such-flag"),
+            (["train", "--sed", "3"], "Did you mean '--seed'?"),
+            ([*TRAIN, "-params", "lerning_rate:1"], "-params: ddpg_ext has no hyperparameter 'lerning_rate'. Did you"),
+            ([*TRAIN, "-params", "noise_sd:1"], "Did you mean 'noise_std'?"),
+            ([*TRAIN, "-params", "seed:1"], "-params: seed is no hyperparameter: give --seed"),
+            ([*TRAIN, "--conf-file", "misspelt.yml"], "misspelt.yml: ddpg_ext has no hyperparameter 'gama'. Did you"),
+            ([*TRAIN, "--env-kwargs", "q:9.8"], "--env-kwargs: Pendulum-v1 has no argument 'q'"),
+            ([*TRAIN, "--eval-env-kwargs", "max_episode_step:9"], "Did you mean 'max_episode_steps'?"),
+            (["tune", *TRAIN[1:], "-params", "taw:1"], "Did you mean 'tau'?"),
+            (["enjoy", "--algo", "ppo", "--env", "AdSpend-v0", "--env-kwargs", "bugdet:1"], "Did you mean 'budget'?"),
+            (["evaluate", "--algo", "ppo", "--env", "AdSpend-v0", "--env-kwargs", "bugdet:1"], "mean 'budget'?"),
             (["train", "-n", "many"], "invalid int value: 'many'"),
             (["train", "--algo", "ddpg_ext", "--env", "AdSpent-v0"], "Did you mean 'AdSpend-v0'?"),
             (["train", "--algo", "ddpg_ext", "--env", "sb3_ext:AdSpent-v0"], "Did you mean 'AdSpend-v0'?"),
@@ -265,7 +276,6 @@ class TestWrongInput:
     @pytest.mark.parametrize(
         ("arguments", "expected"),
         [
-            ([*TRAIN, "-params", "no_such_option:1"], "no_such_option"),
             ([*TRAIN, "-params", "batch_size:-1"], "batch_size"),
             ([*TRAIN, "-params", "gamma:2"], "gamma"),
             ([*TRAIN, "-params", "policy:'NoPolicy'"], "NoPolicy"),
@@ -277,7 +287,6 @@ class TestWrongInput:
             ([*TRAIN, "-params", "n_steps:3", "replay_buffer_class:3"], "replay_buffer_class=3"),
             ([*TRAIN, "-params", "policy_kwargs:'dict(net_arch=[64)'"], "not a valid Python expression"),
             ([*TRAIN, "-params", "policy_kwargs:'dict(net_arch=wide)'"], "name 'wide' is not defined"),
-            ([*TRAIN, "--env-kwargs", "no_such_option:1"], "no_such_option"),
             (["train", "--algo", "ddpg_ext", "--env", "AdSpend-v0", "--env-kwargs", "budget:-1"], "budget"),
             (["train", "--algo", "ddpg_ext", "--env", "AdSpend-v0", "--env-kwargs", "budget:float('nan')"], "budget"),
             (["train", "--algo", "ddpg_ext", "--env", "CartPole-v1"], "Box action space"),

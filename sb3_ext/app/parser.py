@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -37,8 +38,19 @@ class Parser(argparse.ArgumentParser):
             allowed = re.findall(r"[\w.-]+", choice[2])
             unknown = f"{message[: choice.start()]}unknown value {choice[1]!r}."
             message = f"{unknown}{did_you_mean(choice[1], allowed)} Choose from {', '.join(allowed)}"
+        if message.startswith("unrecognized arguments: "):
+            message += self._similar_flags(message.split()[2:])
         message = re.sub(r"(\S{80})\S{80,}", r"\1...", " ".join(message.split()))
         raise UserError(f"{message} (see `{self.prog} --help`)")
+
+    def _similar_flags(self, arguments: list[str]) -> str:
+        """Suggest for the first argument that looks like a flag, if one of ours is close to it."""
+        flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
+        for argument in arguments:
+            close = difflib.get_close_matches(argument.lstrip("-").partition("=")[0], flags, n=1)
+            if argument.startswith("-") and close:
+                return f". Did you mean {flags[close[0]]!r}?"
+        return ""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the command line; arguments of the zoo's form NAME:VALUE are evaluated as Python, as it does."""

@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     from sb3_ext.zoo.checks import check_algorithm, check_environment
+    from sb3_ext.zoo.names import check_environment_arguments
 
     parser = Parser("evaluate", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
@@ -150,6 +151,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     args.threshold = numbers_by_environment("--threshold", args.threshold, args.env)
     args.ceiling = numbers_by_environment("--ceiling", args.ceiling, args.env)
     args.env_kwargs = arguments_by_environment(args.env_kwargs, args.env)
+    for env_id, env_kwargs in args.env_kwargs.items():
+        check_environment_arguments(env_id, env_kwargs, "--env-kwargs")
     return args
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from sb3_ext.app.errors import UserError, did_you_mean
 from sb3_ext.app.files import check_writable
 from sb3_ext.zoo.hyperparams import check_block, default_hyperparams_file, named_file, read_block
+from sb3_ext.zoo.names import check_environment_arguments, check_hyperparameters
 from sb3_ext.zoo.registry import ALGORITHMS, register
 from sb3_ext.zoo.runs import latest_run
 
@@ -46,12 +47,14 @@ def check_train(args: argparse.Namespace) -> None:
     if loads_trial and not (args.storage and args.study_name):
         raise UserError("the trial to train needs --storage and --study-name; --trial-id chooses another than the best")
     _check_device(args.device)
+    check_hyperparameters(args.algo, args.hyperparams or {}, "-params")
     if args.conf_file is None:
         args.conf_file = str(default_hyperparams_file(args.algo, args.env))
     args.conf_file = named_file(args.conf_file)
     if args.conf_file.endswith((".yml", ".yaml")):
-        block = {**read_block(args.conf_file, args.algo, args.env), **(args.hyperparams or {})}
-        check_block(block, args.conf_file)
+        block = read_block(args.conf_file, args.algo, args.env)
+        check_hyperparameters(args.algo, block, args.conf_file)
+        check_block({**block, **(args.hyperparams or {})}, args.conf_file)
     elif args.conf_file.endswith(".py") and not os.path.isfile(args.conf_file):
         raise UserError(f"--conf-file: there is no file {args.conf_file!r}")
 
@@ -126,7 +129,7 @@ def check_algorithm(key: str) -> None:
 
 def check_environment(args: argparse.Namespace) -> None:
     """
-    Make the plugin's and the user's environments known and check the id.
+    Make the plugin's and the user's environments known and check the id, and names of arguments if there are some.
 
     ``module:id`` imports the module, as in Gymnasium; it joins ``gym_packages``, where the command has them.
     """
@@ -147,6 +150,8 @@ def check_environment(args: argparse.Namespace) -> None:
             f"unknown environment {env_id!r}.{did_you_mean(env_id, gymnasium.registry)}"
             " One of another package is named PACKAGE:ID."
         )
+    for name in ("env_kwargs", "eval_env_kwargs"):
+        check_environment_arguments(env_id, getattr(args, name, None), f"--{name.replace('_', '-')}")
     args.env = type(args.env)(env_id)
     if hasattr(args, "gym_packages"):
         args.gym_packages = packages
