@@ -44,7 +44,7 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
             if single is None
             else "in these random campaigns the plan loses money on average, although it is best for what is expected"
         )
-    elif value < reference.value - 1e-6 * abs(reference.value):
+    elif value < reference.value - 1e-6 * abs(reference.value) and reference.name not in plan.breaking:
         reason = "the search for a better one failed" if single is None else "it was made for what is expected"
         yield f"{reference.name} earn{'s' if reference.name == EVEN else ''} more than the plan: {reason}"
     yield from _losses(plan)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ from sb3_ext.spend_plan.calendar import default_start, period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparing import compare_models
 from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
+from sb3_ext.spend_plan.constraints import make_constraints, make_group_constraints
 from sb3_ext.spend_plan.goals import add_goal_flags, goal_of, most_to_consider, with_goal
-from sb3_ext.spend_plan.grouping import check_group_flags, find_groups, plan_for_groups
+from sb3_ext.spend_plan.grouping import Shared, check_group_flags, find_groups, plan_for_groups
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.output import check_output, write_plan
 from sb3_ext.spend_plan.plan import make_plan
@@ -72,7 +74,7 @@ examples:
   sb3-ext plan --market robyn.json --budget 2000000 --periods 26 --start 2027-01-04
   sb3-ext plan --market market.json --budget 100000 --periods 28 --caps facebook=5000 --min instagram=200 --output plan
   sb3-ext plan --market curves.csv --period-days 7 --carry-over tv=0.4 --budget 500000 --periods 13
-  sb3-ext plan --groups north.json south.json --budget 900000 --periods 26
+  sb3-ext plan --groups north.json south.json --budget 900000 --periods 26 --constraints plan.yml
   sb3-ext plan --market shock --budget 100000 --periods 28 --paths 1000
   sb3-ext plan --market adstock --budget 100000 --periods 28 --model logs/ddpg_ext/AdSpendAdstock-v0_1/best_model.zip
 
@@ -91,9 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_group_flags(args)
         found = find_groups(args.groups)
         groups = {name: _campaign(_of_market(args, "--groups", *source)) for name, source in found.items()}
-        return plan_for_groups(
-            groups, args.budget, goal_of(args), command, Path(args.output), args.afterwards == "same"
-        )
+        markets = {name: campaign.market for name, campaign in groups.items()}
+        dates = next(iter(groups.values())).dates
+        constraints = constraints_of(args, partial(make_group_constraints, markets=markets, dates=dates))
+        shared = Shared(args.budget, goal_of(args), constraints, args.afterwards == "same")
+        return plan_for_groups(groups, shared, command, Path(args.output))
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
@@ -219,7 +223,7 @@ def _campaign(args: argparse.Namespace) -> Campaign:
         )
     if args.risk is not None and not (market.draws and 0.0 < args.risk <= 1.0):
         raise UserError(f"--risk is {args.risk:g}: give a share above 0, at most 1, and a market with draws")
-    constraints = constraints_of(args, market, dates)
+    constraints = None if args.groups else constraints_of(args, partial(make_constraints, market=market, dates=dates))
     campaign = Campaign(market, budget, dates, low, cap, fits, constraints, args.risk)
 
     def aimed(one: Campaign) -> Campaign:

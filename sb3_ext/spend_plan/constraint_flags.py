@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from sb3_ext.app.errors import UserError
-from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
-from sb3_ext.spend_plan.constraints import make_constraints, read_constraints
+from sb3_ext.spend_plan.constraints import read_constraints
 
 _BY_CHANNEL = {
     "total": ("CHANNEL=MIN..MAX", "what it spends in all; MIN.., ..MAX, or one number for exactly that"),
@@ -37,10 +35,10 @@ def add_constraint_flags(add: Callable[..., Any]) -> None:
         add(_flag(name), metavar=metavar, help=text)
 
 
-def constraints_of(args: argparse.Namespace, market: Market, dates: Sequence[date]) -> Constraints | None:
-    """What file and flags say together; None without any."""
+def constraints_of(args: argparse.Namespace, make: Callable[[dict[str, Any]], Constraints]) -> Constraints | None:
+    """What file and flags say together, each made of a document; None without any."""
     document: dict[str, Any] = read_constraints(args.constraints) if args.constraints else {}
-    told = make_constraints(document, market, dates) if document else Constraints()
+    told = make(document) if document else Constraints()
     channels: dict[str, dict[str, Any]] = {}
     for name in _FOR_ALL:
         if (value := getattr(args, _flag(name)[2:].replace("-", "_"))) is not None:
@@ -60,7 +58,7 @@ def constraints_of(args: argparse.Namespace, market: Market, dates: Sequence[dat
                 raise UserError(f"--{rule.replace('_', '-')}: {channel!r} is given twice")
             else:
                 rules[rule] = value
-    flagged = make_constraints({"channels": channels}, market, dates) if channels else Constraints()
+    flagged = make({"channels": channels}) if channels else Constraints()
     if not (document or channels):
         return None
     buys = [each.smallest_buy for each in (told, flagged) if each.smallest_buy is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sb3_ext.app.errors import UserError, did_you_mean, user_mistake
+from sb3_ext.app.errors import UserError, user_mistake
 from sb3_ext.common.amounts import read_amount
 from sb3_ext.common.arrays import BoolArray, FloatArray
 from sb3_ext.common.dates import read_date
@@ -20,11 +19,19 @@ from sb3_ext.common.sheets import read_sheet
 from sb3_ext.common.wording import amount, period_name
 from sb3_ext.envs.ad_spend import Market
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints, change, each, share, total
+from sb3_ext.spend_plan.constraint_values import (
+    as_dates,
+    as_mapping,
+    as_number,
+    as_range,
+    as_share,
+    as_text,
+    check_known,
+    range_in_words,
+)
 from sb3_ext.spend_plan.last_year import last_year
 
 _ALL = "all"
-_MONTH, _QUARTER = re.compile(r"(\d{4})-(\d{1,2})"), re.compile(r"(\d{4})-?Q([1-4])", re.IGNORECASE)
-_SPAN = re.compile(r"\s*(?:\.\.|\bto\b|\buntil\b)\s*")
 
 
 def read_constraints(path: str) -> dict[str, Any]:
@@ -52,130 +59,188 @@ class _Texts(yaml.BaseLoader):
 
 def make_constraints(document: Mapping[str, Any], market: Market, dates: Sequence[date]) -> Constraints:
     """Conditions of a campaign, from a document with ``channels``, ``budgets`` and ``around_plan``."""
-    return _Reader(market, dates).read(document)
+    return _Reader({"": market}, dates).read(document)
+
+
+def make_group_constraints(
+    document: Mapping[str, Any], markets: Mapping[str, Market], dates: Sequence[date]
+) -> Constraints:
+    """
+    Conditions of groups with one budget, on the channels of one after another. ``groups`` holds those of each by its
+    name, and its ``total`` and ``share`` of all spend; ``channels`` and ``budgets`` beside it are of all together: a
+    total or share is that of a channel in all groups, what holds for single spends does in every group.
+    """
+    return _Reader(markets, dates).read(document)
 
 
 class _Reader:
-    """Reads a document for one campaign."""
+    """Reads a document for one campaign, for several under one budget, or for ``group`` of those."""
 
-    def __init__(self, market: Market, dates: Sequence[date]) -> None:
-        self._market, self._dates = market, dates
+    def __init__(self, markets: Mapping[str, Market], dates: Sequence[date], group: str | None = None) -> None:
+        self._markets, self._dates, self._group = markets, dates, group
         self._when = [day.isoformat() for day in dates]
-        self._shape = len(dates), len(market.names)
-        self._everywhere: BoolArray = np.ones(self._shape, dtype=bool)
-        self._unit = period_name(market.period_days)
+        columns = [(owner, name) for owner, market in markets.items() for name in market.names]
+        self._shape = len(dates), len(columns)
+        mine = np.array([group in (None, owner) for owner, _ in columns])
+        self._everywhere: BoolArray = np.tile(mine, (len(dates), 1))
+        self._places: dict[str, list[int]] = {}
+        """The columns of each channel, by its name."""
+        for place in np.flatnonzero(mine):
+            self._places.setdefault(columns[place][1], []).append(int(place))
+        self._whose = f"{group}: " if group is not None else "all groups: " if len(markets) > 1 else ""
+        self._unit = period_name(next(iter(markets.values())).period_days)
         self._conditions: list[Condition] = []
         self._buys = np.zeros(self._shape[1])
 
     def read(self, document: Mapping[str, Any]) -> Constraints:
+        sections = _SECTIONS if self._group is None else _SECTIONS_OF_GROUPS
         for section, content in document.items():
-            _known(section, _SECTIONS, "constraints")
-            _SECTIONS[section](self, content)
+            check_known(section, sections, f"groups: {self._group}" if self._group else "constraints")
+            sections[section](self, content)
         return Constraints(tuple(self._conditions), self._buys if self._buys.any() else None)
 
-    def _channels(self, content: Any) -> None:
-        for name, rules in _mapping(content, "channels").items():
-            if name != _ALL:
-                _known(name, self._market.names, "channels", "channel")
-            for channel in range(self._shape[1]) if name == _ALL else [self._market.names.index(name)]:
-                for rule, value in _mapping(rules, f"channels: {name}").items():
-                    _known(rule, _RULES, f"channels: {name}")
-                    _RULES[rule](self, channel, value, f"{self._market.names[channel]}: {rule}")
+    def _groups(self, content: Any) -> None:
+        if len(self._markets) < 2:
+            raise UserError("constraints: groups go with --groups")
+        for group, rules in as_mapping(content, "groups").items():
+            check_known(group, tuple(self._markets), "groups", "group")
+            own = _Reader(self._markets, self._dates, group).read(as_mapping(rules, f"groups: {group}"))
+            self._conditions += own.conditions
+            if own.smallest_buy is not None:
+                self._buys = np.maximum(self._buys, own.smallest_buy)
 
-    def _own(self, channel: int, periods: BoolArray | None = None) -> BoolArray:
-        own = self._everywhere & (np.arange(self._shape[1]) == channel)
+    def _channels(self, content: Any) -> None:
+        for name, rules in as_mapping(content, "channels").items():
+            if name != _ALL:
+                check_known(name, tuple(self._places), f"{self._whose}channels", "channel")
+            for channel in self._places if name == _ALL else [name]:
+                for rule, value in as_mapping(rules, f"{self._whose}channels: {name}").items():
+                    check_known(rule, _RULES, f"{self._whose}channels: {name}")
+                    _RULES[rule](self, channel, value, f"{self._whose}{channel}: {rule}")
+
+    def _own(self, channel: str, periods: BoolArray | None = None) -> BoolArray:
+        own = np.zeros(self._shape, dtype=bool)
+        own[:, self._places[channel]] = True
         return np.asarray(own if periods is None else own & periods[:, None])
 
-    def _total(self, channel: int, value: Any, place: str) -> None:
-        low, high = _ends(value, place, read_amount)
-        name = f"{self._market.names[channel]}: {_between(low, high)} in total"
-        self._conditions.append(total(name, self._own(channel), low, high))
+    def _add_total(self, whose: str, where: BoolArray, value: Any, place: str) -> None:
+        low, high = as_range(value, place, read_amount)
+        self._conditions.append(total(f"{whose}{range_in_words(low, high)} in total", where, low, high))
 
-    def _share(self, channel: int, value: Any, place: str) -> None:
-        low, high = _ends(value, place, partial(_share_of_one, most=1.0))
+    def _add_share(self, whose: str, where: BoolArray, of: BoolArray, value: Any, place: str) -> None:
+        low, high = as_range(value, place, partial(as_share, most=1.0))
         low, high = max(low, 0.0), min(high, 1.0)
         words = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
-        name = f"{self._market.names[channel]}: {words} of all spend"
-        self._conditions.append(share(name, self._own(channel), self._everywhere, low, high))
+        self._conditions.append(share(f"{whose}{words} of all spend", where, of, low, high))
 
-    def _each(self, channel: int, value: Any, place: str) -> None:
-        low, high = _ends(value, place, read_amount)
-        name = f"{self._market.names[channel]}: {_between(low, high)} every {self._unit}"
+    def _total(self, channel: str, value: Any, place: str) -> None:
+        self._add_total(f"{self._whose}{channel}: ", self._own(channel), value, place)
+
+    def _share(self, channel: str, value: Any, place: str) -> None:
+        self._add_share(f"{self._whose}{channel}: ", self._own(channel), self._everywhere, value, place)
+
+    def _total_of_group(self, value: Any) -> None:
+        self._add_total(self._whose, self._everywhere, value, f"{self._whose}total")
+
+    def _share_of_group(self, value: Any) -> None:
+        everything = np.ones(self._shape, dtype=bool)
+        self._add_share(self._whose, self._everywhere, everything, value, f"{self._whose}share")
+
+    def _each(self, channel: str, value: Any, place: str) -> None:
+        low, high = as_range(value, place, read_amount)
+        name = f"{self._whose}{channel}: {range_in_words(low, high)} every {self._unit}"
         self._conditions.append(each(name, self._own(channel), low, high, self._when))
 
-    def _around(self, channel: int, value: Any, place: str, what: str, of_total: bool) -> None:
-        within = _share_of_one(_text(value, place), place)
-        spends = (self._past if what == "the past" else self._last_year)(place)[:, [channel]]
+    def _around(self, channel: str, value: Any, place: str, what: str, of_total: bool) -> None:
+        within = as_share(as_text(value, place), place)
+        spends = (self._past if what == "the past" else self._last_year)(channel, place)
         low, high = spends * max(1.0 - within, 0.0), spends * (1.0 + within)
-        name = f"{self._market.names[channel]}: within {within:.4g} of {what}"
+        name = f"{self._whose}{channel}: within {within:.4g} of {what}"
+        own = self._own(channel)
         if of_total:
-            self._conditions.append(total(f"{name} in total", self._own(channel), float(low.sum()), float(high.sum())))
+            condition = total(f"{name} in total", own, float(low[own].sum()), float(high[own].sum()))
         else:
-            self._conditions.append(each(f"{name} every {self._unit}", self._own(channel), low, high, self._when))
+            condition = each(f"{name} every {self._unit}", own, low, high, self._when)
+        self._conditions.append(condition)
 
-    def _past(self, place: str) -> FloatArray:
-        if not self._market.historical_mean.any():
+    def _past(self, channel: str, place: str) -> FloatArray:
+        if any(channel in market.names and not market.historical_mean.any() for market in self._chosen()):
             raise UserError(f"{place}: past spends are not known: the model has no historical_mean")
-        return np.broadcast_to(self._market.historical_mean, self._shape)
+        past = np.concatenate([market.historical_mean for market in self._markets.values()])
+        return np.broadcast_to(past, self._shape)
 
-    def _last_year(self, place: str) -> FloatArray:
-        before = last_year(self._market, self._dates)
-        if before is None:
+    def _last_year(self, channel: str, place: str) -> FloatArray:
+        if any(channel in market.names and last_year(market, self._dates) is None for market in self._chosen()):
             raise UserError(
                 f"{place}: the model does not know all spends of a year before {self._when[0]} to {self._when[-1]} by "
                 "date: give around_past, or around_plan with a file of them"
             )
-        return before
+        spends = [
+            np.zeros((self._shape[0], len(market.names))) if before is None else before
+            for market in self._markets.values()
+            for before in [last_year(market, self._dates)]
+        ]
+        return np.concatenate(spends, axis=1)
 
-    def _change(self, channel: int, value: Any, place: str) -> None:
-        text = _text(value, place)
+    def _chosen(self) -> list[Market]:
+        """The markets that what is read holds for."""
+        return [market for owner, market in self._markets.items() if self._group in (None, owner)]
+
+    def _change(self, channel: str, value: Any, place: str) -> None:
+        text = as_text(value, place)
         relative = text.endswith("%")
-        by = _share_of_one(text, place) if relative else _checked(read_amount, text, place)
+        by = as_share(text, place) if relative else as_number(read_amount, text, place)
         words = text if relative else amount(by, 2)
-        name = f"{self._market.names[channel]}: at most {words} of change from {self._unit} to {self._unit}"
+        name = f"{self._whose}{channel}: at most {words} of change from {self._unit} to {self._unit}"
         if self._shape[0] > 1:
-            self._conditions.append(change(name, channel, self._shape, by, relative=relative, when=self._when))
+            for place_of_channel in self._places[channel]:
+                self._conditions.append(
+                    change(name, place_of_channel, self._shape, by, relative=relative, when=self._when)
+                )
 
-    def _smallest_buy(self, channel: int, value: Any, place: str) -> None:
-        self._buys[channel] = _checked(read_amount, _text(value, place), place)
+    def _smallest_buy(self, channel: str, value: Any, place: str) -> None:
+        self._buys[self._places[channel]] = as_number(read_amount, as_text(value, place), place)
 
-    def _dark(self, channel: int, value: Any, place: str) -> None:
+    def _dark(self, channel: str, value: Any, place: str) -> None:
         spans = value if isinstance(value, list) else [value]
-        dark = np.any([self._periods(_text(span, place), place) for span in spans], axis=0)
-        name = f"{self._market.names[channel]}: dark"
+        dark = np.any([self._periods(as_text(span, place), place) for span in spans], axis=0)
+        name = f"{self._whose}{channel}: dark"
         self._conditions.append(each(name, self._own(channel, dark), 0.0, 0.0, self._when))
 
-    def _booked(self, channel: int, value: Any, place: str) -> None:
-        for span, money in _mapping(value, place).items():
-            booked = _checked(read_amount, _text(money, place), f"{place}: {span}")
-            name = f"{self._market.names[channel]}: {amount(booked, 2)} are booked every {self._unit}"
+    def _booked(self, channel: str, value: Any, place: str) -> None:
+        for span, money in as_mapping(value, place).items():
+            booked = as_number(read_amount, as_text(money, place), f"{place}: {span}")
+            name = f"{self._whose}{channel}: {amount(booked, 2)} are booked every {self._unit}"
             where = self._own(channel, self._periods(span, place))
             self._conditions.append(each(name, where, booked, booked, self._when))
 
     def _budgets(self, content: Any) -> None:
-        for span, value in _mapping(content, "budgets").items():
-            low, high = _ends(value, f"budgets: {span}", read_amount)
+        for span, value in as_mapping(content, "budgets").items():
+            low, high = as_range(value, f"budgets: {span}", read_amount)
             where = self._everywhere & self._periods(span, "budgets")[:, None]
-            self._conditions.append(total(f"{span}: {_between(low, high)}", where, low, high))
+            name = f"{self._whose}{span}: {range_in_words(low, high)}"
+            self._conditions.append(total(name, where, low, high))
 
     def _around_plan(self, content: Any) -> None:
-        given = _mapping(content, "around_plan")
+        given = as_mapping(content, "around_plan")
         for key in given:
-            _known(key, ("file", "within"), "around_plan")
-        within = _share_of_one(_text(given.get("within"), "around_plan: within"), "around_plan: within")
-        spends = _plan_file(_text(given.get("file"), "around_plan: file"), self._market.names)
+            check_known(key, ("file", "within"), "around_plan")
+        if len(self._markets) > 1 and self._group is None:
+            raise UserError("around_plan: each group has a plan of its own: give it under groups: NAME")
+        within = as_share(as_text(given.get("within"), "around_plan: within"), "around_plan: within")
+        spends = _plan_file(as_text(given.get("file"), "around_plan: file"), tuple(self._places))
         known = np.array([day in spends for day in self._dates])
         if not known.any():
             raise UserError(f"around_plan: the plan {given['file']!r} has none of this campaign's dates")
-        table = np.array([spends.get(day, [0.0] * self._shape[1]) for day in self._dates])
-        low, high = table * max(1.0 - within, 0.0), table * (1.0 + within)
-        for channel, name in enumerate(self._market.names):
-            words = f"{name}: within {within:.4g} of the plan {given['file']}"
-            self._conditions.append(each(words, self._own(channel, known), low, high, self._when))
+        table = np.array([spends.get(day, [0.0] * len(self._places)) for day in self._dates])
+        for number, name in enumerate(self._places):
+            words = f"{self._whose}{name}: within {within:.4g} of the plan {given['file']}"
+            low, high = (table[:, [number]] * max(1.0 + sign * within, 0.0) for sign in (-1.0, 1.0))
+            self._conditions.append(each(words, self._own(name, known), low, high, self._when))
 
     def _periods(self, text: str, place: str) -> BoolArray:
         """The periods whose first day is in a span: a date, two dates, a month or a quarter."""
-        first, last = _span(text, place)
+        first, last = as_dates(text, place)
         chosen = np.array([first <= day <= last for day in self._dates])
         if not chosen.any():
             raise UserError(
@@ -189,8 +254,14 @@ _SECTIONS: dict[str, Callable[[_Reader, Any], None]] = {
     "channels": _Reader._channels,
     "budgets": _Reader._budgets,
     "around_plan": _Reader._around_plan,
+    "groups": _Reader._groups,
 }
-_RULES: dict[str, Callable[[_Reader, int, Any, str], None]] = {
+_SECTIONS_OF_GROUPS: dict[str, Callable[[_Reader, Any], None]] = {
+    **{name: read for name, read in _SECTIONS.items() if name != "groups"},
+    "total": _Reader._total_of_group,
+    "share": _Reader._share_of_group,
+}
+_RULES: dict[str, Callable[[_Reader, str, Any, str], None]] = {
     "total": _Reader._total,
     "share": _Reader._share,
     "each": _Reader._each,
@@ -203,90 +274,6 @@ _RULES: dict[str, Callable[[_Reader, int, Any, str], None]] = {
     "dark": _Reader._dark,
     "booked": _Reader._booked,
 }
-
-
-def _known(name: Any, names: Any, place: str, kind: str = "key") -> None:
-    if name not in names:
-        raise UserError(f"{place}: there is no {kind} {name!r}.{did_you_mean(str(name), list(names))} "
-                        f"{kind.capitalize()}s: {', '.join(names)}")  # fmt: skip
-
-
-def _mapping(value: Any, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise UserError(f"{place} must be a mapping such as {{min: 5000}}, got {value!r:.80}")
-    return value
-
-
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise UserError(f"{place}: give one value, got {value!r:.80}")
-    return value.strip()
-
-
-def _checked(read: Callable[[str, str], float], text: str, place: str) -> float:
-    try:
-        number = read(text, place)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    if number < 0.0:
-        raise UserError(f"{place} must be 0 or more, got {text!r}")
-    return number
-
-
-def _share_of_one(text: str, place: str, most: float = np.inf) -> float:
-    number = _checked(partial(read_amount, factor=True), text, place)
-    if number > most or (number > 1.0 and "%" not in text):
-        raise UserError(f"{place} must be a share such as 20% or 0.2, got {text!r}")
-    return number
-
-
-def _ends(value: Any, place: str, read: Callable[[str, str], float]) -> tuple[float, float]:
-    """``{min: ..., max: ...}``, ``MIN..MAX``, or one number for exactly that."""
-    if isinstance(value, dict):
-        for key in value:
-            _known(key, ("min", "max"), place)
-        texts = value.get("min", ""), value.get("max", "")
-    else:
-        text = _text(value, place)
-        left, dots, right = text.partition("..")
-        texts = (left, right) if dots else (text, text)
-    low, high = (
-        _checked(read, str(text), place) if text else default
-        for text, default in zip(texts, (0.0, np.inf), strict=True)
-    )
-    if low > high or not any(texts):
-        raise UserError(f"{place}: give min <= max, at least one of them, got {value!r}")
-    return low, high
-
-
-def _between(low: float, high: float) -> str:
-    if low == high:
-        return f"exactly {amount(low, 2)}"
-    if low > 0.0 and np.isfinite(high):
-        return f"{amount(low, 2)} to {amount(high, 2)}"
-    return f"at least {amount(low, 2)}" if low > 0.0 else f"at most {amount(high, 2)}"
-
-
-def _span(text: str, place: str) -> tuple[date, date]:
-    if quarter := _QUARTER.fullmatch(text):
-        year, number = map(int, quarter.groups())
-        return date(year, 3 * number - 2, 1), _last_day(year, 3 * number)
-    if (month := _MONTH.fullmatch(text)) and 1 <= int(month[2]) <= 12:
-        return date(int(month[1]), int(month[2]), 1), _last_day(int(month[1]), int(month[2]))
-    ends = _SPAN.split(text)
-    try:
-        days = [read_date(end, place) for end in ends]
-    except ValueError as error:
-        raise UserError(f"{error} (or a month such as 2027-03, a quarter such as 2027-Q1, a span such as 2027-03-01 to "
-                        "2027-03-28)") from None  # fmt: skip
-    if len(days) > 2 or days[0] > days[-1]:
-        raise UserError(f"{place}: give FIRST to LAST, got {text!r}")
-    return days[0], days[-1]
-
-
-def _last_day(year: int, month: int) -> date:
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return date.fromordinal(following.toordinal() - 1)
 
 
 def _plan_file(path: str, names: Sequence[str]) -> dict[date, list[float]]:

@@ -8,7 +8,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -21,14 +23,20 @@ from sb3_ext.common.wording import amount
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.pymc_file import group_names
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
 from sb3_ext.envs.ad_spend.optimum.groups import Groups, plan_groups, same_period
+from sb3_ext.envs.ad_spend.optimum.plan import Plan
 from sb3_ext.spend_plan.afterwards import gone_on_the_same
 from sb3_ext.spend_plan.campaign import Campaign, Goal, Kind
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
+from sb3_ext.spend_plan.constraints_beside import BESIDE, constraints_beside
+from sb3_ext.spend_plan.economics import expected_earnings
 from sb3_ext.spend_plan.goals import PRECISE, Best, in_cents, search_budget
+from sb3_ext.spend_plan.kept_cents import round_within
 from sb3_ext.spend_plan.output import NAMES, check_output, write_plan
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
+from sb3_ext.spend_plan.tables import price_table
 
 FILE = "groups.csv"
 _ROUNDING, _ROUGH, _TRIFLE = 1e-6, 1e-4, 1e-5
@@ -41,12 +49,10 @@ def check_group_flags(args: argparse.Namespace) -> None:
             "--groups goes without --risk: the lowest draws of one group are not those of another, so what they risk "
             "does not add up"
         )
-    unsuited = ("compare", "model", "paths", "constraints", "total", "share", "smallest_buy", "dark", "booked")
-    for name in (*unsuited, "around_past", "around_last_year", "max_change"):
+    for name in ("compare", "model", "paths"):
         if getattr(args, name) not in (None, []):
             raise UserError(
-                f"--groups goes without --{name.replace('_', '-')}: plan the groups first, then each with its budget "
-                "and this flag"
+                f"--groups goes without --{name}: plan the groups first, then each with its budget and this flag"
             )
 
 
@@ -70,19 +76,22 @@ def find_groups(files: Sequence[str]) -> dict[str, tuple[str, str | None]]:
     return found
 
 
-def plan_for_groups(
-    campaigns: Mapping[str, Campaign],
-    most: float | None,
-    wanted: tuple[Kind, float] | None,
-    command: str,
-    folder: Path,
-    goes_on: bool = False,
-) -> int:
-    """
-    Divide a budget between campaigns, plan each, show them in one table, and write a folder for each. The budget is the
-    ``most``, or where a goal is wanted what that needs of it. With ``goes_on`` each campaign goes on afterwards with
-    what it spends on average.
-    """
+class Shared(NamedTuple):
+    """What groups are planned for together."""
+
+    most: float | None
+    """The budget, or the most to consider for a goal, money; None: what they can spend."""
+    wanted: tuple[Kind, float] | None = None
+    """A goal that the budget is found for."""
+    constraints: Constraints | None = None
+    """What plans have to keep to besides, on the channels of one group after another."""
+    goes_on: bool = False
+    """Whether each goes on afterwards with what it spends on average."""
+
+
+def plan_for_groups(campaigns: Mapping[str, Campaign], shared: Shared, command: str, folder: Path) -> int:
+    """Divide a budget between campaigns, plan each, show them in one table, and write a folder for each."""
+    most = shared.most
     if most is None:
         most = min(math.fsum(campaign.budget for campaign in campaigns.values()), MOST_MONEY)
     _check_together(campaigns, most, folder)
@@ -90,32 +99,28 @@ def plan_for_groups(
 
     def budget_of(them: Sequence[Campaign]) -> float:
         nonlocal goal
-        if wanted is None:
+        if shared.wanted is None:
             return most
-        goal = find_shared_budget(them, most, *wanted)
+        goal = find_shared_budget(them, most, *shared.wanted, shared.constraints)
         return in_cents(goal)
+
+    def best(them: Sequence[Campaign], budget: float, tolerance: float = 1e-6) -> Groups:
+        return divided(them, budget, tolerance, shared.constraints, list(campaigns))
 
     with mistakes_explained("--groups"), Console(stderr=True).status("planning"):
         each = list(campaigns.values())
-        if goes_on:
+        if shared.goes_on:
             even = [replace(campaign, budget=most / len(each)) for campaign in each]
             each = gone_on_the_same(
-                even, lambda them: [plan.spend for plan in divided(them, budget_of(them), _ROUGH).plans]
+                even, lambda them: [plan.spend for plan in best(them, budget_of(them), _ROUGH).plans]
             )
         budget = budget_of(each)
-        found = divided(each, budget)
-        shares = budgets_in_cents(found.budgets, budget, each)
-        plans = {
-            # Of a small budget a cent is much, and whoever gets the rest of the rounding has more than was planned for.
-            name: make_plan(
-                replace(campaign, budget=cents / 100.0),
-                found=best if 0.0 <= 100.0 * money - cents <= _TRIFLE * cents else None,
-            )
-            for name, campaign, cents, money, best in zip(
-                campaigns, each, shares, found.budgets, found.plans, strict=True
-            )
-            if cents
-        }
+        found = best(each, budget)
+        if shared.constraints is None:
+            made = _planned_apart(each, budget, found)
+        else:
+            made = _planned_beside(each, budget, found, shared.constraints)
+        plans = {name: plan for name, plan in zip(campaigns, made, strict=True) if plan is not None}
     value = math.fsum(plan.score.value for plan in plans.values())
     upper_bound = max(found.upper_bound, value)
     hints: list[str] = []
@@ -131,6 +136,8 @@ def plan_for_groups(
     write_records(records, folder / FILE)
     out = console()
     out.print(groups_table(records))
+    if prices := price_table(found.prices):
+        out.print(prices)
     if goal is not None:
         out.print(goal.sentence, style="bold")
     out.print(
@@ -147,20 +154,71 @@ def plan_for_groups(
     return 0
 
 
-def find_shared_budget(campaigns: Sequence[Campaign], most: float, kind: Kind, target: float) -> Goal:
+def _planned_apart(campaigns: Sequence[Campaign], budget: float, found: Groups) -> list[SpendPlan | None]:
+    """The plan of each for its part of the budget; None for no part."""
+    return [
+        # Of a small budget a cent is much, and whoever gets the rest of the rounding has more than was planned for.
+        make_plan(
+            replace(campaign, budget=cents / 100.0),
+            found=best if 0.0 <= 100.0 * money - cents <= _TRIFLE * cents else None,
+        )
+        if cents
+        else None
+        for campaign, cents, money, best in zip(
+            campaigns, budgets_in_cents(found.budgets, budget, campaigns), found.budgets, found.plans, strict=True
+        )
+    ]
+
+
+def _planned_beside(
+    campaigns: Sequence[Campaign], budget: float, found: Groups, constraints: Constraints
+) -> list[SpendPlan | None]:
+    """The plan of each where the others spend as planned; None for no spend."""
+    low, cap = (np.concatenate([getattr(campaign, end) for campaign in campaigns]) for end in ("low", "cap"))
+    cents = round_within(np.hstack([plan.spend for plan in found.plans]), budget, low, cap, constraints)
+    ends = np.cumsum([0, *(len(campaign.low) for campaign in campaigns)])
+    own = [slice(*pair) for pair in pairwise(ends)]
+    values = [
+        float(expected_earnings(campaign.market, campaign.periods).gain(cents[:, columns].T / 100.0))
+        for campaign, columns in zip(campaigns, own, strict=True)
+    ]
+    left = max(found.upper_bound - math.fsum(values), 0.0)
+    made: list[SpendPlan | None] = []
+    for campaign, columns, value in zip(campaigns, own, values, strict=True):
+        spend = cents[:, columns] / 100.0
+        limits = constraints_beside(constraints, cents / 100.0, columns)
+        prices = (
+            {}
+            if limits is None
+            else {condition.name: found.prices[condition.name.removesuffix(BESIDE)] for condition in limits.conditions}
+        )
+        part = replace(campaign, budget=int(cents[:, columns].sum()) / 100.0, constraints=limits)
+        made.append(make_plan(part, found=Plan(spend, value, value + left, prices)) if spend.any() else None)
+    return made
+
+
+def find_shared_budget(
+    campaigns: Sequence[Campaign], most: float, kind: Kind, target: float, constraints: Constraints | None = None
+) -> Goal:
     """The budget of all together that a goal needs, see :func:`~sb3_ext.spend_plan.goals.find_budget`."""
 
     def solve(budget: float, price: float) -> Best:
         markets = (replace(campaign.market, margin=1.0, spend_cost=price) for campaign in campaigns)
         priced = [replace(campaign, market=market) for campaign, market in zip(campaigns, markets, strict=True)]
-        found = divided(priced, budget, PRECISE)
+        found = divided(priced, budget, PRECISE, constraints)
         return Best(math.fsum(plan.spend.sum() for plan in found.plans), found.value, found.upper_bound)
 
     least = math.fsum(campaign.low.sum() * campaign.periods for campaign in campaigns)
     return search_budget(solve, kind, target, (least, most), f"--target-{kind} {target:g}")
 
 
-def divided(campaigns: Sequence[Campaign], budget: float, tolerance: float = 1e-6) -> Groups:
+def divided(
+    campaigns: Sequence[Campaign],
+    budget: float,
+    tolerance: float = 1e-6,
+    constraints: Constraints | None = None,
+    names: Sequence[str] | None = None,
+) -> Groups:
     """The best division of a budget between campaigns, and the plan of each."""
     return plan_groups(
         [campaign.market for campaign in campaigns],
@@ -169,6 +227,8 @@ def divided(campaigns: Sequence[Campaign], budget: float, tolerance: float = 1e-
         low=[campaign.low for campaign in campaigns],
         cap=[campaign.cap for campaign in campaigns],
         tolerance=tolerance,
+        constraints=constraints,
+        names=names,
     )
 
 

@@ -85,7 +85,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
             "finance": tables.finance_table(plan),
             "channels": tables.channel_table(plan),
             "policies": tables.policy_table(plan),
-            "prices": tables.price_table(plan),
+            "prices": tables.price_table(plan.prices),
             "budgets": tables.budget_table(plan),
             "dates": tables.date_table(plan),
             "fits": tables.fit_table(plan) if plan.campaign.fits else None,

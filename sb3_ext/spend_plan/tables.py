@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -183,11 +184,11 @@ def budget_table(plan: SpendPlan) -> Table | None:
     return Table("What other budgets would earn", titles, rows, notes)
 
 
-def price_table(plan: SpendPlan) -> Table | None:
-    """What the constraints cost; None where there are none."""
-    if not plan.prices:
+def price_table(prices: Mapping[str, float]) -> Table | None:
+    """What constraints cost, by their names; None where there are none."""
+    if not prices:
         return None
-    order = sorted(plan.prices.items(), key=lambda price: -abs(price[1]))
+    order = sorted(prices.items(), key=lambda price: -abs(price[1]))
     rows = [Row([name, f"{price:+,.2f}" if abs(price) >= 0.005 else "0"]) for name, price in order]
     caption = "What one more unit of money in a condition would earn: those at 0 cost nothing"
     return Table(caption, ["Condition", "Worth of one more unit"], rows)

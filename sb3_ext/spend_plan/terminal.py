@@ -22,7 +22,7 @@ def show_plan(plan: SpendPlan, written: list[Path], left_out: list[str]) -> None
     out.print(date_table(plan))
     out.print(finance_table(plan))
     out.print(policy_table(plan))
-    if prices := price_table(plan):
+    if prices := price_table(plan.prices):
         out.print(prices)
     if budgets := budget_table(plan):
         out.print(budgets)

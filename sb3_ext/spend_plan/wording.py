@@ -54,6 +54,8 @@ class Wording:
         if plan.reference.name == EVEN:
             other = "spending the same every time everywhere"
         verdict = f"{format_money(abs(gain))} {'more' if gain >= 0.0 else 'less'} than {other}"
+        if plan.reference.name in plan.breaking:
+            verdict += ", which does not keep to the constraints"
         source = "" if plan.policy == OPTIMIZED else f" The plan is that of {plan.policy}, which earns the most."
         earns = f"{format_money(plan.score.value)}{f' on average over {self._cases}' if plan.n_paths else ''}"
         goal = f"{plan.campaign.goal.sentence} " if plan.campaign.goal else ""

@@ -111,12 +111,12 @@ def test_leads_and_worths_of_conditions_are_shown() -> None:
     for gain in said:
         assert f"{gain.mean:+,.0f} over {gain.name} (95% of the draws: {gain.low:+,.0f} to {gain.high:+,.0f})" in leads
     assert "It is ahead of historical proportions in 100% of them." in leads
-    assert price_table(made) is None and Wording(make_plan(campaign(market))).leads is None
+    assert price_table(made.prices) is None and Wording(make_plan(campaign(market))).leads is None
     weights = np.zeros((1, 7, 2))
     weights[0, :, 0] = 1.0
     little = Constraints((Condition("facebook at most 1,000", weights, np.array([0.0]), np.array([1_000.0])),))
     priced = make_plan(replace(campaign(market), constraints=little))
-    table = price_table(priced)
+    table = price_table(priced.prices)
     assert table is not None
     worth = {row.cells[0]: row.cells[1] for row in table.rows}
     assert float(worth["facebook at most 1,000"]) > 0.5

@@ -21,6 +21,8 @@ REAL = Path(__file__).resolve().parents[5] / "shared" / "data" / "pymc_marketing
 needs_real = pytest.mark.skipif(
     not REAL.is_file(), reason=f"the fitted model is not part of the repository: {REAL} is missing"
 )
+# The multidimensional class of PyMC-Marketing 0.19.2, two geos, two channels, 52 weeks: every tenth of 2 x 50 draws.
+GEO = Path(__file__).with_name("pymc_marketing_geo.nc")
 CHAINS, DRAWS, DATES = 2, 3, 20
 CHANNELS = ["search", "tv"]
 LENGTH = 4
@@ -311,6 +313,25 @@ def test_a_group_of_several_is_the_model_of_that_group(tmp_path: Path) -> None:
     one_line(error, "mmm.nc", "'IT'", "DE, FR")
     with pytest.raises(ValueError, match="no group 'DE', its groups are: none"):
         Market.from_pymc_marketing(tmp_path / "FR.nc", group="DE")
+
+
+def test_a_real_file_of_two_groups_contributes_what_it_says() -> None:
+    assert group_names(GEO) == ["north", "south"]
+    with xarray.open_dataset(GEO, group="posterior", engine="h5netcdf") as posterior:
+        drawn = posterior["channel_contribution"].stack(sample=("chain", "draw"))
+        drawn = drawn.transpose("geo", "sample", "date", "channel").to_numpy()
+        base = posterior["intercept_contribution"].mean(("chain", "draw")).to_numpy()
+    with xarray.open_dataset(GEO, group="constant_data", engine="h5netcdf") as data:
+        target, spent = float(data["target_scale"]), data["channel_data"].transpose("geo", "channel", "date").to_numpy()
+    for number, name in enumerate(("north", "south")):
+        market = Market.from_pymc_marketing(GEO, group=name)
+        assert_contributions(market, target * drawn[number])
+        assert market.names == ("tv", "search") and market.first_day == date(2025, 12, 29)
+        np.testing.assert_array_equal([channel.history for channel in market.channels], spent[number])
+        np.testing.assert_allclose(market.baseline, target * base[number])
+    with pytest.raises(ValueError) as error:
+        Market.load(GEO)
+    one_line(error, "2 groups", "geo: north, south", "--groups")
 
 
 def test_files_with_faults_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from scipy.optimize import minimize
 
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, change, share, total
 from sb3_ext.envs.ad_spend.optimum.groups import Groups, plan_groups
+from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
 
 TV, RADIO = Channel("tv", 900.0, 300.0, theta=0.5, cap=150.0), Channel("radio", 200.0, 150.0, cap=150.0)
 NORTH, SOUTH = (Market((channel,), tail_periods=3) for channel in (TV, RADIO))
@@ -35,11 +37,55 @@ def test_channels_apart_are_worth_what_they_are_in_one_market(budget: float) -> 
         assert found.value == pytest.approx(both.plan_value(spent), rel=1e-9)
 
 
-def test_draws_seasons_margins_and_smallest_spends_against_scipy() -> None:
+@pytest.mark.parametrize("budget", [300.0, 900.0])
+def test_conditions_on_groups_are_those_on_the_channels_of_one_market(budget: float) -> None:
+    everywhere = np.ones((PERIODS, 2), dtype=bool)
+    first, early = everywhere & [True, False], everywhere & (np.arange(PERIODS) < 3)[:, None]
+    given = Constraints(
+        (
+            share("radio", ~first, everywhere, 0.3, 0.35),
+            total("early", early, 0.55 * budget),
+            change("tv", 0, (PERIODS, 2), 25.0, relative=False),
+        )
+    )
+    for north, south in ((NORTH, SOUTH), (steep(NORTH), steep(SOUTH))):
+        found = plan_groups([north, south], budget, PERIODS, constraints=given)
+        merged = replace(north, channels=north.channels + south.channels)
+        joint = plan_optimal(merged, budget, PERIODS, constraints=given)
+        spent = np.concatenate([plan.spend for plan in found.plans], axis=1)
+        for condition in given.conditions:
+            lines = np.tensordot(condition.weights, spent, axes=2)
+            assert np.all((lines >= condition.least - 1e-5) & (lines <= condition.most + 1e-5))
+        assert found.value == pytest.approx(joint.value, rel=1e-5)
+        assert found.upper_bound == pytest.approx(joint.upper_bound, rel=1e-5)
+        assert found.value == pytest.approx(CampaignSimulator(merged, budget, PERIODS).plan_value(spent), rel=1e-9)
+        assert found.prices["radio"] == pytest.approx(joint.prices["radio"], rel=1e-2, abs=1e-4)
+        for plan in found.plans:
+            assert plan.value <= plan.upper_bound <= plan.value + found.upper_bound - found.value + 1e-9
+
+
+def test_what_conditions_contradict_is_named_with_its_group() -> None:
+    where = np.zeros((PERIODS, 2), dtype=bool)
+    where[0] = True
+    given = Constraints((total("the first day", where, 400.0),))
+    with pytest.raises(Infeasible) as error:
+        plan_groups([NORTH, SOUTH], 900.0, PERIODS, constraints=given, names=["north", "south"])
+    assert set(error.value.conditions) == {
+        "the first day",
+        "north: tv: at most 150.00 a period",
+        "south: radio: at most 150.00 a period",
+    }
+    assert error.value.missing == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("conditions", [False, True])
+def test_draws_seasons_margins_smallest_spends_and_conditions_against_scipy(conditions: bool) -> None:
     draws = tuple((replace(TV, beta=beta, theta=theta),) for beta, theta in ((500.0, 0.2), (1100.0, 0.6)))
     markets = [replace(NORTH, draws=draws, season=(0.5, 1.5)), replace(SOUTH, margin=2.5, season=(2.0, 1.0, 0.5))]
     low, budget, periods = [0.0, 20.0], 320.0, 4
-    found = plan_groups(markets, budget, periods, low=low)
+    # What both spend in the first two days.
+    early = total("early", np.array([[True, True]] * 2 + [[False, False]] * 2), most=120.0)
+    found = plan_groups(markets, budget, periods, low=low, constraints=Constraints((early,)) if conditions else None)
     each = [replace(markets[0], channels=draw, draws=()) for draw in draws]
     one, other, south = (CampaignSimulator(market, budget, periods) for market in (*each, markets[1]))
 
@@ -51,7 +97,10 @@ def test_draws_seasons_margins_and_smallest_spends_against_scipy() -> None:
         loss,
         np.full(2 * periods, 40.0),
         bounds=[(least, 150.0) for least in low for _ in range(periods)],
-        constraints={"type": "ineq", "fun": lambda spend: budget - spend.sum()},
+        constraints=[
+            {"type": "ineq", "fun": lambda spend: budget - spend.sum()},
+            {"type": "ineq", "fun": lambda spend: 120.0 - spend[[0, 1, 4, 5]].sum() if conditions else 1.0},
+        ],
         method="SLSQP",
         options={"ftol": 1e-12, "maxiter": 500},
     )
