@@ -19,7 +19,8 @@ class TextConsole(Console):
         return super().render_str(printable(text), **options)
 
 
-def console() -> Console:
+def console(stderr: bool = False) -> Console:
     """Standard output, for text as it is; where it is no terminal, tables are up to 160 wide, sentences a line."""
-    in_terminal = sys.stdout.isatty()
-    return TextConsole(width=None if in_terminal else 160, soft_wrap=not in_terminal, markup=False, highlight=False)
+    in_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if in_terminal else 160
+    return TextConsole(width=width, soft_wrap=not in_terminal, markup=False, highlight=False, stderr=stderr)

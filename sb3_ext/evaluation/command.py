@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from sb3_ext.app.console import console
+from sb3_ext.app.document import add_json_argument, print_json
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser, add_safe_argument
 from sb3_ext.app.ray import add_ray_arguments, ray_options
 from sb3_ext.evaluation.evaluate import evaluate
-from sb3_ext.evaluation.report import tables, write_results
+from sb3_ext.evaluation.report import document, tables, write_results
 from sb3_ext.evaluation.runs import Reading
 from sb3_ext.evaluation.settings import arguments_by_environment, chosen_settings, numbers_by_environment, runs_of
 
@@ -63,15 +65,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         for run in runs_of(setting, env_id, exp_ids, args.load_best, Reading(args.safe, args.gym_packages))
     ]
     seeds = range(args.seed, args.seed + args.n_eval_episodes)
-    comparison, played = evaluate(args, runs, seeds, f"sb3-ext evaluate {shlex.join(arguments)}", compares)
+    command = f"sb3-ext evaluate {shlex.join(arguments)}"
+    with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
+        comparison, played = evaluate(args, runs, seeds, command, compares)
     screen = console()
-    screen.print(f"{comparison.caption}.")
-    for table in tables(comparison):
-        screen.print()
-        screen.print(table)
+    if not args.json:
+        screen.print(f"{comparison.caption}.")
+        for table in tables(comparison):
+            screen.print()
+            screen.print(table)
+    written: list[Path] = []
     if args.output is not None:
         with mistakes_explained(f"cannot write to {args.output!r}"):
             written = write_results(comparison, played, Path(args.output))
+    if args.json:
+        print_json({**document(comparison), "written": [str(path) for path in written]})
+    elif written:
         screen.print(f"Written: {', '.join(map(str, written))}")
     return 0
 
@@ -123,6 +132,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--gym-packages", nargs="+", default=[], metavar="PACKAGE", help="packages that register environments")
     add("--output", metavar="DIR", help="folder for tables and figures")
     add_safe_argument(add)
+    add_json_argument(add)
     add("-P", "--progress", action="store_true", help="show a progress bar")
     args: argparse.Namespace = parser.parse_args(argv)
     args.algo, args.env = list(dict.fromkeys(args.algo)), list(dict.fromkeys(args.env))

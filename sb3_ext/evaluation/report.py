@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -248,22 +248,28 @@ def _with_interval(value: float, low: float, high: float, form: str) -> str:
     return form.format(value) + ("" if math.isnan(low) else f" ({_span([low, high], form)})")
 
 
-def _write_statistics(comparison: Comparison, folder: Path) -> list[Path]:
-    found, pairs = ([line._asdict() for line in lines] for lines in (summaries(comparison), improvements(comparison)))
-    content = {
+def document(comparison: Comparison) -> dict[str, Any]:
+    """All numbers, for a script."""
+    return {
         "caption": comparison.caption,
         "command": comparison.runs[0].command,
         "versions": dict(comparison.versions),
         "interval": INTERVAL,
         "runs": [run.record for run in comparison.runs],
         "baselines": [score.record for score in comparison.scores if score.kind == "baseline"],
-        "summaries": found,
-        "improvements": pairs,
+        "summaries": [line._asdict() for line in summaries(comparison)],
+        "improvements": [line._asdict() for line in improvements(comparison)],
         "aggregates": [line._asdict() for line in aggregates(comparison)] if comparison.normalized else [],
     }
+
+
+def _write_statistics(comparison: Comparison, folder: Path) -> list[Path]:
+    content = document(comparison)
     with atomic_path(folder / "results.json") as path:
         path.write_text(json_text(content) + "\n", encoding="utf-8")
-    files = {"summary.csv": found} | ({"improvement.csv": pairs} if pairs else {})
+    files = {"summary.csv": content["summaries"]}
+    if content["improvements"]:
+        files["improvement.csv"] = content["improvements"]
     for name, records in files.items():
         write_records(records, folder / name)
     return [folder / name for name in ("results.json", *files)]

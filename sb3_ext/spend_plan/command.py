@@ -17,6 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from sb3_ext.app.document import add_json_argument, print_json
 from sb3_ext.app.errors import UserError, did_you_mean, mistakes_explained
 from sb3_ext.app.parser import Parser, add_safe_argument
 from sb3_ext.app.typed import typed_amount, typed_day, typed_factor
@@ -36,6 +37,7 @@ from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparing import compare_models
 from sb3_ext.spend_plan.constraint_flags import add_constraint_flags, constraints_of
 from sb3_ext.spend_plan.constraints import make_constraints, make_group_constraints
+from sb3_ext.spend_plan.document import plan_document
 from sb3_ext.spend_plan.goals import add_goal_flags, goal_of, most_to_consider, with_goal
 from sb3_ext.spend_plan.grouping import Shared, check_group_flags, find_groups, plan_for_groups
 from sb3_ext.spend_plan.outcome import Rollout
@@ -97,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dates = next(iter(groups.values())).dates
         constraints = constraints_of(args, partial(make_group_constraints, markets=markets, dates=dates))
         shared = Shared(args.budget, goal_of(args), constraints, args.afterwards == "same")
-        return plan_for_groups(groups, shared, command, Path(args.output))
+        return plan_for_groups(groups, shared, command, Path(args.output), args.json)
     campaign = _campaign(args)
     is_random = campaign.market.randomness.any
     if args.paths is not None and not is_random:
@@ -123,11 +125,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             lambda policy: status.update(Text(f"playing {n_paths} random campaigns: {printable(policy)}")),
         )
     written, left_out = write_plan(plan, command, Path(args.output))
-    show_plan(plan, written, left_out)
+    if not args.json:
+        show_plan(plan, written, left_out)
+    compared = None
     if others:
         names = [Path(name).name for name in (args.market, *args.compare)]
         with mistakes_explained("--compare"):
-            compare_models(campaign, others, names, Path(args.output))
+            compared = compare_models(campaign, others, names, Path(args.output))
+    if args.json:
+        robust = {} if compared is None else {"comparison": compared.document}
+        print_json(plan_document(plan, written, left_out) | robust)
+    elif compared is not None:
+        compared.show()
     return 0
 
 
@@ -174,6 +183,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--algo", default="ddpg_ext", metavar="KEY", help="its algorithm (default: ddpg_ext)")
     add_safe_argument(add)
     add("--output", default="plan", metavar="DIR", help="folder of the files (default: plan)")
+    add_json_argument(add)
     parser.set_defaults(group=None, flag="--market")
     args: argparse.Namespace = parser.parse_args(argv)
     if args.budget is not None and not (math.isfinite(args.budget) and _CENT <= args.budget <= MOST_MONEY):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from sb3_ext.app.console import console
 from sb3_ext.app.records import write_records
@@ -19,8 +20,38 @@ from sb3_ext.spend_plan.kept_cents import round_within
 FILE = "robust.csv"
 
 
-def compare_models(campaign: Campaign, others: Sequence[Market], names: Sequence[str], folder: Path) -> None:
-    """Plan for the campaign's model and others at once, show what each plan earns under each, write the robust one."""
+class ModelComparison(NamedTuple):
+    """What the best plan of each model, and one robust to all, earn under each model."""
+
+    found: Robust
+    names: Sequence[str]
+    written: Path
+
+    def show(self) -> None:
+        """Print the table, and what the robust plan guarantees."""
+        out = console()
+        out.print(comparison_table(self.found, self.names))
+        out.print(
+            f"The robust plan earns at least {self.found.share:.2%} of what is best under each model; no plan earns "
+            f"more than {self.found.upper_bound:.2%} under all of them. The bound is computed, not estimated.",
+            style="bold",
+        )
+        out.print(f"Written: {self.written}")
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same for a script."""
+        plans = [*(f"best under {name}" for name in self.names), "robust to all"]
+        earns = {
+            plan: dict(zip(self.names, values, strict=True))
+            for plan, values in zip(plans, self.found.values, strict=True)
+        }
+        shares = {"least_share": self.found.share, "no_plan_has_more_than": self.found.upper_bound}
+        return {"earns": earns, **shares, "written": str(self.written)}
+
+
+def compare_models(campaign: Campaign, others: Sequence[Market], names: Sequence[str], folder: Path) -> ModelComparison:
+    """Plan for the campaign's model and others at once, and write the plan that is robust to all."""
     found = plan_robust(
         [campaign.market, *others],
         campaign.budget,
@@ -30,13 +61,6 @@ def compare_models(campaign: Campaign, others: Sequence[Market], names: Sequence
         constraints=campaign.constraints,
     )
     cents = round_within(found.spend, campaign.budget, campaign.low, campaign.cap, campaign.constraints)
-    out = console()
-    out.print(comparison_table(found, names))
-    out.print(
-        f"The robust plan earns at least {found.share:.2%} of what is best under each model; no plan earns more than "
-        f"{found.upper_bound:.2%} under all of them. The bound is computed, not estimated.",
-        style="bold",
-    )
     columns = [f"spend_{name}" for name in campaign.market.names]
     records = [
         {"date": day.isoformat(), **dict(zip(columns, map(as_money, row.tolist()), strict=True))}
@@ -44,7 +68,7 @@ def compare_models(campaign: Campaign, others: Sequence[Market], names: Sequence
     ]
     with atomic_path(folder / FILE) as unfinished:
         write_records(records, unfinished)
-    out.print(f"Written: {folder / FILE}")
+    return ModelComparison(found, names, folder / FILE)
 
 
 def comparison_table(found: Robust, names: Sequence[str]) -> Table:

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from sb3_ext.app.console import console
+from sb3_ext.app.document import print_json
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.records import write_records
 from sb3_ext.app.table import Row, Table
@@ -31,6 +32,7 @@ from sb3_ext.spend_plan.campaign import Campaign, Goal, Kind
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
 from sb3_ext.spend_plan.constraints_beside import BESIDE, constraints_beside
+from sb3_ext.spend_plan.document import numbers
 from sb3_ext.spend_plan.economics import expected_earnings
 from sb3_ext.spend_plan.goals import PRECISE, Best, in_cents, search_budget
 from sb3_ext.spend_plan.kept_cents import round_within
@@ -89,7 +91,9 @@ class Shared(NamedTuple):
     """Whether each goes on afterwards with what it spends on average."""
 
 
-def plan_for_groups(campaigns: Mapping[str, Campaign], shared: Shared, command: str, folder: Path) -> int:
+def plan_for_groups(
+    campaigns: Mapping[str, Campaign], shared: Shared, command: str, folder: Path, as_json: bool = False
+) -> int:
     """Divide a budget between campaigns, plan each, show them in one table, and write a folder for each."""
     most = shared.most
     if most is None:
@@ -134,6 +138,12 @@ def plan_for_groups(campaigns: Mapping[str, Campaign], shared: Shared, command: 
             (folder / name).rmdir()
     records = _records(campaigns, plans, upper_bound)
     write_records(records, folder / FILE)
+    if as_json:
+        document: dict[str, Any] = {"groups": numbers(records), "goal": None if goal is None else goal.sentence}
+        document["prices_of_constraints"] = dict(found.prices)
+        document["warnings"] = {name: list(find_caveats(plan)) for name, plan in plans.items()}
+        print_json({**document, "written": [str(folder / name) for name in (FILE, *plans)], "left_out": hints})
+        return 0
     out = console()
     out.print(groups_table(records))
     if prices := price_table(found.prices):

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sb3_ext.app.document import add_json_argument, print_json
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.parser import Parser
 from sb3_ext.app.typed import typed_amount
 from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY, MOST_SALES
 from sb3_ext.spend_plan.actuals import read_actuals
 from sb3_ext.spend_plan.calendar import period_dates
+from sb3_ext.spend_plan.document import plan_document
 from sb3_ext.spend_plan.output import check_output, write_plan
 from sb3_ext.spend_plan.record import read_record
 from sb3_ext.spend_plan.replan import replan
@@ -61,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with mistakes_explained("cannot plan this campaign"), status:
         plan = replan(record, actuals, args.budget, noise=args.sales_noise, base=args.base)
     written, left_out = write_plan(plan, f"sb3-ext replan {shlex.join(arguments)}", Path(args.output))
-    show_plan(plan, written, left_out)
+    if args.json:
+        print_json(plan_document(plan, written, left_out))
+    else:
+        show_plan(plan, written, left_out)
     return 0
 
 
@@ -84,6 +89,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="standard deviation of a period's sales (default: unknown)",
     )
     add("--output", default="replan", metavar="DIR", help="folder of the files (default: replan)")
+    add_json_argument(add)
     args: argparse.Namespace = parser.parse_args(argv)
     if args.budget is not None and not 0.01 <= args.budget <= MOST_MONEY:
         raise UserError(f"--budget is {args.budget:g}: give an amount from 0.01 to {MOST_MONEY:g}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rl_zoo3.utils import StoreDict
 
+from sb3_ext.app.document import add_json_argument
 from sb3_ext.app.errors import UserError
 from sb3_ext.app.files import check_writable
 from sb3_ext.app.parser import Parser
@@ -119,6 +120,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--output", metavar="DIR", help="folder for the results (default: tune/STUDY-NAME)")
     add("--write-back", metavar="FILE.yml", help="also put the block into this hyperparameter file")
     add("-P", "--progress", action="store_true", help="show bars")
+    add_json_argument(add)
     args: argparse.Namespace = parser.parse_args(argv)
     check_algorithm(args.algo)
     _check(args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,39 @@ def write_results(result: SearchResult, folder: Path) -> list[Path]:
     with atomic_path(report) as path:
         path.write_text(markdown(result, pictures), encoding="utf-8")
     return [*written, report, *pictures.values()]
+
+
+def document(result: SearchResult, written: Sequence[Path]) -> dict[str, Any]:
+    """What the report tells, for a script: the trials, and the candidates with the best first."""
+    spec = result.spec
+    candidates = []
+    for candidate in result.candidates:
+        gain, low, high = candidate.gain_over(result.current)
+        candidates.append(
+            {
+                "name": candidate.name,
+                "settings": candidate.settings,
+                "search_score": candidate.search_score,
+                "fresh_scores": candidate.scores,
+                "iqm": candidate.middle,
+                "interval": candidate.interval,
+                "worst": candidate.worst,
+                "gain": None if candidate is result.current else gain,
+                "gain_interval": None if candidate is result.current else (low, high),
+            }
+        )
+    return {
+        "algo": spec.algo,
+        "environment": spec.env_id,
+        "study": spec.study_name,
+        "lead": result.lead,
+        "candidates": candidates,
+        "fresh_seeds": list(spec.fresh_training_seeds),
+        "best_block": {spec.env_id: {**spec.block, **result.best.settings}},
+        "train": train_command(spec, result.num_threads),
+        "trials": _trial_records(result.study),
+        "written": [str(path) for path in written],
+    }
 
 
 def _trial_records(study: Study) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from optuna import Study
 from rich.console import Console
 
 from sb3_ext.app.console import console
+from sb3_ext.app.document import print_json
 from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.ray import ray_connection, ray_options, room
 from sb3_ext.app.table import Row, Table
@@ -28,7 +29,7 @@ from sb3_ext.tuning.dead_workers import fail_dead_workers_trials
 from sb3_ext.tuning.distributed import run_tasks
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.progress import Progress
-from sb3_ext.tuning.report import write_results
+from sb3_ext.tuning.report import document, write_results
 from sb3_ext.tuning.result import SearchResult
 from sb3_ext.tuning.search_space import check_search_space
 from sb3_ext.tuning.settings import as_settings
@@ -41,7 +42,7 @@ from sb3_ext.zoo.storage import loss_explained, shown
 
 def search(args: argparse.Namespace, typed: str) -> None:
     """Search as the checked arguments say; the command as it was typed goes into what is written."""
-    command, out = shown(typed), console()
+    command, out = shown(typed), console(stderr=args.json)
     spec = _make_spec(args)
     study = open_study(spec)
     block = spec.block
@@ -71,14 +72,18 @@ def search(args: argparse.Namespace, typed: str) -> None:
         raise UserError(_no_result(comparison), exit_code=1)
     result = SearchResult(spec, study, comparison, found, command)
     written = write_results(result, Path(args.output))
-    out.print(result.table)
-    out.print(result.lead)
+    if not args.json:
+        out.print(result.table)
+        out.print(result.lead)
     if args.write_back and result.best is not result.current:
         changed = put_block(Path(args.write_back).read_text(encoding="utf-8"), spec.env_id, result.best_block)
         with atomic_path(args.write_back) as path:
             path.write_text(changed, encoding="utf-8")
         written.append(Path(args.write_back))
-    out.print(f"Written: {', '.join(map(str, written))}")
+    if args.json:
+        print_json(document(result, written))
+    else:
+        out.print(f"Written: {', '.join(map(str, written))}")
 
 
 @contextlib.contextmanager

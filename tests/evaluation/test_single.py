@@ -1,4 +1,5 @@
 import csv
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -80,6 +81,19 @@ def test_table_of_one_agent(logs: Path, workdir: Path, capfd: pytest.CaptureFixt
     assert "ddpg_ext, run 2" in shown
     assert {path.name for path in Path("out").iterdir()} == {"results.csv", "results.md", "episodes.csv", *FIGURES}
     assert f"| {total:,.3f} |" in Path("out", "results.md").read_text(encoding="utf-8")
+
+
+def test_scripts_get_one_document_and_no_table(logs: Path, workdir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    records = evaluate("AdSpend-v0", "-f", str(logs), "--exp-id", "all", "-n", "2", "-P", "--json")
+    found = json.loads(capfd.readouterr().out)
+    (line,) = found["summaries"]
+    assert line["seeds"] == 2 and line["iqm_low"] <= line["iqm"] <= line["iqm_high"]
+    assert [run["mean_return"] for run in found["runs"]] == [
+        float(record["mean_return"]) for record in records if record["kind"] == "agent"
+    ]
+    assert {each["setting"] for each in found["baselines"]} > {"even pacing"}
+    assert line["ceiling"] is None, "what is not known is null"
+    assert "out/results.csv" in found["written"]
 
 
 def test_several_runs(logs: Path, workdir: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -127,3 +128,8 @@ def test_several_models(
     lines = (folder / "robust.csv").read_text().splitlines()[1:]
     assert sum(float(line.split(",")[1]) for line in lines) == pytest.approx(2500.0, abs=0.005)
     assert "neither a file nor a preset" in mistake("--compare", "none", "--output", "other")
+    capfd.readouterr()
+    planner("--compare", "static", "--json")
+    compared = json.loads(capfd.readouterr().out)["comparison"]
+    assert compared["earns"]["robust to all"].keys() == {"adstock", "static"}
+    assert 0.0 < compared["least_share"] <= compared["no_plan_has_more_than"] <= 1.0

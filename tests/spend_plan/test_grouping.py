@@ -1,5 +1,6 @@
 """``sb3-ext plan --groups``: several markets under one budget."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -72,6 +73,9 @@ def test_table_folders_and_certificate_agree(capsys: pytest.CaptureFixture[str])
     assert main(["--market", "south.json", "--budget", south["spend"], *CALM, "--output", "alone"]) == 0
     assert read_records(Path("alone", "plan.csv")) == read_records(Path("plan", "south", "plan.csv"))
     assert "However the budget is divided" in capsys.readouterr().out
+    planned("100k", "--json", north=NORTH, south=SOUTH)
+    found = json.loads(capsys.readouterr().out)
+    assert [line["spend"] for line in found["groups"]] == [float(line["spend"]) for line in lines]
 
 
 @pytest.mark.parametrize("budget", ["0.02", "77.77", "1", "123456.78"])

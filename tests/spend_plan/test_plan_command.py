@@ -62,6 +62,21 @@ def test_the_csv_adds_up(planner: Planner, capfd: pytest.CaptureFixture[str]) ->
     assert {path.name for path in folder.iterdir()} == {*NAMES}
 
 
+def test_scripts_get_one_document_of_the_same_numbers(
+    planner: Planner, without_page: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = planner("--json")
+    found = json.loads(capfd.readouterr().out)
+    rows = read(folder / "plan.csv")
+    assert [(row["date"], row["spend"]) for row in found["periods"]] == [
+        (row["date"], float(row["spend"])) for row in rows
+    ]
+    assert {row["channel"] for row in found["channels"]} == {"facebook", "instagram", "total"}
+    assert found["policies"][0]["value"] == found["earns"] <= found["no_plan_earns_more_than"]
+    assert found["spend"] <= found["budget"] == 10_000.0
+    assert str(Path("plan", "plan.csv")) in found["written"] and "earn" in found["lead"]
+
+
 @pytest.mark.skipif(not ROBYN_FILE.is_file(), reason="no Robyn export here")
 @pytest.mark.usefixtures("without_page")
 def test_robyn_exports_are_planned_by_week(planner: Planner) -> None:

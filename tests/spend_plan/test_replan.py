@@ -51,6 +51,14 @@ def test_the_rest_is_the_optimum_from_where_the_campaign_stands(planned: Path) -
     assert {path.name for path in Path("replan").iterdir()} >= {"plan.csv", "plan.json", "channels.csv"}
 
 
+def test_scripts_get_the_plan_of_the_rest(planned: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    actuals(["2027-01-04,900,300,"])
+    capfd.readouterr()
+    again("--json")
+    found = json.loads(capfd.readouterr().out)
+    assert found["budget"] == 4800.0 and len(found["periods"]) == 7
+
+
 def test_a_campaign_that_went_as_planned_goes_on_as_planned(planned: Path) -> None:
     first = read_record(planned)
     actuals([f"{day},{tv},{search}," for day, (tv, search) in zip(first.dates[:3], first.spend[:3], strict=True)])

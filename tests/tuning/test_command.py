@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,16 @@ def best_number(folder: Path) -> int:
 
 
 class TestSearch:
+    def test_a_script_gets_one_document(self, search: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        with contextlib.chdir(search):
+            assert main([*SEARCH, "--json"]) == 0
+        found = json.loads(capfd.readouterr().out)
+        assert {trial["state"] for trial in found["trials"]} <= {"complete", "pruned", "fail"}
+        names = [each["name"] for each in found["candidates"]]
+        assert names[0] in (f"trial {best_number(search)}", "current block") and "current block" in names
+        assert found["best_block"]["Pendulum-v1"]["policy"] == "MlpPolicy"
+        assert found["train"].startswith("sb3-ext train --algo ddpg_ext")
+
     def test_trials_hold_what_they_did(self, search: Path) -> None:
         study = study_in(search)
         assert study.user_attrs["algo"] == "ddpg_ext"
