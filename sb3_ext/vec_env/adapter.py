@@ -58,7 +58,7 @@ class GymnasiumVecEnv(VecEnv):
 
     def __init__(
         self,
-        env: VectorEnv[Any, Any],
+        env: VectorEnv[Any, Any, Any],
         info_keywords: tuple[str, ...] = (),
         filename: str | os.PathLike[str] | None = None,
         all_infos: bool = False,
@@ -276,7 +276,7 @@ class GymnasiumVecEnv(VecEnv):
         return layer
 
 
-def _check_spaces(env: VectorEnv[Any, Any]) -> None:
+def _check_spaces(env: VectorEnv[Any, Any, Any]) -> None:
     """Refuse spaces whose batches are no arrays, and batches that leave sub-environments out."""
     observation_space = env.single_observation_space
     parts: Iterable[spaces.Space[Any]] = [observation_space]

@@ -13,7 +13,7 @@ from sb3_ext.common.arrays import BoolArray
 
 
 @functools.singledispatch
-def reset_finished(env: VectorEnv[Any, Any], finished: BoolArray) -> tuple[Any, dict[str, Any]]:
+def reset_finished(env: VectorEnv[Any, Any, Any], finished: BoolArray) -> tuple[Any, dict[str, Any]]:
     """
     Begin new episodes in some sub-environments and leave the others alone.
 
@@ -65,11 +65,11 @@ def _reset_statistics(env: Any, finished: BoolArray) -> tuple[Any, dict[str, Any
     return reset_finished(env.env, finished)
 
 
-def _has_own_reset(env: VectorEnv[Any, Any]) -> bool:
+def _has_own_reset(env: VectorEnv[Any, Any, Any]) -> bool:
     return type(env).reset not in (VectorWrapper.reset, VectorObservationWrapper.reset)
 
 
-def find_autoreset_mode(env: VectorEnv[Any, Any]) -> AutoresetMode:
+def find_autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     """Find when an environment resets; ``ValueError`` if it does not say, or a wrapper does not go with it."""
     # AtariVectorEnv writes its mode into metadata that all its instances share.
     mode = getattr(env.unwrapped, "autoreset_mode", None) or env.metadata.get("autoreset_mode")
