@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "environments": "docs.site.animations",
     "kills": "docs.kills",
     "replanning": "docs.replanning",
+    "rows": "docs.train_rows",
     "tuning": "benchmarks.tuning",
     "value-of-dates": "docs.value_of_dates",
     "tutorials": "docs.tutorials.measure",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import math
+import statistics
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from docs.effects import main_effect
 from docs.formats import Span, fixed
 from docs.results import read_comparison
+from docs.seeds import FIRST
 from sb3_ext.app.errors import UserError
 from sb3_ext.evaluation.report import markdown
 from sb3_ext.evaluation.scores import Comparison
@@ -71,6 +73,16 @@ class Figures:
     def training_seeds(self) -> list[int]:
         """The training seeds, in order."""
         return sorted(run.training_seed for run in self._runs if run.training_seed is not None)
+
+    @property
+    def mark(self) -> str:
+        """Marks figures of tuning seeds, see docs/protocol.md."""
+        return "†" if self.training_seeds[:1] < [FIRST] else ""
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return statistics.fmean(self.returns)
 
     @property
     def episodes(self) -> int:

@@ -33,13 +33,13 @@ def iqm(run: Any, digits: int, bold: bool = False) -> str:
     """
     Write an interquartile mean with its interval.
 
-    :param run: What has them as ``iqm`` and ``interval``.
+    :param run: What has them as ``iqm`` and ``interval``; its ``mark``, if it has one, comes behind them.
     :param digits: Digits after the point.
     :param bold: Whether the mean is bold.
     :return: Such as ``"**99.63** (99.33 to 99.75)"``.
     """
     mark = "**" if bold else ""
-    return f"{mark}{fixed(run.iqm, digits)}{mark} ({fixed(run.interval, digits)})"
+    return f"{mark}{fixed(run.iqm, digits)}{mark} ({fixed(run.interval, digits)}){getattr(run, 'mark', '')}"
 
 
 def spread(ratios: Sequence[float]) -> str:

@@ -18,7 +18,8 @@ import jinja2
 
 from benchmarks.report import short
 from docs import formats
-from docs.figures import Coverages, figures, folder_page
+from docs.figures import Coverages, Figures, figures, folder_page
+from docs.seeds import Drawn, read_seeds
 from docs.speed import Speed
 from docs.tutorials.q_values import QValues
 from docs.tutorials.systems import read_chapters
@@ -77,8 +78,17 @@ def environment(root: Path) -> jinja2.Environment:
         "q_values": lambda file: QValues(raw / file),
         "speed": lambda file, aims: Speed(raw / file, templates / aims),
         "tutorials": lambda: read_chapters(root),
+        "reported": lambda: _reported(root),
     }
     return found
+
+
+def _reported(root: Path) -> Iterator[tuple[Drawn, Figures]]:
+    """Rows with seeds by the protocol, and their figures, in percent of the best plan where one is known."""
+    for line in read_seeds(root).values():
+        if (root / "docs" / "results" / line.row).is_dir():
+            found = figures(root / "docs" / "results" / line.row)
+            yield line, found.percent if found.knows_a_plan else found
 
 
 def render(templates: jinja2.Environment, name: str) -> str:

@@ -2,7 +2,7 @@
 Measure and draw what docs/tutorial_systems.md shows, apart from the results of trained agents.
 
 Without arguments: plays the baselines, plans MountainCar and the grid worlds, and learns the three states, in about
-two minutes. With --logs: draws the trainings and films the agents found in DIR/ROW (log folders of scripts/results.sh).
+two minutes. With --logs: draws the trainings and films the agents found in DIR/ROW (log folders of the rows).
 Saved agents hold pickled Python objects: give log folders that you trust.
 
 Example: python scripts/measure.py tutorials --logs results-logs -P

@@ -11,25 +11,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from docs.figures import Figures, figures
+from docs.rows import Row, read_rows
 from sb3_ext.app.errors import UserError
 
 IMAGES = "images/tutorials"
 """Folder of the pictures, in docs/."""
-
-
-class Training(NamedTuple):
-    """A row of ``scripts/results.sh``."""
-
-    algo: str
-    env_id: str
-    flags: str
-    """Further flags of ``sb3-ext train``, without those that only log."""
-
-    @property
-    def command(self) -> str:
-        """Trains one seed."""
-        words = f"sb3-ext train --algo {self.algo} --env {self.env_id} {self.flags} --seed 0 -P".split()
-        return " ".join(f'"{word}"' if set(word) & set("'()[]") else word for word in words)
 
 
 class Picture(NamedTuple):
@@ -48,14 +34,14 @@ class System:
     """An entry of ``docs/templates/tutorial_systems.yml``, with its training and what it earned."""
 
     row: str
-    """Row of ``scripts/results.sh``, and folder of its results."""
+    """Name of its row, and folder of its results."""
     title: str
     idea: str
     """What it is, in a sentence or two."""
     differs: str
     """What differs from the tutorial."""
     chapter: str
-    training: Training
+    training: Row
     figures: Figures
     """In percent of the best plan where one is known."""
     percent: bool
@@ -102,17 +88,17 @@ def read_chapters(root: Path) -> list[Chapter]:
     :param root: the repository
     :return: chapters with their systems
     :raises UserError: if the list cannot be read, an entry lacks or misspells a field or names no row of
-        ``scripts/results.sh``, or a row has no results
+        ``scripts/docs/rows.txt``, or a row has no results
     """
     path = root / "docs" / "templates" / "tutorial_systems.yml"
-    trainings = read_trainings(root / "scripts" / "results.sh")
+    rows = read_rows(root)
     try:
         return [
             Chapter(
                 **{
                     **chapter,
                     "systems": [
-                        _system(root / "docs", trainings, chapter=chapter["title"], **system)
+                        _system(root / "docs", rows, chapter=chapter["title"], **system)
                         for system in chapter["systems"]
                     ],
                 }
@@ -123,12 +109,12 @@ def read_chapters(root: Path) -> list[Chapter]:
         raise UserError(f"{path}: no valid list of systems ({' '.join(str(error).split())})") from error
 
 
-def _system(docs: Path, trainings: Mapping[str, Training], row: str, **entry: Any) -> System:
-    if row not in trainings:
-        raise UserError(f"tutorial_systems.yml: scripts/results.sh has no row {row!r}")
+def _system(docs: Path, rows: Mapping[str, Row], row: str, **entry: Any) -> System:
+    if row not in rows:
+        raise UserError(f"tutorial_systems.yml: scripts/docs/rows.txt has no row {row!r}")
     if not (docs / "results" / row).is_dir():
         raise UserError(f"docs/results/{row} does not exist: bash scripts/results.sh {row}")
-    training = trainings[row]
+    training = rows[row]
     found = figures(docs / "results" / row)
     candidates = [
         Picture(f"{IMAGES}/{row}.gif", f"An episode on {training.env_id}"),
@@ -143,19 +129,3 @@ def _system(docs: Path, trainings: Mapping[str, Training], row: str, **entry: An
         pictures=[picture for picture in candidates if (docs / picture.path).is_file()],
         **entry,
     )
-
-
-def read_trainings(path: Path) -> dict[str, Training]:
-    """
-    Read which commands train the rows of the results.
-
-    :param path: ``scripts/results.sh``
-    :return: trainings by the row's name
-    :raises UserError: if it holds no rows
-    """
-    rows = re.findall(r"(?m)^([\w.-]+)\|(\w+)\|([\w.-]+)\|\d+\|\d+\|(.*)$", path.read_text(encoding="utf-8"))
-    if not rows:
-        raise UserError(f"{path}: no rows 'name|algorithm|environment|steps|episodes|flags'")
-    return {
-        name: Training(algo, env_id, re.sub(r"--tensorboard-log \S+", "", flags)) for name, algo, env_id, flags in rows
-    }

@@ -35,8 +35,8 @@ def test_committed_pages_are_what_the_raw_results_say() -> None:
 
 def test_a_changed_number_is_noticed_and_the_page_written_again(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("*.png", "*.gif"))
-    (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "results.sh", tmp_path / "scripts")
+    (tmp_path / "scripts" / "docs").mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "docs" / "rows.txt", tmp_path / "scripts" / "docs")
     raw = tmp_path / "docs" / "results" / "Pendulum-v1" / "results.csv"
     returns = [run.mean_return for run in read_comparison(raw.parent).runs]
     raw.write_text(raw.read_text().replace(repr(returns[3]), "-999.0"))
@@ -54,7 +54,7 @@ def test_templates_are_filled_from_the_results() -> None:
     returns = [run.mean_return for run in read_comparison(RESULTS / "Pendulum-v1").runs]
     low, high = bootstrap_interval(returns)
     assert len(returns) == 10
-    assert filled("{{ run | iqm(1) }}", "Pendulum-v1") == f"{iqm(returns):.1f} ({low:.1f} to {high:.1f})"
+    assert filled("{{ run | iqm(1) }}", "Pendulum-v1") == f"{iqm(returns):.1f} ({low:.1f} to {high:.1f})†"
     assert filled("{{ run.interval | fixed(2) }}", "Pendulum-v1") == f"{low:.2f} to {high:.2f}"
     assert filled("{{ run.worst | fixed(1) }}", "Pendulum-v1") == f"{min(returns):.1f}"
 

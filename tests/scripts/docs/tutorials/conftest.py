@@ -31,8 +31,8 @@ def root(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "docs" / "results" / "tutorial_baselines.csv", docs / "results")
     lines = q_lines("exact", "", [1, 2, 3]) + q_lines("learned", 0, [1, 5, 3]) + q_lines("learned", 1, [5, 1, 3])
     write(docs / "results" / "three_state_mdp.csv", lines)
-    (docs.parent / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "results.sh", docs.parent / "scripts")
+    (docs.parent / "scripts" / "docs").mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "docs" / "rows.txt", docs.parent / "scripts" / "docs")
     return docs.parent
 
 
