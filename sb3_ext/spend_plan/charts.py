@@ -157,6 +157,37 @@ def curves_figure(plan: SpendPlan, width: float) -> Figure:
     return figure
 
 
+def budget_figure(plan: SpendPlan, width: float) -> Figure:
+    """What the best plans of other budgets would earn, with where this one sits; only where that is known."""
+    found = plan.frontier
+    assert found is not None
+    wide = width > 6.0
+    figure = new_figure(width, 3.2)
+    axes = figure.add_axes((0.62 / width, 0.16, 1.0 - 0.74 / width, 0.68))
+    style_axes(axes, "Earns")
+    axes.fill_between(found.budget, found.value, found.upper_bound, color=ACCENT, alpha=0.18, linewidth=0)
+    axes.plot(found.budget, found.value, color=ACCENT, linewidth=2.2, marker=".", markersize=5)
+    aim = plan.score.value if plan.at_risk is None else plan.at_risk
+    marks: list[tuple[float, float, dict[str, Any]]] = [
+        (plan.campaign.budget, aim, {"marker": "o", "color": ACCENT, "markersize": 8, "label": "this plan"})
+    ]
+    if found.past is not None:
+        value = float(found.value[int(np.argmin(np.abs(found.budget - found.past)))])
+        look = {"marker": "D", "color": "white", "markeredgecolor": INK, "markersize": 6, "label": "the past's budget"}
+        marks.append((found.past, value, look))
+    for budget, value, look in marks:
+        axes.plot([budget], [value], linestyle="", **look)
+    handles: list[Any] = [Line2D([], [], linestyle="", **look) for *_, look in marks]
+    handles.append(Patch(color=ACCENT, alpha=0.18, label="no plan more than"))
+    _legend(figure, handles, 3 if wide else 2, 0.62 / width)
+    axes.set_ylim(min(0.0, float(found.value.min())), 1.06 * max(float(found.upper_bound.max()), 1e-9))
+    money_axis(axes.xaxis)
+    money_axis(axes.yaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7 if wide else 4, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel("budget")
+    return figure
+
+
 def comparison_figure(plan: SpendPlan, width: float) -> Figure:
     """What every policy earns, with 95% intervals where anything is uncertain."""
     scores = plan.scores[::-1]

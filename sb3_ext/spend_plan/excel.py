@@ -38,6 +38,7 @@ def write_workbook(plan: SpendPlan, command: str, path: Path) -> None:
         _dates(sheets, plan)
         _channels(sheets, plan)
         _comparison(sheets, plan)
+        _budgets(sheets, plan)
         _changes(sheets, plan)
         _settings(sheets, plan, command)
 
@@ -93,7 +94,8 @@ class _Sheets:
 
     def chart(self, kind: str, title: str, series: Iterable[dict[str, Any]], **axes: dict[str, Any]) -> Any:
         """A chart in the look of the page."""
-        chart = self.book.add_chart({"type": kind.split()[0], **({"subtype": "stacked"} if "stacked" in kind else {})})
+        name, _, subtype = kind.partition(" ")
+        chart = self.book.add_chart({"type": name, **({"subtype": subtype} if subtype else {})})
         for each in series:
             chart.add_series(each)
         chart.set_title({"name": title, "name_font": {"size": 12}})
@@ -217,6 +219,27 @@ def _comparison(sheets: _Sheets, plan: SpendPlan) -> None:
         "gap": 50,
     }
     chart = sheets.chart("bar", "What every policy earns", [bars], y={"reverse": True})
+    chart.set_legend({"none": True})
+    sheet.insert_chart(len(rows) + 2, 0, chart)
+
+
+def _budgets(sheets: _Sheets, plan: SpendPlan) -> None:
+    """What other budgets would earn, where that is known."""
+    found = plan.frontier
+    if found is None:
+        return
+    columns = [("Budget", "money"), ("Earns", "money"), ("No plan more than", "money")]
+    columns += [(name, "money") for name in plan.campaign.market.names]
+    rows = np.column_stack([found.budget, found.value, found.upper_bound, found.spend]).tolist()
+    sheet = sheets.add("Budgets", columns, rows)
+    curve = {
+        "categories": ["Budgets", 1, 0, len(rows), 0],
+        "values": ["Budgets", 1, 1, len(rows), 1],
+        "line": {"color": "#0b7a75", "width": 2.25},
+        "marker": {"type": "circle", "size": 5},
+    }
+    axes: dict[str, Any] = {"x": {"name": "Budget", "num_format": "#,##0"}}
+    chart = sheets.chart("scatter straight_with_markers", "What other budgets would earn", [curve], **axes)
     chart.set_legend({"none": True})
     sheet.insert_chart(len(rows) + 2, 0, chart)
 

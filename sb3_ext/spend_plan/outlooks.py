@@ -10,6 +10,8 @@ import numpy as np
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.envs.ad_spend.optimum.frontier import frontier
+from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
+from sb3_ext.envs.ad_spend.optimum.plan import Plan
 from sb3_ext.spend_plan.campaign import Campaign
 
 _STEPS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
@@ -49,15 +51,20 @@ class Shares(NamedTuple):
 
 
 def find_frontier(campaign: Campaign, spend: FloatArray) -> Frontier:
-    """The frontier around a plan of shape (T, N), money, within its bounds; constraints are left out."""
+    """The frontier around a plan of shape (T, N), money, within its bounds and its constraints, where these allow."""
     market = replace(campaign.market, randomness=Randomness())
     past = float(market.historical_mean.sum()) * campaign.periods
     low, cap = (np.broadcast_to(end, spend.shape) for end in (campaign.low, campaign.cap))
     budgets = {campaign.budget * step for step in _STEPS} | ({past} if past > 0.0 else set())
     possible = sorted(budget for budget in budgets if low.sum() * (1.0 + 1e-6) < budget)
-    plans = frontier(
-        market, possible, low, cap, spend, draws=bool(market.draws), risk=campaign.risk, tolerance=_TOLERANCE
-    )
+    if campaign.constraints is not None:
+        found = {budget: _best(replace(campaign, budget=budget)) for budget in possible}
+        possible = [budget for budget in possible if found[budget] is not None]
+        plans = [plan for plan in found.values() if plan is not None]
+    else:
+        plans = frontier(
+            market, possible, low, cap, spend, draws=bool(market.draws), risk=campaign.risk, tolerance=_TOLERANCE
+        )
     return Frontier(
         np.array(possible),
         np.array([plan.value for plan in plans]),
@@ -65,6 +72,14 @@ def find_frontier(campaign: Campaign, spend: FloatArray) -> Frontier:
         np.array([plan.spend.sum(axis=0) for plan in plans]),
         past if past in possible else None,
     )
+
+
+def _best(campaign: Campaign) -> Plan | None:
+    """The best plan; None where the constraints allow none."""
+    try:
+        return campaign.best(_TOLERANCE)
+    except Infeasible:
+        return None
 
 
 def find_shares(campaign: Campaign, spend: FloatArray) -> Shares:

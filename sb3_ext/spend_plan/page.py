@@ -48,6 +48,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
     pictures = (
         ("plan", charts.plan_figure, spends, words.plan_caption),
         ("comparison", charts.comparison_figure, "What every policy earns", words.comparison_caption),
+        ("budgets", charts.budget_figure, "What other budgets would earn", words.budgets_caption),
         ("curves", charts.curves_figure, "Response curve of every channel", words.curves_caption),
     )
     environment = jinja2.Environment(
@@ -77,6 +78,7 @@ def render_page(plan: SpendPlan, command: str) -> str:
                 "caption": caption,
             }
             for name, draw, label, caption in pictures
+            if name != "budgets" or plan.frontier is not None
         },
         chart_colors=_CHART_COLORS,
         colors=[color_of(index) for index in range(len(market.names))],

@@ -112,9 +112,13 @@ class SpendPlan:
         return last_year(self.campaign.market, self.campaign.dates)
 
     @cached_property
-    def frontier(self) -> Frontier:
-        """What other budgets would earn within the same bounds."""
-        return find_frontier(self.campaign, self.spend)
+    def frontier(self) -> Frontier | None:
+        """What other budgets would earn within the same limits; None where finding that takes too long."""
+        constraints = self.campaign.constraints
+        if self.campaign.past is not None or (constraints is not None and constraints.smallest_buy is not None):
+            return None
+        found = find_frontier(self.campaign, self.spend)
+        return found if len(found.budget) > 1 else None
 
     @cached_property
     def shares(self) -> Shares | None:

@@ -160,17 +160,16 @@ def policy_table(plan: SpendPlan) -> Table:
 
 
 def budget_table(plan: SpendPlan) -> Table | None:
-    """What the best plans of other budgets would earn; None under constraints, which other budgets may not allow."""
-    campaign, market = plan.campaign, plan.campaign.market
-    if campaign.constraints is not None or campaign.past is not None:
+    """What the best plans of other budgets would earn; None where that is not known."""
+    campaign, market, found = plan.campaign, plan.campaign.market, plan.frontier
+    if found is None:
         return None
-    found = plan.frontier
     titles = ["Budget", "Earns", "No plan more than", "For the next unit", *market.names]
     rows = []
     for index, budget in enumerate(found.budget):
         after = min(index + 1, len(found.budget) - 1)
         step = found.budget[after] - budget
-        next_unit = f"{(found.value[after] - found.value[index]) / step:,.2f}" if step else ""
+        next_unit = f"{(found.value[after] - found.value[index]) / step:z,.2f}" if step else ""
         is_past = found.past is not None and budget == found.past
         cells = [amount(found.value[index]), amount(found.upper_bound[index]), next_unit]
         spends = map(amount, found.spend[index])
@@ -181,6 +180,8 @@ def budget_table(plan: SpendPlan) -> Table | None:
         f"Money earned {earned}, as expected, by the best plan found within the same limits, to a tenth of a percent"
         " where curves are concave. The next unit: on average up to the next budget."
     )
+    if campaign.constraints is not None:
+        notes += " All keep to the constraints; budgets with which no plan can are left out."
     return Table("What other budgets would earn", titles, rows, notes)
 
 

@@ -205,6 +205,12 @@ class Wording:
         return text
 
     @property
+    def budgets_caption(self) -> str:
+        """What the figure of other budgets shows."""
+        earned = "Money earned" if self._plan.at_risk is None else "Money earned in the lowest of the draws"
+        return f"{earned} by the best plan of each budget within the same limits, and what none can earn more than."
+
+    @property
     def curves_caption(self) -> str:
         """What the figure of the curves shows."""
         text = (

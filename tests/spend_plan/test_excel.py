@@ -31,7 +31,7 @@ def test_the_workbook_holds_what_the_plan_says(plan: SpendPlan, tmp_path: Path) 
     write_workbook(plan, "sb3-ext plan", tmp_path / "plan.xlsx")
     book = openpyxl.load_workbook(tmp_path / "plan.xlsx")
     shown = openpyxl.load_workbook(tmp_path / "plan.xlsx", data_only=True)
-    assert book.sheetnames == ["Plan", "Channels", "Comparison", "Settings"]
+    assert book.sheetnames == ["Plan", "Channels", "Comparison", "Budgets", "Settings"]
     rows = list(shown["Plan"].values)
     assert rows[0][:6] == ("Date", *NAMES, "Spend", "Expected sales")
     assert [row[0] for row in rows[1:6]] == [datetime(day.year, day.month, day.day) for day in plan.campaign.dates]
@@ -55,7 +55,13 @@ def test_the_workbook_holds_what_the_plan_says(plan: SpendPlan, tmp_path: Path) 
         gain = leads.get(name)
         assert (lead, low, high) == ((None,) * 3 if gain is None else pytest.approx((gain.mean, gain.low, gain.high)))
     assert set(leads) == {score.name for score in plan.scores} - {plan.policy}
-    for sheet in book.worksheets[:3]:
+    assert plan.frontier is not None
+    budgets = list(shown["Budgets"].values)
+    assert budgets[0] == ("Budget", "Earns", "No plan more than", *NAMES)
+    np.testing.assert_allclose([row[0] for row in budgets[1:]], plan.frontier.budget)
+    np.testing.assert_allclose([row[1] for row in budgets[1:]], plan.frontier.value)
+    np.testing.assert_allclose([row[3:] for row in budgets[1:]], plan.frontier.spend)
+    for sheet in book.worksheets[:4]:
         assert sheet.freeze_panes == "B2" and sheet._charts
     settings = {str(row[0]): row[1] for row in shown["Settings"].values}
     assert settings["Budget"] == 10_000.0 and settings["Command"] == "sb3-ext plan"

@@ -9,7 +9,7 @@ import pytest
 
 from sb3_ext.app.errors import UserError
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
-from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, share, total
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.command import main
@@ -79,14 +79,36 @@ def test_the_frontier_is_certified_and_holds_the_past() -> None:
         assert found.value[at] == pytest.approx(made.score.value, rel=2e-3 if alpha == 1.0 else 5e-2)
 
 
-def test_other_budgets_are_shown_where_no_constraints_are_given() -> None:
+def test_other_budgets_are_shown() -> None:
     made = make_plan(campaign(budget=12_000.0))
     table = budget_table(made)
     assert table is not None and [row.cells[0] for row in table.rows] == [
         *("6,000", "9,000", "10,400 (the past)", "10,800", "12,000", "13,200", "15,000", "18,000")
     ]
     assert [row.style for row in table.rows].count("bold") == 1
-    assert budget_table(make_plan(replace(campaign(), constraints=Constraints()))) is None
+    slow = replace(campaign(budget=12_000.0), constraints=Constraints(smallest_buy=np.array([500.0, 0.0])))
+    assert budget_table(make_plan(slow)) is None
+
+
+def test_plans_of_other_budgets_keep_to_the_constraints_that_allow_one() -> None:
+    everywhere = np.ones((8, 2), dtype=bool)
+    tv = everywhere & [True, False]
+    given = Constraints((total("tv", tv, 7_000.0), share("radio", ~tv, everywhere, 0.25, 0.3)))
+    made = make_plan(replace(campaign(budget=12_000.0), constraints=given))
+    found = made.frontier
+    assert found is not None
+    # 7,000 on tv and a quarter on radio take 9,333 at least.
+    np.testing.assert_allclose(found.budget, [10_400.0, 10_800.0, 12_000.0, 13_200.0, 15_000.0, 18_000.0])
+    assert np.all(found.spend[:, 0] >= 7_000.0 - 0.01)
+    radio = found.spend[:, 1] / found.spend.sum(axis=1)
+    assert np.all((radio >= 0.25 - 1e-6) & (radio <= 0.3 + 1e-6))
+    assert np.all(found.value <= found.upper_bound) and np.all(found.upper_bound <= found.value * (1.0 + 2e-3))
+    at = int(np.argmin(np.abs(found.budget - 12_000.0)))
+    assert found.value[at] == pytest.approx(made.score.value, rel=2e-3)
+    free = make_plan(campaign(budget=12_000.0)).frontier
+    assert free is not None and np.all(found.value <= free.upper_bound[np.isin(free.budget, found.budget)])
+    table = budget_table(made)
+    assert table is not None and "budgets with which no plan can are left out" in table.notes
 
 
 def test_shares_are_sure_where_draws_agree() -> None:

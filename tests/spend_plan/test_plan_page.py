@@ -85,7 +85,7 @@ def test_the_page_can_be_read_without_seeing_it(page: str) -> None:
     parsed = Page(page)
     assert parsed.all("html")[0]["lang"] == "en"
     assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in parsed.all("svg"))
-    assert len(parsed.all("figure")) == len(parsed.all("figcaption")) == 6
+    assert len(parsed.all("figure")) == len(parsed.all("figcaption")) == 7
     assert len(parsed.all("table")) == len(parsed.all("caption")) == 5
     assert all(cell.get("scope") in ("col", "row") for cell in parsed.all("th"))
     identifiers = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
