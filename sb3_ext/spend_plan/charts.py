@@ -162,14 +162,15 @@ def budget_figure(plan: SpendPlan, width: float) -> Figure:
     found = plan.frontier
     assert found is not None
     wide = width > 6.0
-    figure = new_figure(width, 3.2)
-    axes = figure.add_axes((0.62 / width, 0.16, 1.0 - 0.74 / width, 0.68))
+    height, legend = 3.2, 0.19 if wide else 0.38
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0.62 / width, 0.5 / height, 1.0 - 0.74 / width, 1.0 - (0.9 + legend) / height))
     style_axes(axes, "Earns")
     axes.fill_between(found.budget, found.value, found.upper_bound, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(found.budget, found.value, color=ACCENT, linewidth=2.2, marker=".", markersize=5)
     aim = plan.score.value if plan.at_risk is None else plan.at_risk
     marks: list[tuple[float, float, dict[str, Any]]] = [
-        (plan.campaign.budget, aim, {"marker": "o", "color": ACCENT, "markersize": 8, "label": "this plan"})
+        (plan.campaign.budget, aim, {"marker": "o", "color": ACCENT, "markersize": 6, "label": "this plan"})
     ]
     if found.past is not None:
         value = float(found.value[int(np.argmin(np.abs(found.budget - found.past)))])

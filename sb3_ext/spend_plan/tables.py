@@ -192,7 +192,8 @@ def price_table(prices: Mapping[str, float]) -> Table | None:
     order = sorted(prices.items(), key=lambda price: -abs(price[1]))
     rows = [Row([name, f"{price:+,.2f}" if abs(price) >= 0.005 else "0"]) for name, price in order]
     caption = "What one more unit of money in a condition would earn: those at 0 cost nothing"
-    return Table(caption, ["Condition", "Worth of one more unit"], rows)
+    notes = "Of a condition on every period: one more unit in each of them."
+    return Table(caption, ["Condition", "Worth of one more unit"], rows, notes)
 
 
 def _span(ends: tuple[float, float] | None, sign: str = "") -> str:

@@ -55,6 +55,7 @@ def plan_under_conditions(
     except Unreachable:
         raise explain(conditions, low.shape) from None
     _, on_most, on_level = rows.maximum(aim.objective.gradient(found.spend), np.zeros_like(cap), 2.0 * cap)
+    on_most = rows.sides * on_most
     prices = np.bincount(rows.of_most, on_most, len(conditions)) + np.bincount(rows.of_level, on_level, len(conditions))
     names = [condition.name for condition in conditions]
     return found._replace(prices={name: float(price) for name, price in zip(names, prices, strict=True)})

@@ -27,7 +27,7 @@ class Rows:
     """
     Conditions as ``matrix @ x <= most`` and ``equal @ x == level``, for spends x of shape (N, T), flattened.
 
-    ``of_most`` and ``of_level`` number each row's condition.
+    ``of_most`` and ``of_level`` number each row's condition; ``sides`` are 1 for upper ends in ``most``, -1 for lower.
     """
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
@@ -41,6 +41,7 @@ class Rows:
         self.matrix, self.most = stacked([flat[above], -flat[below]]), np.append(most[above], -least[below])
         self.equal, self.level = flat[equal], most[equal]
         self.of_most, self.of_level = np.append(owner[above], owner[below]), owner[equal]
+        self.sides = np.repeat([1.0, -1.0], [len(above), len(below)])
         self.places_of_most, self.places_of_level = np.append(above, below), equal
 
     def within(self, low: FloatArray, cap: FloatArray) -> tuple[FloatArray, FloatArray, Rows]:

@@ -192,6 +192,15 @@ def test_prices_say_what_more_of_a_condition_earns() -> None:
     assert price == pytest.approx((best(40.0, 100.5).value - best(40.0, 99.5).value), rel=1e-2)
     assert plan.prices["loose"] == pytest.approx(0.0, abs=1e-6)
 
+    def floored(least: float) -> Any:
+        given = Constraints((total("tv at least", mask(0), least),))
+        return plan_optimal(small_market(), 100.0, 4, constraints=given, tolerance=1e-9)
+
+    # More of what is more than enough loses.
+    assert floored(90.0).prices["tv at least"] < 0.0
+    slope = floored(90.5).value - floored(89.5).value
+    assert floored(90.0).prices["tv at least"] == pytest.approx(slope, rel=1e-2)
+
 
 @pytest.mark.parametrize(("tv", "radio", "budget"), [(25.0, 30.0, 80.0), (33.0, 38.0, 60.0)])
 def test_smallest_buys_against_trying_all(tv: float, radio: float, budget: float) -> None:
