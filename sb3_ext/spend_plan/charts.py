@@ -174,8 +174,8 @@ def budget_figure(plan: SpendPlan, width: float) -> Figure:
     ]
     if found.past is not None:
         value = float(found.value[int(np.argmin(np.abs(found.budget - found.past)))])
-        look = {"marker": "D", "color": "white", "markeredgecolor": INK, "markersize": 6, "label": "the past's budget"}
-        marks.append((found.past, value, look))
+        past: dict[str, Any] = {"marker": "D", "color": "white", "markeredgecolor": INK, "markersize": 6}
+        marks.append((found.past, value, {**past, "label": "the past's budget"}))
     for budget, value, look in marks:
         axes.plot([budget], [value], linestyle="", **look)
     handles: list[Any] = [Line2D([], [], linestyle="", **look) for *_, look in marks]

@@ -3,7 +3,7 @@ A plan of ``sb3-ext plan`` against those of PyMC-Marketing's own ``BudgetOptimiz
 
 Runs in an environment of PyMC-Marketing (0.19.2 was used), which needs nothing of this package:
 
-    python scripts/docs/pymc_plan.py mmm.nc plan/plan.csv docs/results/pymc_plan.csv
+    python scripts/docs/pymc_plan.py mmm.nc half_year/plan.csv docs/results/pymc_plan.csv
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def main(model_file: str, plan_file: str, output: str) -> None:
     own = lines[0]["contributions"]
     for each in lines:
         sold = each.pop("contributions")
-        each |= {"ours_ahead": float((own - sold).mean()), "draws_ours_ahead": float((own > sold).mean())}
+        low, high = map(float, np.quantile(own - sold, [0.025, 0.975]))
+        each |= {"ours_ahead": float((own - sold).mean()), "ahead_025": low, "ahead_975": high}
+        each |= {"draws_ours_ahead": float((own > sold).mean())}
     with open(output, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(lines[1]))
         writer.writeheader()

@@ -11,12 +11,16 @@ from sb3_ext.envs.ad_spend.optimum.aim import Aim
 from sb3_ext.envs.ad_spend.optimum.channel_problem import ChannelProblem
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition
 from sb3_ext.envs.ad_spend.optimum.infeasible import explain
+from sb3_ext.envs.ad_spend.optimum.objective import Objective
 from sb3_ext.envs.ad_spend.optimum.polytope import ConstrainedPolytope, Rows, Unreachable
 from sb3_ext.envs.ad_spend.optimum.pulses import pulse_plans
 from sb3_ext.envs.ad_spend.optimum.search import Found, search
 from sb3_ext.envs.ad_spend.optimum.smallest_buys import search_buys
+from sb3_ext.envs.ad_spend.optimum.together import Together
 
 _MOST_SPENDS = 2000
+# Scattered plans that are searched from, and how they are concentrated on few spends (below 1) or even (above).
+_SCATTERED, _CONCENTRATION = 12, 0.3
 
 
 def plan_under_conditions(
@@ -31,7 +35,7 @@ def plan_under_conditions(
     """
     The best plan under ``conditions``, the budget among them, within the bounds of the channels; spends are 0 or at
     least ``smallest_buy``, shape (T, N), where that is given. The search starts from ``starts``, shape (N, T), or where
-    the aim is not concave from the best pulses.
+    the aim is not concave from the best pulses and from plans scattered at random, the same every time.
     """
     low, cap = (np.stack([getattr(channel, end) for channel in channels]) for end in ("low", "cap"))
     if starts is None and low.size > _MOST_SPENDS:
@@ -45,6 +49,9 @@ def plan_under_conditions(
     aim = aim_of(narrow_low if buys is None else np.where(narrow_low < buys, 0.0, narrow_low), narrow_cap)
     if starts is None:
         starts = [] if aim.is_concave or low.sum() >= budget else pulse_plans(channels, budget)
+        # Over draws every search takes long.
+        if starts and buys is None and isinstance(aim.objective, (Objective, Together)):
+            starts += _scattered(cap, budget)
     try:
         if np.any(narrow_low > narrow_cap):
             raise Unreachable
@@ -59,3 +66,8 @@ def plan_under_conditions(
     prices = np.bincount(rows.of_most, on_most, len(conditions)) + np.bincount(rows.of_level, on_level, len(conditions))
     names = [condition.name for condition in conditions]
     return found._replace(prices={name: float(price) for name, price in zip(names, prices, strict=True)})
+
+
+def _scattered(cap: FloatArray, budget: float) -> list[FloatArray]:
+    shares = np.random.default_rng(0).dirichlet(np.full(cap.size, _CONCENTRATION), _SCATTERED)
+    return list(np.minimum(budget * shares.reshape(-1, *cap.shape), cap))

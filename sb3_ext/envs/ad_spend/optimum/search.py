@@ -28,7 +28,8 @@ class Found(NamedTuple):
 def search(aim: Aim, polytope: ConstrainedPolytope, pulses: Sequence[FloatArray], tolerance: float) -> Found:
     """
     The best plan within a polytope, certified by the linear program of the Frank-Wolfe gap. An aim that is not concave
-    is bounded by its relaxation and searched from that one's plan, the center, and pulses brought within the polytope.
+    is bounded by its relaxation and searched from that one's plan, the center, and pulses brought within the polytope,
+    until the bound is reached.
     """
     center = polytope.center
     if polytope.is_single:
@@ -37,8 +38,11 @@ def search(aim: Aim, polytope: ConstrainedPolytope, pulses: Sequence[FloatArray]
     upper_bound = aim.bound(relaxed) + slack
     if aim.is_concave:
         return Found(relaxed, aim.gain(relaxed), upper_bound)
-    near = [polytope.nearest(plan) for plan in pulses]
-    starts = (center, 0.9 * relaxed + 0.1 * center, *(0.95 * plan + 0.05 * center for plan in near))
-    found = [maximize(aim.objective, polytope, start, tolerance)[0] for start in starts]
-    best = max((*found, relaxed, *near), key=aim.gain)
+    best = max(relaxed, center, key=aim.gain)
+    for plan in (center, relaxed, *pulses):
+        near = polytope.nearest(plan)
+        found, _ = maximize(aim.objective, polytope, 0.95 * near + 0.05 * center, tolerance)
+        best = max(best, near, found, key=aim.gain)
+        if upper_bound - aim.gain(best) <= tolerance * abs(aim.gain(best)):
+            break
     return Found(best, aim.gain(best), upper_bound)

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, minimize
 
 from sb3_ext.envs.ad_spend import Channel, Market, plan_optimal
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.optimum.constraints import Condition, Constraints, change, each, share, total
 from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
+from sb3_ext.envs.ad_spend.optimum.objective import Objective
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
 
 NAMES = ("tv", "radio", "search")
 
@@ -230,6 +233,55 @@ def test_s_shaped_curves_keep_to_conditions_below_their_bound() -> None:
     assert 0.0 < plan.value <= plan.upper_bound
     free = plan_optimal(small_market(channels=channels), 150.0, 6, cap=60.0)
     assert plan.value <= free.upper_bound
+
+
+@pytest.mark.parametrize("seed", [100, 110])
+def test_s_shaped_plans_under_conditions_are_as_good_as_those_of_many_starts(seed: int) -> None:
+    """Markets in which pulses and the plan of the envelopes alone lead to plans that are 2 % and 6 % worse."""
+    rng, periods = np.random.default_rng(seed), 6
+    n_channels = int(rng.integers(2, 4))
+    channels = tuple(
+        Channel(
+            f"channel {number}",
+            beta=float(rng.uniform(200.0, 1000.0)),
+            kappa=float(rng.uniform(50.0, 250.0)),
+            alpha=float(rng.uniform(1.5, 4.0)),
+            theta=float(rng.choice([0.0, 0.3, 0.6])),
+            cap=150.0,
+        )
+        for number in range(n_channels)
+    )
+    market, budget, shape = Market(channels, tail_periods=3), float(rng.uniform(100.0, 900.0)), (periods, n_channels)
+    everywhere, given = np.ones(shape, dtype=bool), []
+    if rng.random() < 0.6:
+        given.append(change("change", 0, shape, float(rng.uniform(15.0, 60.0)), relative=False))
+    if rng.random() < 0.6:
+        given.append(share("share", everywhere & (np.arange(n_channels) == 1), everywhere, 0.2, 0.6))
+    if rng.random() < 0.6:
+        early = everywhere & (np.arange(periods) < 3)[:, None]
+        given.append(total("early", early, 0.2 * budget, 0.5 * budget))
+    plan = plan_optimal(market, budget, periods, constraints=Constraints(tuple(given)))
+    assert broken(plan.spend, given) <= 1e-5 * budget
+    size = everywhere.size
+    lines = np.concatenate([*(one.weights.reshape(-1, size) for one in given), np.ones((1, size))])
+    least = np.concatenate([*(one.least for one in given), [-np.inf]])
+    most = np.concatenate([*(one.most for one in given), [budget]])
+    objective = Objective(market, Outlook.of_campaign(market, periods))
+    best = 0.0
+    for _ in range(12):
+        found = minimize(
+            lambda spend: -float(objective.gain(spend.reshape(shape).T)),
+            np.minimum(rng.dirichlet(np.full(size, 0.3)) * budget, 150.0),
+            jac=lambda spend: -objective.gradient(spend.reshape(shape).T).T.ravel(),
+            bounds=[(0.0, 150.0)] * size,
+            constraints=LinearConstraint(lines, least, most),
+            method="SLSQP",
+            options={"maxiter": 300, "ftol": 1e-9},
+        )
+        if np.all(lines @ found.x <= most + 1e-5 * budget) and np.all(lines @ found.x >= least - 1e-5 * budget):
+            best = max(best, -found.fun)
+    assert best > 0.0 and plan.value >= 0.998 * best
+    assert plan.value <= plan.upper_bound
 
 
 def test_mistakes() -> None:
