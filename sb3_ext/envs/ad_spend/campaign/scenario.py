@@ -37,6 +37,8 @@ class Scenario:
     """The campaign's own carry-over, likewise."""
     weights: FloatArray | None = None
     """Its weights, where carry-over has a window, shape (N, L) or (n, N, L)."""
+    uncut_shock: FloatArray | None = None
+    """Log price shocks before they are cut off: what the next ones depend on."""
 
     def of(self, campaign: int) -> Scenario:
         """The path of one campaign of a batch."""
@@ -53,6 +55,7 @@ class Scenario:
             None if self.curves is None else self.curves.map(lambda parameter: parameter[campaign]),
             None if self.theta is None else self.theta[campaign],
             None if self.weights is None else self.weights[campaign],
+            pick(self.uncut_shock),
         )
 
 
@@ -91,13 +94,14 @@ class ScenarioSampler:
         """The next scenario of every campaign, one per generator: shapes (T, n, N)."""
         random, n_channels = self._random, len(self._market.names)
         shape = (self._periods, n_channels)
-        shock = media = drift = delivery = noise = None
+        uncut = shock = media = drift = delivery = noise = None
         if "price" in self._generators:
-            shock = self._normals("price", shape)
+            uncut = self._normals("price", shape)
             spread = (1.0 - random.price_persistence**2) ** 0.5
             for period in range(1, self._periods):
-                shock[period] = random.price_persistence * shock[period - 1] + spread * shock[period]
-            shock = random.price_sigma * np.clip(shock, -EXTREME, EXTREME)
+                uncut[period] = random.price_persistence * uncut[period - 1] + spread * uncut[period]
+            shock = random.price_sigma * np.clip(uncut, -EXTREME, EXTREME)
+            uncut *= random.price_sigma
             media = np.exp(shock - random.price_sigma**2 / 2.0)
         if "drift" in self._generators:
             steps = random.drift_sigma * self._normals("drift", shape) - random.drift_sigma**2 / 2.0
@@ -110,7 +114,7 @@ class ScenarioSampler:
         if "sales" in self._generators:
             scale = random.sales_sigma * float(self._market.beta.sum())
             noise = scale * self._normals("sales", (self._periods, 1))[..., 0]
-        return Scenario(shock, media, drift, delivery, noise, *self._draw_parameters())
+        return Scenario(shock, media, drift, delivery, noise, *self._draw_parameters(), uncut_shock=uncut)
 
     def _draw_parameters(self) -> tuple[Curves | None, FloatArray | None, FloatArray | None]:
         market = self._market

@@ -24,7 +24,7 @@ class Objective:
         self._spend_cost, periods = market.spend_cost, outlook.periods
         kind: type[Geometric | Windowed] = Geometric if outlook.weights is None else Windowed
         self._carried: Carried = kind(outlook, market.spend_afterwards)
-        self._media = outlook.media
+        self._media, self._charge = outlook.media, outlook.charge
         demand = market.margin * outlook.demand
         self._demand, self._tail_demand = demand[..., :periods], demand[..., periods:]
         curves = outlook.curves.map(lambda parameter: parameter[..., None])
@@ -42,6 +42,8 @@ class Objective:
         chosen = object.__new__(Objective)
         chosen.__dict__.update(self.__dict__)
         chosen._media, chosen._carried = self._media[rows], self._carried.of(rows)
+        if self._charge is not None:
+            chosen._charge = self._charge[rows]
         if isinstance(self.curves, Curves) and self.curves.beta.ndim == 3:
             chosen.curves, chosen._least = self.curves.map(lambda parameter: parameter[rows]), self._least[rows]
             chosen.tail_curves = chosen.curves
@@ -59,7 +61,8 @@ class Objective:
         adstock, tail = self.adstock(spend)
         earned = (self._demand * self.curves.response(adstock)).sum(axis=(-2, -1))
         earned = earned + (self._tail_demand * self.tail_curves.response(tail)).sum(axis=(-2, -1))
-        return np.asarray(earned - self._spend_cost * spend.sum(axis=(-2, -1)))
+        earned = earned - self._spend_cost * spend.sum(axis=(-2, -1))
+        return np.asarray(earned if self._charge is None else earned - (self._charge * spend).sum(axis=(-2, -1)))
 
     def gain(self, spend: FloatArray) -> FloatArray:
         """Value over that of no spend, shape (...)."""
@@ -70,7 +73,8 @@ class Objective:
         adstock, tail = self.adstock(spend)
         slope = self._demand * self.curves.slope(adstock)
         carried = self._carried.gradient(slope, self.tail_curves.slope(tail), self._tail_demand)
-        return np.asarray(self._media * carried - self._spend_cost)
+        gradient = self._media * carried - self._spend_cost
+        return np.asarray(gradient if self._charge is None else gradient - self._charge)
 
     def curvature(self, spend: FloatArray) -> FloatArray:
         """

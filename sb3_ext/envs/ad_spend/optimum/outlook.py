@@ -12,6 +12,7 @@ from sb3_ext.envs.ad_spend.market.carry_over import delays
 from sb3_ext.envs.ad_spend.market.carry_over import impulse as impulse_of
 from sb3_ext.envs.ad_spend.market.curves import Curves
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.market.randomness import Randomness
 
 _EXPECTED = Scenario()
 
@@ -34,6 +35,8 @@ class Outlook:
     """Where carry-over has a window: its weights, newest first, shape (N, L) or (n, N, L)."""
     window: FloatArray | None = None
     """Then the media of the periods before, newest first, shape (..., N, L)."""
+    charge: FloatArray | None = None
+    """What a unit of money spent costs besides the market's costs of spending, any sign, shape (..., N, T)."""
 
     @property
     def periods(self) -> int:
@@ -52,6 +55,7 @@ class Outlook:
             demand=self.demand[rows] if self.demand.ndim == 3 else self.demand,
             weights=self.weights[rows] if self.weights is not None and self.weights.ndim == 3 else self.weights,
             window=None if self.window is None else self.window[rows],
+            charge=None if self.charge is None else self.charge[rows],
         )
 
     @property
@@ -109,3 +113,12 @@ class Outlook:
         """Demand factors of a campaign and its tail, shape (N, T + tail), where nothing is random."""
         factors = np.append(market.season_factors(periods), np.ones(market.tail_periods))
         return np.tile(factors, (len(market.names), 1))
+
+
+def expected_media(randomness: Randomness, price_shock: FloatArray, periods: int) -> FloatArray:
+    """
+    What a unit of money is expected to buy after the log price shocks z of the coming period, shape (..., periods):
+    ``E[exp(z_k - s**2 / 2) | z_0] = exp(rho**k * z - rho**(2 k) * s**2 / 2)`` of an AR(1) with the deviation ``s``.
+    """
+    kept = randomness.price_persistence ** np.arange(periods)
+    return np.asarray(np.exp(kept * price_shock[..., None] - (kept * randomness.price_sigma) ** 2 / 2.0))

@@ -9,20 +9,10 @@ import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.market.curves import Curves
-from sb3_ext.envs.ad_spend.market.randomness import Randomness
-from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook, expected_media
 from sb3_ext.envs.ad_spend.optimum.replanning import Replanner
 from sb3_ext.envs.ad_spend.policies.base import Memory, Observations, ObservingBaseline, Periods
 from sb3_ext.envs.ad_spend.policies.posterior import ParticlePosterior
-
-
-def expected_media(randomness: Randomness, price_shock: FloatArray, periods: int) -> FloatArray:
-    """
-    What a unit of money is expected to buy after the log price shocks z of the coming period, shape (..., periods):
-    ``E[exp(z_k - s**2 / 2) | z_0] = exp(rho**k * z - rho**(2 k) * s**2 / 2)`` of an AR(1) with the deviation ``s``.
-    """
-    kept = randomness.price_persistence ** np.arange(periods)
-    return np.asarray(np.exp(kept * price_shock[..., None] - (kept * randomness.price_sigma) ** 2 / 2.0))
 
 
 class CertaintyEquivalentMPC(ObservingBaseline):

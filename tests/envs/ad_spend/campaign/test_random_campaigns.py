@@ -44,7 +44,7 @@ def stacked(scenario: Scenario, times: int) -> Scenario:
     paths = {
         field.name: np.repeat(getattr(scenario, field.name)[:, None], times, axis=1)
         for field in fields(scenario)
-        if field.name not in ("curves", "theta", "weights")
+        if field.name not in ("curves", "theta", "weights", "uncut_shock")
     }
     assert scenario.curves is not None and scenario.theta is not None
     curves = scenario.curves.map(lambda parameter: np.tile(parameter, (times, 1)))

@@ -23,9 +23,8 @@ from sb3_ext.envs.ad_spend import (
     plan_optimal,
 )
 from sb3_ext.envs.ad_spend.market.presets import PRESETS, adstock, shock
-from sb3_ext.envs.ad_spend.optimum.outlook import Outlook
+from sb3_ext.envs.ad_spend.optimum.outlook import Outlook, expected_media
 from sb3_ext.envs.ad_spend.optimum.replanning import Replanner
-from sb3_ext.envs.ad_spend.policies.mpc import expected_media
 
 
 def campaign_values(
