@@ -52,6 +52,7 @@ COMMANDS: dict[str, Command] = {
             "--algo ppo --env CartPole-v1 --vec-env native -params n_envs:64",
             "--algo ddpg_ext --env AdSpend-v0 --checkpoint-freq 10000",
             "--resume logs/ddpg_ext/AdSpend-v0_1",
+            "--algo ddpg_ext --env AdSpend-v0 -params gamma:0.99 --dry-run",
         ),
         checks.check_train,
         "Strings in hyperparameter files, -params and --env-kwargs are evaluated as Python, a .py file of --conf-file\n"
@@ -199,12 +200,12 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
     reading: Callable[[Parser, Sequence[str]], argparse.Namespace] = Parser.parse_args
     acting: list[contextlib.AbstractContextManager[None]] = [mistakes_explained("stopped")]
     if name == "train":
-        from sb3_ext.zoo.experiment import CheckedExperimentManager
+        from sb3_ext.zoo.dry_run import experiment_manager
         from sb3_ext.zoo.resuming import read_train_arguments
 
         reading = read_train_arguments
         # Only UserError is the user's here: what training itself raises keeps its traceback.
-        acting = [interruption.handled(), patches.training(CheckedExperimentManager)]
+        acting = [interruption.handled(), patches.training(experiment_manager)]
     elif command.target.startswith("rl_zoo3.plots"):
         acting.append(patches.whole_figures())
     elif command.target == "rl_zoo3.record_video":

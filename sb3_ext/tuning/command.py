@@ -49,6 +49,7 @@ _EXAMPLES = """\
 examples:
   sb3-ext tune --algo ddpg_ext --env Pendulum-v1 -n 10000 --n-trials 30 -P
   sb3-ext tune --algo ppo --env AdSpendShock-v0 --vec-env native --n-workers 4 --pruner hyperband --timeout 3600
+  sb3-ext tune --algo ppo --env AdSpendShock-v0 --vec-env native --dry-run
   sb3-ext tune --algo crossq --env Pendulum-v1 --storage sqlite:///study.db --study-name crossq
   sb3-ext tune --algo ddpg_ext --env Pendulum-v1 --search-space space.py --write-back hyperparams.yml
   sb3-ext tune --algo sac --env AdSpendShock-v0 --storage postgresql://user:password@host/studies --n-trials 200
@@ -121,6 +122,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--write-back", metavar="FILE.yml", help="also put the block into this hyperparameter file")
     add("-P", "--progress", action="store_true", help="show bars")
     add_json_argument(add)
+    add("--dry-run", action="store_true", help="show what would run, and write nothing")
     args: argparse.Namespace = parser.parse_args(argv)
     check_algorithm(args.algo)
     _check(args)

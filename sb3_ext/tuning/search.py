@@ -27,6 +27,7 @@ from sb3_ext.tuning.blocks import put_block
 from sb3_ext.tuning.comparison import candidates, queue_comparison
 from sb3_ext.tuning.dead_workers import fail_dead_workers_trials
 from sb3_ext.tuning.distributed import run_tasks
+from sb3_ext.tuning.dry_run import show_search
 from sb3_ext.tuning.processes import run_processes
 from sb3_ext.tuning.progress import Progress
 from sb3_ext.tuning.report import document, write_results
@@ -44,6 +45,9 @@ def search(args: argparse.Namespace, typed: str) -> None:
     """Search as the checked arguments say; the command as it was typed goes into what is written."""
     command, out = shown(typed), console(stderr=args.json)
     spec = _make_spec(args)
+    if args.dry_run:
+        show_search(spec, args)
+        return
     study = open_study(spec)
     block = spec.block
     with loss_explained(spec.storage):

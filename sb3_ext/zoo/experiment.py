@@ -30,6 +30,7 @@ class CheckedExperimentManager(ResumableManager):
     - a hyperparameter search leaves no empty run folder, which ``enjoy`` would take for the latest run;
     - ``env_kwargs`` of a YAML file hold for the evaluation environments too, unless the command line says otherwise;
     - ``vec_env_type="native"`` runs the environment's own vectorised form, one object for all ``n_envs``;
+    - with a progress bar the log tables stay off the terminal, unless ``--verbose`` is given;
     - without ``--num-threads`` a training of small networks uses one thread, which is the fastest.
     """
 
@@ -55,6 +56,8 @@ class CheckedExperimentManager(ResumableManager):
         except BaseException:
             _remove_unstarted(self._created)
             raise
+        if experiment is not None and not getattr(self.args, "log_tables", True):
+            experiment[0].verbose = 0
         if experiment is not None and getattr(self.args, "num_threads", 1) < 1:
             threads = choose_threads(experiment[0])
             th.set_num_threads(threads)

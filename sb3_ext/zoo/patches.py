@@ -76,7 +76,7 @@ def _call_ours(call: Callable[..., int], command: list[str], *args: Any, **kwarg
 
 
 @contextlib.contextmanager
-def training(manager: type) -> Iterator[None]:
+def training(manager: Callable[..., Any]) -> Iterator[None]:
     """Train with an experiment manager of ours."""
     with _replaced(importlib.import_module("rl_zoo3.train"), "ExperimentManager", manager):
         yield

@@ -27,12 +27,32 @@ from sb3_ext.zoo.processes import WatchedSubprocVecEnv, lasting_processes
 CHECKPOINTS = "checkpoints"
 """Folder in that of a run."""
 _FIRST, _BLOCK = "first_command.json", "block.yml"
-_MAY_DIFFER = {"resume", "progress", "safe", "verbose"}
+_MAY_DIFFER = {"dry_run", "resume", "progress", "safe", "verbose"}
 _NOT_GIVEN = object()
 
 
 def read_train_arguments(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line of ``train``; with ``--resume`` that of the first command, not to be contradicted."""
+    for action in parser._actions:
+        if action.dest == "verbose":
+            action.default, action.help = (
+                None,
+                f"{action.help}. With --progress, log tables are shown only if it is given",
+            )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="Show what would run: hyperparameters with where each comes from, environments, steps, log folder. "
+        "Environments and agent are built, nothing is trained or written",
+    )
+    args = _read(parser, argv)
+    args.log_tables = args.verbose is not None or not args.progress
+    args.verbose = 1 if args.verbose is None else args.verbose
+    args.track = args.track and not args.dry_run
+    return args
+
+
+def _read(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint-freq",
         default=-1,
