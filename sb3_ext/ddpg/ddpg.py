@@ -40,7 +40,8 @@ class DDPG(FastOffPolicyAlgorithm):
     5. ``action_noise`` is any SB3 noise, in units of the scaled action range [-1, 1]. The paper's is
        ``OrnsteinUhlenbeckActionNoise(np.zeros(n), 0.2 * np.ones(n), dt=1.0)``; the default ``dt`` is 0.01.
     6. An episode cut by a time limit still bootstraps; only real terminal states have no future.
-    7. Options the paper does not have: Huber loss, gradient clipping, n-step returns, a sigmoid actor.
+    7. Options the paper does not have: Huber loss, gradient clipping, n-step returns, a sigmoid actor, inverted
+       gradients (``policy_kwargs=dict(invert_gradients=True)``) for actors that get stuck at the end of their range.
 
     :param policy: policy class or its alias (``MlpPolicy``, ``CnnPolicy``, ``MultiInputPolicy``)
     :param env: environment to learn from, or its id; its action space is a float ``Box`` with finite bounds, low < high

@@ -41,6 +41,27 @@ SQUASHERS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "sigmoid": CenteredSig
 INPUT_SCALE = {"tanh": 1.0, "sigmoid": 2.0}
 
 
+class InvertedGradients(th.autograd.Function):
+    """
+    Actions in [-1, 1], with a gradient of their own with regard to what was squashed.
+
+    The bounds hold back, not the slope: an action about to rise by ``1 - a``, one about to fall by ``1 + a``. Squashing
+    multiplies both by ``(1 - a) (1 + a)``, which is 0 at either end, so that no gradient leads back from there.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, squashed: th.Tensor, actions: th.Tensor) -> th.Tensor:
+        """Return the actions, shape (batch, action dimension); ``squashed`` are those before squashing."""
+        ctx.save_for_backward(actions)
+        return actions.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor, None]:
+        """Gradient of a loss with regard to ``squashed``: where it is negative, descending makes actions rise."""
+        (actions,), (gradient,) = ctx.saved_tensors, gradients
+        return gradient * th.where(gradient < 0, 1 - actions, 1 + actions), None
+
+
 def _init_final_layer(layer: nn.Module, bound: float | None) -> None:
     """Draw weights and biases uniformly in ``[-bound, bound]``; ``None`` keeps PyTorch's initialisation."""
     if bound is not None:
@@ -61,9 +82,11 @@ class Actor(SavedWhole, BasePolicy):
         squash: str = "tanh",
         final_init: float | None = None,
         initial_action: float = 0.0,
+        invert_gradients: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(observation_space, action_space, squash_output=True, **kwargs)
+        self.invert_gradients = invert_gradients
         layers = create_mlp(features_dim, get_action_dim(action_space), net_arch, activation_fn)
         _init_final_layer(layers[-1], final_init)
         layers[-1].get_parameter("bias").data += INPUT_SCALE[squash] * math.atanh(initial_action)
@@ -75,13 +98,22 @@ class Actor(SavedWhole, BasePolicy):
             "squash": squash,
             "final_init": final_init,
             "initial_action": initial_action,
+            "invert_gradients": invert_gradients,
         }
         respect_starts(self)
 
     def forward(self, observation: PyTorchObs) -> th.Tensor:
         """Return the actions in [-1, 1], shape (batch, action dimension)."""
-        actions: th.Tensor = self.mu(self.extract_features(observation, self.features_extractor))
-        return actions
+        features = self.extract_features(observation, self.features_extractor)
+        if not self.invert_gradients:
+            actions: th.Tensor = self.mu(features)
+            return actions
+        *layers, squash = self.mu
+        for layer in layers:
+            features = layer(features)
+        # PyTorch declares no types for it
+        inverted: th.Tensor = InvertedGradients.apply(features, squash(features.detach()))  # type: ignore[no-untyped-call]
+        return inverted
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         return self.forward(observation)
@@ -153,9 +185,13 @@ class DDPGPolicy(FastPolicy):
         instead of at the middle of the range
     :param action_layer: hidden layer of the critic at which the action enters: 0 with the observation,
         1 at the second hidden layer (the paper's); below the number of hidden layers
+    :param invert_gradients: whether the actor's gradient is held back by the distance to the bound it leads to, in
+        place of the slope of ``squash``, so that an actor at the end of its range finds back (inverting gradients,
+        Hausknecht & Stone, 2016, https://arxiv.org/abs/1511.04143, there for an actor that squashes nothing)
     :param kwargs: features extractor and optimizers, see :class:`~sb3_ext.fast.policy.FastPolicy`, and whether to
         divide images by 255 (``normalize_images``)
-    :raises ValueError: if ``squash``, ``final_init``, ``initial_action`` or ``action_layer`` is out of range
+    :raises ValueError: if ``squash``, ``final_init``, ``initial_action`` or ``action_layer`` is out of range,
+        or ``invert_gradients`` no bool
     """
 
     learned = ("actor", "critic")
@@ -173,6 +209,7 @@ class DDPGPolicy(FastPolicy):
         final_init: float | None = None,
         initial_action: float = 0.0,
         action_layer: int = 0,
+        invert_gradients: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(observation_space, action_space, squash_output=True, **kwargs)
@@ -187,6 +224,7 @@ class DDPGPolicy(FastPolicy):
                 "final_init": final_init,
                 "initial_action": initial_action,
                 "action_layer": action_layer,
+                "invert_gradients": invert_gradients,
             },
             {
                 "squash": (squash in list(SQUASHERS), "'tanh' or 'sigmoid'"),
@@ -196,6 +234,7 @@ class DDPGPolicy(FastPolicy):
                     is_integer(action_layer, 0) and action_layer < n_layers,
                     f"an integer from 0 to {n_layers - 1} for the critic's hidden layers {critic_arch}",
                 ),
+                "invert_gradients": (isinstance(invert_gradients, bool), "True or False"),
             },
         )
         self.net_arch = net_arch
@@ -204,6 +243,7 @@ class DDPGPolicy(FastPolicy):
         self.final_init = final_init
         self.initial_action = initial_action
         self.action_layer = action_layer
+        self.invert_gradients = invert_gradients
         net_args = {
             "observation_space": observation_space,
             "action_space": action_space,
@@ -211,7 +251,13 @@ class DDPGPolicy(FastPolicy):
             "final_init": final_init,
             "normalize_images": self.normalize_images,
         }
-        self.actor_kwargs = {**net_args, "net_arch": actor_arch, "squash": squash, "initial_action": initial_action}
+        self.actor_kwargs = {
+            **net_args,
+            "net_arch": actor_arch,
+            "squash": squash,
+            "initial_action": initial_action,
+            "invert_gradients": invert_gradients,
+        }
         self.critic_kwargs = {**net_args, "net_arch": critic_arch, "action_layer": action_layer}
         self._build(lr_schedule)
 
@@ -251,6 +297,7 @@ class DDPGPolicy(FastPolicy):
             "final_init": self.final_init,
             "initial_action": self.initial_action,
             "action_layer": self.action_layer,
+            "invert_gradients": self.invert_gradients,
             "features_extractor_class": self.features_extractor_class,
             "features_extractor_kwargs": self.features_extractor_kwargs,
             "optimizer_class": self.optimizer_class,

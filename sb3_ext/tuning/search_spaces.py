@@ -59,6 +59,7 @@ def convert_ddpg_params(sampled_params: Params) -> Params:
     params: Params = convert_offpolicy_params(sampled_params)
     params["critic_learning_rate"] = params["learning_rate"] * params.pop("critic_lr_ratio")
     params["policy_kwargs"] |= {name: params.pop(name) for name in ("squash", "final_init", "initial_action")}
+    params["policy_kwargs"]["invert_gradients"] = params.pop("invert_gradients", False)  # older studies have none
     return params
 
 
@@ -85,6 +86,7 @@ def sample_ddpg_params(trial: optuna.Trial, n_envs: int) -> Params:
         "squash": trial.suggest_categorical("squash", ["tanh", "sigmoid"]),
         "final_init": trial.suggest_categorical("final_init", [None, 3e-3]),
         "initial_action": trial.suggest_categorical("initial_action", [0.0, -0.5]),
+        "invert_gradients": trial.suggest_categorical("invert_gradients", [False, True]),
         "critic_loss": trial.suggest_categorical("critic_loss", ["mse", "huber"]),
         "critic_weight_decay": trial.suggest_categorical("critic_weight_decay", [0.0, 1e-4, 1e-2]),
     }

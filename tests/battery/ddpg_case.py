@@ -69,6 +69,7 @@ CASE = Case(
             "policy_kwargs": {
                 "net_arch": {"pi": [4], "qf": [8, 6, 4]},
                 "squash": "sigmoid",
+                "invert_gradients": True,
                 "action_layer": 2,
                 "activation_fn": nn.Tanh,
                 "optimizer_class": th.optim.RMSprop,

@@ -21,6 +21,7 @@ from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox, SimpleMul
         ("final_init", 0.0),
         ("final_init", "small"),
         ("initial_action", 1.0),
+        ("invert_gradients", 1),
     ],
 )
 def test_bad_policy_value(name: str, value: Any) -> None:

@@ -184,6 +184,32 @@ def test_actor_gradient_equals_finite_differences_and_raises_q() -> None:
     assert value(moved) > value(flat)
 
 
+@pytest.mark.parametrize("rises", [False, True])
+@pytest.mark.parametrize("bias", [-20.0, -1.0, 0.5, 20.0])
+@pytest.mark.parametrize("squash", ["tanh", "sigmoid"])
+def test_inverted_gradients_fall_with_the_distance_to_the_bound_ahead(squash: str, bias: float, rises: bool) -> None:
+    policy_kwargs = {"squash": squash, "invert_gradients": True}
+    model, batch = make(critic_learning_rate=0.0, policy_kwargs=policy_kwargs), make_batch()
+    slope = 3.0 if rises else -3.0
+    nn.init.constant_(model.actor.mu[0].bias, bias)
+    with th.no_grad():
+        model.critic.q_net[0].weight[0, 2] = slope
+    s, (weight, start) = batch.observations.numpy().astype(np.float64), weights(model.actor)
+    x = s @ weight.T + start
+    actions = np.tanh(x if squash == "tanh" else x / 2)
+    gradient = slope * ((1 - actions) if rises else (1 + actions))
+
+    with th.no_grad():
+        np.testing.assert_allclose(model.actor(batch.observations).numpy(), actions, rtol=1e-5, atol=1e-6)
+    model._update(batch)
+
+    new_weight, new_bias = weights(model.actor)
+    np.testing.assert_allclose(new_bias - start, ACTOR_RATE * gradient.mean(axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(new_weight - weight, ACTOR_RATE * gradient.T @ s / len(s), rtol=1e-4, atol=1e-6)
+    if abs(bias) == 20:
+        assert (abs(new_bias - start) > 0.1) == (rises == (bias < 0)), "only the way back from the bound is open"
+
+
 def test_actor_climbs_the_critic_just_updated() -> None:
     model, batch = make(), make_batch()
     actor = weights(model.actor)

@@ -28,7 +28,7 @@ def ddpg(**kwargs: Any) -> DDPG:
         "critic_weight_decay": 0.01,
         "max_grad_norm": 1.0,
         "n_steps": 3,
-        "policy_kwargs": {"net_arch": [16, 16]},
+        "policy_kwargs": {"net_arch": [16, 16], "invert_gradients": True},
     }
     return filled(DDPG("MlpPolicy", "Pendulum-v1", seed=0, device="cpu", buffer_size=500, **{**defaults, **kwargs}))
 

@@ -118,7 +118,7 @@ MODELS = [
         "ext.DDPG",
         "AdSpend-v0",
         **OFF_POLICY,
-        policy_kwargs=SMALL,
+        policy_kwargs={**SMALL, "invert_gradients": True},
         learning_rate="lin_0.001",
         replay_buffer_class=PrioritizedReplayBuffer,
     ),

@@ -47,6 +47,7 @@ DDPG = {
     "squash": "sigmoid",
     "final_init": 3e-3,
     "initial_action": -0.5,
+    "invert_gradients": True,
     "critic_loss": "huber",
     "critic_weight_decay": 1e-2,
 }
@@ -111,11 +112,19 @@ def test_ddpg_by_hand() -> None:
         "gradient_steps": 2,
         "tau": 0.01,
         "learning_starts": 500,
-        "policy_kwargs": {"net_arch": [400, 300], "squash": "sigmoid", "final_init": 3e-3, "initial_action": -0.5},
+        "policy_kwargs": {
+            "net_arch": [400, 300],
+            "squash": "sigmoid",
+            "final_init": 3e-3,
+            "initial_action": -0.5,
+            "invert_gradients": True,
+        },
         "critic_loss": "huber",
         "critic_weight_decay": 1e-2,
     }
     assert convert_ddpg_params({**DDPG, "train_freq": 1, "subsample_steps": 4})["gradient_steps"] == 1
+    older = {name: value for name, value in DDPG.items() if name != "invert_gradients"}
+    assert convert_ddpg_params(older)["policy_kwargs"]["invert_gradients"] is False
 
 
 def test_genetic_by_hand() -> None:
