@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "endurance": "docs.endurance",
     "environments": "docs.site.animations",
     "kills": "docs.kills",
+    "remedies": "docs.actor_remedies",
     "replanning": "docs.replanning",
     "rows": "docs.train_rows",
     "tuning": "benchmarks.tuning",

@@ -19,6 +19,7 @@ import jinja2
 from benchmarks.report import short
 from docs import formats
 from docs.figures import Coverages, Figures, figures, folder_page
+from docs.remedies import read_remedies
 from docs.seeds import Drawn, read_seeds
 from docs.speed import Speed
 from docs.tutorials.q_values import QValues
@@ -75,6 +76,7 @@ def environment(root: Path) -> jinja2.Environment:
         "results": functools.cache(lambda folder: figures(raw / folder)),
         "lines": lambda file: read_records(raw / file),
         "coverages": lambda file: Coverages(raw / file),
+        "remedies": lambda file: read_remedies(raw / file),
         "q_values": lambda file: QValues(raw / file),
         "speed": lambda file, aims: Speed(raw / file, templates / aims),
         "tutorials": lambda: read_chapters(root),
