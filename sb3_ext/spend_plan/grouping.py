@@ -99,6 +99,8 @@ def plan_for_groups(
     if most is None:
         most = min(math.fsum(campaign.budget for campaign in campaigns.values()), MOST_MONEY)
     _check_together(campaigns, most, folder)
+    if shared.wanted:
+        _check_margins(campaigns, shared.wanted[0])
     goal: Goal | None = None
 
     def budget_of(them: Sequence[Campaign]) -> float:
@@ -259,6 +261,16 @@ def _check_together(campaigns: Mapping[str, Campaign], budget: float, folder: Pa
         raise UserError(
             f"--min: the smallest spends of all groups amount to {amount(least / 100.0, 2)}, more than the budget of "
             f"{amount(budget, 2)}"
+        )
+
+
+def _check_margins(campaigns: Mapping[str, Campaign], kind: Kind) -> None:
+    """A goal counts sales, plans count what they leave: the same budget is best for both where margins are alike."""
+    margins = {name: campaign.market.margin for name, campaign in campaigns.items()}
+    if len(set(margins.values())) > 1:
+        raise UserError(
+            f"--target-{kind} needs groups with one margin, theirs are "
+            f"{', '.join(f'{margin:g} ({name})' for name, margin in margins.items())}: give --margin, or --budget"
         )
 
 
