@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sb3_ext.app.records import read_records
 from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.plan import SpendPlan
@@ -29,6 +31,8 @@ def plan_document(plan: SpendPlan, written: Sequence[Path], left_out: Sequence[s
         "periods": numbers(read_records(files["plan.csv"])),
         "channels": numbers(read_records(files["channels.csv"])),
         "policies": [asdict(score) for score in plan.scores],
+        "leads": [gain._asdict() for gain in plan.versus],
+        "budgets": _budgets(plan),
         "prices_of_constraints": dict(plan.prices),
         "lead": words.lead,
         "certificate": words.certificate,
@@ -37,6 +41,17 @@ def plan_document(plan: SpendPlan, written: Sequence[Path], left_out: Sequence[s
         "written": [str(path) for path in written],
         "left_out": list(left_out),
     }
+
+
+def _budgets(plan: SpendPlan) -> list[dict[str, Any]]:
+    """What other budgets would earn; empty where that is not known."""
+    found, names = plan.frontier, plan.campaign.market.names
+    if found is None:
+        return []
+    columns = {"budget": found.budget, "earns": found.value, "no_plan_earns_more_than": found.upper_bound}
+    columns |= {f"spend_{name}": spend for name, spend in zip(names, found.spend.T, strict=True)}
+    rows = np.column_stack(list(columns.values())).tolist()
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def numbers(records: Iterable[dict[str, str]]) -> list[dict[str, Any]]:

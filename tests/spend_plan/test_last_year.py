@@ -14,6 +14,7 @@ from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import LAST_YEAR
 from sb3_ext.spend_plan.constraints import make_constraints
+from sb3_ext.spend_plan.document import plan_document
 from sb3_ext.spend_plan.draws import simulate_draws
 from sb3_ext.spend_plan.excel import write_workbook
 from sb3_ext.spend_plan.last_year import last_year
@@ -85,6 +86,9 @@ def test_the_lead_over_it_has_an_interval(tmp_path: Path) -> None:
     assert [row[-1] for row in sheets["Channels"].values] == ["Last year", 38, 438, 476]
     write_channels(made, tmp_path / "channels.csv")
     lines = read_records(tmp_path / "channels.csv")
+    write_dates(made, tmp_path / "plan.csv")
+    document = plan_document(made, [tmp_path / "plan.csv", tmp_path / "channels.csv"], [])
+    assert {"name": LAST_YEAR, "mean": gain.mean, "low": gain.low, "high": gain.high} in document["leads"]
     assert [line["spend_last_year"] for line in lines] == ["38.00", "438.00", "476.00"]
 
 

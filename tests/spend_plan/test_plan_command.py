@@ -75,6 +75,10 @@ def test_scripts_get_one_document_of_the_same_numbers(
     assert found["policies"][0]["value"] == found["earns"] <= found["no_plan_earns_more_than"]
     assert found["spend"] <= found["budget"] == 10_000.0
     assert str(Path("plan", "plan.csv")) in found["written"] and "earn" in found["lead"]
+    assert found["leads"] == [] and len(found["budgets"]) > 4
+    for row in found["budgets"]:
+        assert row["earns"] <= row["no_plan_earns_more_than"]
+        assert row["spend_facebook"] + row["spend_instagram"] <= row["budget"] * (1.0 + 1e-9)
 
 
 @pytest.mark.skipif(not ROBYN_FILE.is_file(), reason="no Robyn export here")
