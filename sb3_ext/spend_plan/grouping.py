@@ -8,11 +8,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from rich.console import Console
 
 from sb3_ext.app.console import console
@@ -25,23 +23,20 @@ from sb3_ext.envs.ad_spend.market.checks import MOST_MONEY
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 from sb3_ext.envs.ad_spend.market.pymc_file import group_names
 from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
-from sb3_ext.envs.ad_spend.optimum.groups import Groups, plan_groups, same_period
-from sb3_ext.envs.ad_spend.optimum.plan import Plan
+from sb3_ext.envs.ad_spend.optimum.groups import Groups, same_period
 from sb3_ext.spend_plan.afterwards import gone_on_the_same
 from sb3_ext.spend_plan.campaign import Campaign, Goal, Kind
 from sb3_ext.spend_plan.caveats import find_caveats
-from sb3_ext.spend_plan.cents import as_money, ceil_cents, floor_cents
-from sb3_ext.spend_plan.constraints_beside import BESIDE, constraints_beside
+from sb3_ext.spend_plan.cents import as_money, floor_cents
 from sb3_ext.spend_plan.document import numbers
-from sb3_ext.spend_plan.economics import expected_earnings
-from sb3_ext.spend_plan.goals import PRECISE, Best, in_cents, search_budget
-from sb3_ext.spend_plan.kept_cents import round_within
+from sb3_ext.spend_plan.goals import in_cents
+from sb3_ext.spend_plan.group_plans import divided, find_shared_budget, least_cents, planned_apart, planned_beside
 from sb3_ext.spend_plan.output import NAMES, check_output, write_plan
-from sb3_ext.spend_plan.plan import SpendPlan, make_plan
+from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.tables import price_table
 
 FILE = "groups.csv"
-_ROUNDING, _ROUGH, _TRIFLE = 1e-6, 1e-4, 1e-5
+_ROUGH = 1e-4
 
 
 def check_group_flags(args: argparse.Namespace) -> None:
@@ -123,9 +118,9 @@ def plan_for_groups(
         budget = budget_of(each)
         found = best(each, budget)
         if shared.constraints is None:
-            made = _planned_apart(each, budget, found)
+            made = planned_apart(each, budget, found)
         else:
-            made = _planned_beside(each, budget, found, shared.constraints)
+            made = planned_beside(each, budget, found, shared.constraints)
         plans = {name: plan for name, plan in zip(campaigns, made, strict=True) if plan is not None}
     value = math.fsum(plan.score.value for plan in plans.values())
     upper_bound = max(found.upper_bound, value)
@@ -166,84 +161,6 @@ def plan_for_groups(
     return 0
 
 
-def _planned_apart(campaigns: Sequence[Campaign], budget: float, found: Groups) -> list[SpendPlan | None]:
-    """The plan of each for its part of the budget; None for no part."""
-    return [
-        # Of a small budget a cent is much, and whoever gets the rest of the rounding has more than was planned for.
-        make_plan(
-            replace(campaign, budget=cents / 100.0),
-            found=best if 0.0 <= 100.0 * money - cents <= _TRIFLE * cents else None,
-        )
-        if cents
-        else None
-        for campaign, cents, money, best in zip(
-            campaigns, budgets_in_cents(found.budgets, budget, campaigns), found.budgets, found.plans, strict=True
-        )
-    ]
-
-
-def _planned_beside(
-    campaigns: Sequence[Campaign], budget: float, found: Groups, constraints: Constraints
-) -> list[SpendPlan | None]:
-    """The plan of each where the others spend as planned; None for no spend."""
-    low, cap = (np.concatenate([getattr(campaign, end) for campaign in campaigns]) for end in ("low", "cap"))
-    cents = round_within(np.hstack([plan.spend for plan in found.plans]), budget, low, cap, constraints)
-    ends = np.cumsum([0, *(len(campaign.low) for campaign in campaigns)])
-    own = [slice(*pair) for pair in pairwise(ends)]
-    values = [
-        float(expected_earnings(campaign.market, campaign.periods).gain(cents[:, columns].T / 100.0))
-        for campaign, columns in zip(campaigns, own, strict=True)
-    ]
-    left = max(found.upper_bound - math.fsum(values), 0.0)
-    made: list[SpendPlan | None] = []
-    for campaign, columns, value in zip(campaigns, own, values, strict=True):
-        spend = cents[:, columns] / 100.0
-        limits = constraints_beside(constraints, cents / 100.0, columns)
-        prices = (
-            {}
-            if limits is None
-            else {condition.name: found.prices[condition.name.removesuffix(BESIDE)] for condition in limits.conditions}
-        )
-        part = replace(campaign, budget=int(cents[:, columns].sum()) / 100.0, constraints=limits)
-        made.append(make_plan(part, found=Plan(spend, value, value + left, prices)) if spend.any() else None)
-    return made
-
-
-def find_shared_budget(
-    campaigns: Sequence[Campaign], most: float, kind: Kind, target: float, constraints: Constraints | None = None
-) -> Goal:
-    """The budget of all together that a goal needs, see :func:`~sb3_ext.spend_plan.goals.find_budget`."""
-
-    def solve(budget: float, price: float) -> Best:
-        markets = (replace(campaign.market, margin=1.0, spend_cost=price) for campaign in campaigns)
-        priced = [replace(campaign, market=market) for campaign, market in zip(campaigns, markets, strict=True)]
-        found = divided(priced, budget, PRECISE, constraints)
-        return Best(math.fsum(plan.spend.sum() for plan in found.plans), found.value, found.upper_bound)
-
-    least = math.fsum(campaign.low.sum() * campaign.periods for campaign in campaigns)
-    return search_budget(solve, kind, target, (least, most), f"--target-{kind} {target:g}")
-
-
-def divided(
-    campaigns: Sequence[Campaign],
-    budget: float,
-    tolerance: float = 1e-6,
-    constraints: Constraints | None = None,
-    names: Sequence[str] | None = None,
-) -> Groups:
-    """The best division of a budget between campaigns, and the plan of each."""
-    return plan_groups(
-        [campaign.market for campaign in campaigns],
-        budget,
-        campaigns[0].periods,
-        low=[campaign.low for campaign in campaigns],
-        cap=[campaign.cap for campaign in campaigns],
-        tolerance=tolerance,
-        constraints=constraints,
-        names=names,
-    )
-
-
 def _check_together(campaigns: Mapping[str, Campaign], budget: float, folder: Path) -> None:
     for name, campaign in campaigns.items():
         check_output(str(folder / name))
@@ -256,7 +173,7 @@ def _check_together(campaigns: Mapping[str, Campaign], budget: float, folder: Pa
         same_period([campaign.market for campaign in campaigns.values()])
     except ValueError as error:
         raise UserError(f"--groups: {error}") from None
-    least = sum(map(_least_cents, campaigns.values()))
+    least = sum(map(least_cents, campaigns.values()))
     if least > floor_cents(budget):
         raise UserError(
             f"--min: the smallest spends of all groups amount to {amount(least / 100.0, 2)}, more than the budget of "
@@ -272,22 +189,6 @@ def _check_margins(campaigns: Mapping[str, Campaign], kind: Kind) -> None:
             f"--target-{kind} needs groups with one margin, theirs are "
             f"{', '.join(f'{margin:g} ({name})' for name, margin in margins.items())}: give --margin, or --budget"
         )
-
-
-def _least_cents(campaign: Campaign) -> int:
-    """What the smallest spends take."""
-    return campaign.periods * sum(map(ceil_cents, campaign.low))
-
-
-def budgets_in_cents(budgets: np.ndarray, budget: float, campaigns: Sequence[Campaign]) -> list[int]:
-    """Whole cents of each group, within the budget, none below its smallest spends."""
-    least = list(map(_least_cents, campaigns))
-    cents = [max(floor_cents(money), lowest) for money, lowest in zip(budgets, least, strict=True)]
-    spare = floor_cents(budget) - sum(cents)
-    # What is left of rounding; more of it is left because it does not pay, or channels are at their limits.
-    if spare <= len(cents) + _ROUNDING * 100.0 * budget:
-        cents[int(np.argmax(np.subtract(cents, least)))] += spare
-    return cents
 
 
 def _records(
