@@ -45,14 +45,15 @@ class A3C(CheckedAlgorithm, A2C):
     workers, and a callback that ends the training does so at once. While a callback takes long, such as an evaluation,
     workers wait, and :attr:`policy` is a copy that does not change.
 
-    Callbacks find ``rewards``, ``dones`` and ``infos`` among their locals. Every ``learn`` begins new episodes.
+    Callbacks find ``rewards``, ``dones`` and ``infos`` among their ``locals``. Every ``learn`` begins new episodes.
 
     With one worker a seed repeats a training exactly, and it is SB3's A2C. With several, who comes first depends on the
     machine, and no seed repeats a training.
 
-    Differences from the paper: gradients are means over the steps of a rollout, and clipped; a rollout goes on where an
-    episode ends; what a time limit cuts off is bootstrapped; a worker may play in several environments at once; the
-    term under the root is ``eps`` outside of it, unless ``policy_kwargs`` has SB3's ``RMSpropTFLike``.
+    Differences from the paper: gradients are means over the steps of a rollout, and clipped; a rollout goes on in the
+    next episode where one ends; an episode cut by a time limit is bootstrapped; a worker may play in several
+    environments at once; RMSprop adds ``eps`` to the root and the paper below the root, as SB3's ``RMSpropTFLike`` in
+    ``policy_kwargs`` does.
 
     :param policy: policy class or its alias (``MlpPolicy``, ``CnnPolicy``, ``MultiInputPolicy``), those of SB3's A2C
     :param env: environment to learn from, or its id. It must be possible to pickle it: no ``SubprocVecEnv``

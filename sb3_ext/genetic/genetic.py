@@ -37,8 +37,8 @@ class GeneticSearch(EpisodicSearch):
 
     Training ends with a whole generation, the first one to reach ``total_timesteps``; a generation that a callback
     ends is played again by the next ``learn``. Returns are sums of rewards, those of ``VecNormalize`` before it
-    normalised them. Its means of observations move on while training, so what a policy did under former ones also
-    counts.
+    normalised them. The means of observations in ``VecNormalize`` change while training, so the episodes of a policy
+    may have been played under different means.
 
     :param policy: policy class or its alias: ``MlpPolicy`` and ``LinearPolicy`` are those of sb3-contrib's ARS,
         ``CnnPolicy`` and ``MultiInputPolicy`` those of SB3's A2C, of which only the actor matters
