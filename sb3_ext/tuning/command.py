@@ -40,7 +40,7 @@ In the end the best trials and the block that the search started from are traine
 {FRESH_SEED_OFFSET} on), evaluated on fresh episodes, and compared by interquartile mean with 95 % intervals.
 
 The same command again resumes the study, also after a crash: --n-trials counts all trials of the study. A trial whose
-worker was killed goes on from its last checkpoint, which stands in `unfinished` of the output folder meanwhile.
+worker was killed goes on from its last checkpoint, which the folder `unfinished` of the output folder keeps until then.
 
 Strings in hyperparameter files and --env-kwargs are evaluated as Python, and the file of --search-space is run: use
 only files you trust.

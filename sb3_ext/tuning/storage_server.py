@@ -15,8 +15,8 @@ from sb3_ext.zoo.storage import open_storage, shown
 _DESCRIPTION = """\
 Let the workers of `sb3-ext tune --storage grpc://HOST:PORT` share one connection to a database.
 
-A database has few hundred connections, and every worker takes some; through the proxy many hundred workers share a
-few. It knows no passwords: whoever reaches the port can read and write every study. Bind it to a private address.
+A database allows some hundred connections, and every worker takes a few; through the proxy hundreds of workers share
+a few. It knows no passwords: whoever reaches the port can read and write every study. Bind it to a private address.
 """
 _EXAMPLES = """\
 examples:
