@@ -13,6 +13,7 @@ import os
 import pkgutil
 import runpy
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -145,6 +146,21 @@ COMMANDS: dict[str, Command] = {
         "sb3_ext.catalogue.info_command:main",
         ("AdSpendShock-v0", "CartPole-v1 --json"),
     ),
+    "share": Command(
+        "write a folder that shares a trained agent, with a model card, in the form of the Hugging Face Hub",
+        "sb3_ext.sharing.command:main",
+        (
+            "--algo ddpg_ext --env AdSpend-v0 --output shared",
+            "--algo ddpg_ext --env AdSpend-v0 --output shared --upload OWNER/NAME",
+        ),
+    ),
+    "load_from_hub": Command(
+        "download an agent from the Hugging Face Hub into a log folder",
+        "rl_zoo3.load_from_hub",
+        ("--algo ppo --env CartPole-v1 -f logs -orga sb3",),
+        checks.check_download,
+        "Nothing of what is downloaded is run; enjoy and evaluate run nothing of it either, unless --no-safe is given.",
+    ),
     "evaluate": Command(
         "compare trained agents with baselines, the certified optimum of their ad-budget problem or each other",
         "sb3_ext.evaluation.command:main",
@@ -171,6 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name, *rest = arguments
     try:
+        if name == "--print-completion":
+            return _print_completion(" ".join(rest))
         if name not in COMMANDS:
             raise UserError(f"unknown command {name!r}.{did_you_mean(name, COMMANDS)} Commands: {', '.join(COMMANDS)}")
         if arguments[:2] == ["benchmark", "speed"]:
@@ -221,7 +239,27 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
         if ":" in command.target:
             pkgutil.resolve_name(command.target)()
         else:
+            # Some of these scripts are imported by their package, too, which does no harm.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "'rl_zoo3", RuntimeWarning, "runpy")
             runpy.run_module(command.target, {"open": patches.open_whole}, run_name="__main__")
+    return 0
+
+
+def _print_completion(shell: str) -> int:
+    from sb3_ext.app.completion import check_shell, completion_script, parser_of
+
+    check_shell(shell)
+    parsers = {
+        name: (command.summary, parser_of(functools.partial(_run, name, command, ["--help"])))
+        for name, command in COMMANDS.items()
+    }
+    import gymnasium
+    from rl_zoo3.utils import ALGOS
+
+    # Of Atari's thousand names those that someone types are few.
+    environments = [name for name, spec in gymnasium.registry.items() if "ale_py" not in str(spec)]
+    print(completion_script(shell, parsers, ALGOS, environments))
     return 0
 
 
@@ -241,4 +279,5 @@ examples:
 
 algorithms: {", ".join(ALGORITHMS)}, and all of the zoo's
 `sb3-ext COMMAND --help` lists the flags of a command; `sb3-ext --version` prints the version.
+`sb3-ext --print-completion bash` (zsh, tcsh) prints what the shell needs to complete commands and flags.
 Wrong input is reported in one line; SB3_EXT_DEBUG=1 shows the traceback."""

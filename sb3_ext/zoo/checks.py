@@ -82,6 +82,12 @@ def check_agent(args: argparse.Namespace, downloads: bool = False) -> None:
             raise UserError(_no_agent(args, str(error))) from error
 
 
+def check_download(args: argparse.Namespace) -> None:
+    """Check the environment and the log folder of an agent to download."""
+    check_environment(args)
+    check_writable(args.folder, "--folder")
+
+
 def check_record_training(args: argparse.Namespace) -> None:
     """Check that ``record_training`` has a folder of trained agents and the ffmpeg program."""
     check_environment(args)
