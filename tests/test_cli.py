@@ -1,4 +1,3 @@
-import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -6,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from folders import inside
 from rl_zoo3.utils import ALGOS
 from stable_baselines3 import DDPG as UpstreamDDPG
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log folder with a short run of ours, evaluated twice and with a checkpoint."""
     folder = tmp_path_factory.mktemp("runs")
-    with contextlib.chdir(folder):
+    with inside(folder):
         assert main([*TRAIN, *SHORT, "--eval-freq", "200", "--eval-episodes", "1", "--save-freq", "200"]) == 0
     return folder / "logs"
 

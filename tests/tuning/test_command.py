@@ -18,6 +18,7 @@ from typing import Any
 import optuna
 import pytest
 import yaml
+from folders import inside
 
 from sb3_ext import DDPG
 from sb3_ext.cli import main
@@ -76,7 +77,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
     (folder / "conf.yml").write_text(CONF)
     (folder / "space.py").write_text(SPACE)
-    with contextlib.chdir(folder):
+    with inside(folder):
         assert main(list(SEARCH)) == 0
     return folder
 
@@ -94,7 +95,7 @@ def best_number(folder: Path) -> int:
 
 class TestSearch:
     def test_a_script_gets_one_document(self, search: Path, capfd: pytest.CaptureFixture[str]) -> None:
-        with contextlib.chdir(search):
+        with inside(search):
             assert main([*SEARCH, "--json"]) == 0
         found = json.loads(capfd.readouterr().out)
         assert {trial["state"] for trial in found["trials"]} <= {"complete", "pruned", "fail"}
@@ -185,7 +186,7 @@ class TestSearch:
 
     def test_the_same_command_again_trains_nothing(self, search: Path, capfd: pytest.CaptureFixture[str]) -> None:
         before = (len(study_in(search).trials), len(study_in(search, "ddpg_ext_Pendulum-v1-fresh-seeds").trials))
-        with contextlib.chdir(search):
+        with inside(search):
             assert main(list(SEARCH)) == 0
         after = (len(study_in(search).trials), len(study_in(search, "ddpg_ext_Pendulum-v1-fresh-seeds").trials))
         assert after == before
@@ -196,7 +197,7 @@ class TestSearch:
         train = ("train", "--algo", "ddpg_ext", "--env", "Pendulum-v1", "--conf-file", "conf.yml", "--optimize")
         storage = ("--storage", "tune/ddpg_ext_Pendulum-v1.log")
         before = len(study_in(search).trials)
-        with contextlib.chdir(search):
+        with inside(search):
             for name in ("ddpg_ext_Pendulum-v1", "ddpg_ext_Pendulum-v1-fresh-seeds"):
                 line = error_line(*train, *storage, "--study-name", name, "--n-trials", "1", code=2)
                 assert "is one of `sb3-ext tune`: give another --study-name" in line
@@ -206,7 +207,7 @@ class TestSearch:
     def test_another_search_under_the_same_name_is_refused(self, search: Path, error_line: ErrorLine) -> None:
         storage = ("--storage", str(search / "tune" / "ddpg_ext_Pendulum-v1.log"))
         name = ("--study-name", "ddpg_ext_Pendulum-v1")
-        with contextlib.chdir(search):
+        with inside(search):
             line = error_line(*TUNE, *SMALL, *storage, *name, "-n", "77", code=2)
             assert "n_timesteps 240, not 77" in line
             line = error_line("tune", "--algo", "reinforce", "--env", "CartPole-v1", *SMALL, *storage, *name, code=2)

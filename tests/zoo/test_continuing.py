@@ -1,6 +1,5 @@
 """``train -i``: an agent goes on with what was saved with it, or what is missing is told."""
 
-import contextlib
 import json
 import pickle
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import inside
 from stable_baselines3 import DDPG
 
 from sb3_ext.cli import main
@@ -25,7 +25,7 @@ TRAIN = ("train", "--algo", "ddpg", "--env", "Pendulum-v1", "--conf-file", "own.
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("logs")
-    with contextlib.chdir(folder):
+    with inside(folder):
         Path("own.yml").write_text(BLOCK)
         saving = ("--save-freq", "200", "--save-replay-buffer", "--eval-freq", "300", "--eval-episodes", "1")
         assert main([*TRAIN, *saving]) == 0

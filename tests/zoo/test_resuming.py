@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch as th
+from folders import inside
 from rl_zoo3.utils import ALGOS
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -116,7 +117,7 @@ def test_goes_on_exactly(algo: str, workdir: Path) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log folder with a finished run, and copies of it as if it had ended early."""
     folder = tmp_path_factory.mktemp("runs")
-    with contextlib.chdir(folder):
+    with inside(folder):
         assert main(arguments("ppo", "-n", "500", "-f", "finished")) == 0
         for name, ready in (("early", True), ("unready", False)):
             shutil.copytree("finished", name)
@@ -144,7 +145,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_what_cannot_go_on_is_told(argv: list[str], code: int, text: str, runs: Path, error_line: ErrorLine) -> None:
-    with contextlib.chdir(runs):
+    with inside(runs):
         monitor = Path("early/ppo/CartPole-v1_1/0.monitor.csv").read_text()
         argv = [argv[0] or ".", *argv[1:]]
         assert re.search(text, error_line("train", "--resume", *argv, code=code))
