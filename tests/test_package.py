@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import sys
@@ -100,3 +101,13 @@ def test_a_package_index_shows_the_readme_without_links_into_the_repository() ->
 def hatch() -> dict[str, Any]:
     tomllib = pytest.importorskip("tomllib")
     return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"])
+
+
+def test_numbers_are_formatted_as_the_oldest_python_can() -> None:
+    for file in Path(sb3_ext.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
+                spec = "".join(str(part.value) for part in node.format_spec.values if isinstance(part, ast.Constant))
+                assert not re.match(r"(.?[<>=^])?[-+ ]?z", spec), (
+                    f"{file}:{node.lineno}: `z` in a format needs Python 3.11"
+                )

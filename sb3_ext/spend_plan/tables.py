@@ -169,7 +169,7 @@ def budget_table(plan: SpendPlan) -> Table | None:
     for index, budget in enumerate(found.budget):
         after = min(index + 1, len(found.budget) - 1)
         step = found.budget[after] - budget
-        next_unit = f"{(found.value[after] - found.value[index]) / step:z,.2f}" if step else ""
+        next_unit = amount((found.value[after] - found.value[index]) / step, 2) if step else ""
         is_past = found.past is not None and budget == found.past
         cells = [amount(found.value[index]), amount(found.upper_bound[index]), next_unit]
         spends = map(amount, found.spend[index])
