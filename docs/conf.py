@@ -50,11 +50,13 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 
 def write_generated(_app: Any) -> None:
-    """Pages that the package itself dictates: its public names and its environments."""
+    """Pages that the package itself dictates: its public names, its commands and its environments."""
+    from docs.site.commands import commands_page
     from docs.site.environments import environment_pages
     from docs.site.reference import reference_pages
 
     written = {HERE / "reference" / f"{name}.rst": text for name, text in reference_pages().items()}
+    written[HERE / "reference" / "commands.rst"] = commands_page()
     written |= {HERE / "environments" / f"{name}.md": text for name, text in environment_pages().items()}
     for path, text in written.items():
         path.parent.mkdir(exist_ok=True)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.site.commands import commands_page
 from docs.site.environments import environment_ids, environment_pages
 from docs.site.html_check import faults
 from docs.site.reference import reference_pages
+from sb3_ext.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -88,6 +90,12 @@ def test_every_public_name_is_in_the_reference(reference: str) -> None:
     shown = set(re.findall(r"(?:^\.\. auto\w+:: |``)(sb3_ext[\w.]*)", reference, re.MULTILINE))
     rooms = {name for name in public if (ROOT / Path(*name.split("."))).is_dir() or name.endswith("baselines")}
     assert public - rooms - shown == set()
+
+
+def test_every_command_is_in_the_reference() -> None:
+    page = commands_page()
+    assert all(f"\n{name}\n{'-' * len(name)}\n" in page for name in COMMANDS)
+    assert {"--checkpoint-freq", "--dry-run", "--json", "--upload", "--vec-env"} <= set(re.findall(r"--[\w-]+", page))
 
 
 def test_every_environment_has_a_page_and_a_picture() -> None:
