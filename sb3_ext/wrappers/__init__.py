@@ -3,7 +3,7 @@
 from sb3_ext.wrappers.curiosity import CountBonus
 from sb3_ext.wrappers.discretize import DiscretizeObservation
 from sb3_ext.wrappers.ms_pacman import MsPacmanAtariWrapper, MsPacmanPreprocessing
-from sb3_ext.wrappers.shaping import CartPoleAngleReward, TerminalPenalty
+from sb3_ext.wrappers.shaping import CartPoleAngleReward, ScaledReward, TerminalPenalty
 
 __all__ = [
     "CartPoleAngleReward",
@@ -11,5 +11,6 @@ __all__ = [
     "DiscretizeObservation",
     "MsPacmanAtariWrapper",
     "MsPacmanPreprocessing",
+    "ScaledReward",
     "TerminalPenalty",
 ]

@@ -19,7 +19,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 
-from sb3_ext.common.hyperparameters import check_hyperparameters, is_real
+from sb3_ext.common.hyperparameters import check_hyperparameters, is_real, positive
 
 ANGLE = 2
 MAX_ANGLE_PENALTY = 0.7
@@ -66,6 +66,39 @@ class CartPoleAngleReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         observation, reward, terminated, truncated, info = self.env.step(action)
         penalty = min(abs(float(observation[ANGLE])), MAX_ANGLE_PENALTY)
         return observation, float(reward) - penalty, terminated, truncated, info
+
+
+class ScaledReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """
+    Multiply every reward by a number, for values that a network learns in few updates.
+
+    An optimal policy stays optimal; a learned value is best near 1, so about ``1 - gamma`` where every step earns 1.
+    Returns of evaluations stay raw, see :mod:`sb3_ext.wrappers.shaping`.
+
+    Example::
+
+        >>> import gymnasium as gym
+        >>> from sb3_ext.wrappers import ScaledReward
+        >>> env = ScaledReward(gym.make("CartPole-v1"), scale=0.03)
+        >>> _ = env.reset(seed=0)
+        >>> env.step(0)[1]
+        0.03
+
+    :param env: environment
+    :param scale: factor of the rewards, above 0
+    :raises ValueError: if ``scale`` is not a finite number above 0
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], scale: float) -> None:
+        check_hyperparameters("ScaledReward", {"scale": scale}, {"scale": positive()})
+        gym.utils.RecordConstructorArgs.__init__(self, scale=scale)
+        gym.Wrapper.__init__(self, with_monitor(env))
+        self.scale = float(scale)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step, with the scaled reward."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, self.scale * float(reward), terminated, truncated, info
 
 
 class TerminalPenalty(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):

@@ -13,7 +13,14 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_ext.q_learning import QLearning
-from sb3_ext.wrappers import CartPoleAngleReward, DiscretizeObservation, TerminalPenalty, discretize, shaping
+from sb3_ext.wrappers import (
+    CartPoleAngleReward,
+    DiscretizeObservation,
+    ScaledReward,
+    TerminalPenalty,
+    discretize,
+    shaping,
+)
 
 YAML_WRAPPERS = [
     "sb3_ext.wrappers.CartPoleAngleReward",
@@ -73,7 +80,7 @@ def test_default_penalty() -> None:
 
 
 def test_sb3_accepts_the_wrapped_environments() -> None:
-    check_env(TerminalPenalty(CartPoleAngleReward(gym.make("CartPole-v1"))))
+    check_env(ScaledReward(TerminalPenalty(CartPoleAngleReward(gym.make("CartPole-v1"))), scale=0.1))
 
 
 def shaped(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
@@ -119,6 +126,21 @@ def test_eval_callback_reports_the_raw_return() -> None:
     callback = EvalCallback(make_vec_env("CartPole-v1", wrapper_class=shaped), n_eval_episodes=2, eval_freq=20)
     QLearning("TablePolicy", make_vec_env("CartPole-v1", wrapper_class=shaped), seed=0).learn(20, callback)
     assert callback.last_mean_reward >= 8
+
+
+def test_rewards_are_scaled_and_returns_are_not() -> None:
+    env = ScaledReward(CartPoleAngleReward(Scripted([0.0, 0.25, -0.5], terminated=True)), scale=0.5)
+    assert rewards(env, 3) == pytest.approx([0.5, 0.375, 0.25])
+    returns, lengths = evaluate_policy(
+        Zero(), ScaledReward(gym.make("CartPole-v1"), scale=0.5), 2, return_episode_rewards=True
+    )
+    assert returns == lengths
+
+
+@pytest.mark.parametrize("scale", [0, -0.1, float("inf"), float("nan"), "0.1"])
+def test_bad_scale(scale: Any) -> None:
+    with pytest.raises(ValueError, match=r"ScaledReward: scale=.* is not valid; pass a finite number > 0"):
+        ScaledReward(gym.make("CartPole-v1"), scale=scale)
 
 
 @pytest.mark.parametrize("penalty", [1, float("-inf"), float("nan"), "-10"])
