@@ -28,6 +28,7 @@ MEASUREMENTS = {
     "remedies": "docs.actor_remedies",
     "replanning": "docs.replanning",
     "rows": "docs.train_rows",
+    "searches": "docs.searches",
     "tuning": "benchmarks.tuning",
     "value-of-dates": "docs.value_of_dates",
     "tutorials": "docs.tutorials.measure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,18 +48,33 @@ def measure(
     seeds: range,
     deterministic: bool = True,
     watch: Callable[[int, dict[str, Any]], None] = lambda episode, info: None,
+    long: int = 50_000,
 ) -> Measurement:
-    """Play an episode per seed, the same for all policies; ``watch`` gets its number, from 0, and every step's info."""
+    """
+    Play an episode per seed, the same for all policies; ``watch`` gets its number, from 0, and every step's info.
+
+    Warns once of an episode of more than ``long`` steps, which may go on for ever.
+    """
     result = Measurement()
     episodes: dict[int, dict[str, Any]] = {}
+    ages, warned = [0] * env.num_envs, False
 
     def record(step: dict[str, Any], _: dict[str, Any]) -> None:
+        nonlocal warned
         info, episode = step["info"], len(result.returns) + step["i"]
         if episode < len(seeds):
             watch(episode, info)
         if episode == 0 and "spend" in info and "sales" in info:
             result.spend.append(np.array(info["spend"], dtype=np.float64))
             result.sales.append(np.array(info["sales"], dtype=np.float64))
+        ages[step["i"]] = 0 if step["done"] else ages[step["i"]] + 1
+        if ages[step["i"]] == long and not warned:
+            warned = True
+            print(
+                f"warning: an episode has not ended after {long} steps; if its environment has no time limit, stop "
+                "this and set one: --env-kwargs max_episode_steps:NUMBER",
+                file=sys.stderr,
+            )
         if step["done"] and "episode" in info:
             episodes[step["i"]] = info
 

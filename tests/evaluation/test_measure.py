@@ -35,6 +35,19 @@ def test_every_policy_meets_the_same_episodes() -> None:
     assert math.isnan(first.utilization)
 
 
+def test_an_episode_without_end_is_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    class Up:
+        def predict(self, observation: np.ndarray, **_: object) -> tuple[np.ndarray, None]:
+            return np.zeros(len(observation), dtype=np.int64), None
+
+    cliffs = [lambda: Monitor(gym.make("CliffWalking-v1", max_episode_steps=12))] * 2
+    assert measure(Up(), DummyVecEnv(cliffs), range(2), long=12).returns == [-12, -12]  # type: ignore[arg-type]
+    assert capsys.readouterr().err == ""
+    assert measure(Up(), DummyVecEnv(cliffs), range(4), long=11).returns == [-12] * 4  # type: ignore[arg-type]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "an episode has not ended after 11 steps" in line and "max_episode_steps" in line
+
+
 def test_random_spends_differ_between_episodes() -> None:
     env = AdSpendEnv(periods=3)
     result = measure(RandomSpend(env, 0), DummyVecEnv([lambda: Monitor(env)]), range(3))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from docs.tutorials.grid_worlds import plan_world
 from docs.tutorials.mountain_car import PlannedPolicy, returns_from_even_starts
 from sb3_ext.app.versions import version_columns, versions
 from sb3_ext.evaluation.measure import Rule, measure, random_actions
@@ -65,6 +66,12 @@ BASELINES: tuple[Baseline, ...] = (
     Baseline("CartPole-v0", "angle < 0: push left", 100, lambda _: Rule(push_towards_the_fall)),
     Baseline("CartPole-v1", "angle < 0: push left", 100, lambda _: Rule(push_towards_the_fall)),
     Baseline("MountainCar-v0", "push where the car moves", 500, lambda _: Rule(push_along)),
+    *(
+        Baseline(
+            env_id, "policy iteration", episodes, lambda _, env_id=env_id: Rule(plan_world(env_id).policy.__getitem__)
+        )
+        for env_id, episodes in {"FrozenLake-v1": 1000, "CliffWalking-v1": 1}.items()
+    ),
 )
 
 
