@@ -12,6 +12,7 @@ import importlib.util
 import io
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from sb3_ext.app.errors import UserError, did_you_mean
@@ -54,7 +55,9 @@ def check_train(args: argparse.Namespace) -> None:
     if args.conf_file.endswith((".yml", ".yaml")):
         block = read_block(args.conf_file, args.algo, args.env)
         check_hyperparameters(args.algo, block, args.conf_file)
-        check_block({**block, **(args.hyperparams or {})}, args.conf_file)
+        block |= args.hyperparams or {}
+        check_block(block, args.conf_file)
+        _warn_of_no_end(args.env, args.env_kwargs or block.get("env_kwargs") or {})
     elif args.conf_file.endswith(".py") and not os.path.isfile(args.conf_file):
         raise UserError(f"--conf-file: there is no file {args.conf_file!r}")
 
@@ -188,6 +191,23 @@ def _check_positive(args: argparse.Namespace, *names: str) -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} is {value}: give a positive number")
+
+
+def _warn_of_no_end(env_id: str, env_kwargs: dict[str, object]) -> None:
+    """Say that episodes may never end, but for ours and Atari's, which end by themselves."""
+    import gymnasium
+
+    spec = gymnasium.spec(env_id)
+    if (
+        spec.max_episode_steps is None
+        and "max_episode_steps" not in env_kwargs
+        and not str(spec.entry_point).startswith(("sb3_ext", "ale_py"))
+    ):
+        print(
+            f"warning: {env_id} has no time limit: where an agent never ends an episode, no evaluation ends either;"
+            " --env-kwargs max_episode_steps:NUMBER sets one",
+            file=sys.stderr,
+        )
 
 
 def _check_device(device: str) -> None:
