@@ -60,7 +60,7 @@ def test_templates_are_filled_from_the_results() -> None:
 
 
 def test_placeholders() -> None:
-    assert filled("{{ run.steps }}, {{ run.seeds }} seeds", "CartPole-v1_reinforce") == "53 000 to 130 000, 10 seeds"
+    assert filled("{{ run.steps }}, {{ run.seeds }} seeds", "CartPole-v1_reinforce") == "47 000 to 151 000, 20 seeds"
     assert filled("{{ run.at_least(500) }}, {{ run.best | fixed(0) }}", "CartPole-v1_dueling_dqn") == "8 of 10, 500"
     ads = '{{ run.percent.policies["even pacing"] | fixed(2) }} {{ run.percent.iqm | fixed(2) }}'
     assert filled(ads, "AdSpend-v0") == "99.13 99.63"

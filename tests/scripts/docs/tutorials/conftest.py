@@ -24,7 +24,9 @@ def root(tmp_path: Path) -> Path:
     (docs / "templates").mkdir(parents=True)
     (docs / "templates" / "tutorial_systems.yml").write_text(SYSTEMS)
     shutil.copy(ROOT / "docs" / "templates" / "tutorial_systems.md.j2", docs / "templates")
-    shutil.copytree(ROOT / "docs" / "results" / "CartPole-v1_ppo", docs / "results" / "CartPole-v1_ppo")
+    results = ROOT / "docs" / "results"
+    for folder in ("CartPole-v1_ppo", *(path.name for path in results.glob("CliffWalking-v1_*"))):
+        shutil.copytree(results / folder, docs / "results" / folder)
     with (ROOT / "docs" / "results" / "AdSpend-v0" / "results.csv").open(newline="", encoding="utf-8") as file:
         lines = [line for line in csv.DictReader(file) if line["training_seed"] in ("", "7")]
     write(docs / "results" / "AdSpend-v0" / "results.csv", lines)
