@@ -20,7 +20,7 @@ from sb3_ext.envs.ad_spend.campaign.observations import ObsMode
 from sb3_ext.evaluation.runs import Reading, Run, read_run
 from sb3_ext.safe.loading import read_model
 from sb3_ext.spend_plan.campaign import Campaign
-from sb3_ext.spend_plan.outcome import Rollout, roll_out
+from sb3_ext.spend_plan.outcome import Rollout, roll_out_agent
 
 _ADVICE = "train an agent on this campaign, or give the campaign it was trained for"
 
@@ -52,7 +52,7 @@ def agent_rollout(path: str, algo: str, campaign: Campaign, bounded: bool, seeds
         env.close()
         if fits:
             env = run.make_env(seeds[0], len(seeds))
-            rollout = roll_out(run.load(env, seeds[0]), env, seeds[0])
+            rollout = roll_out_agent(run.load(env, seeds[0]), env, seeds[0])
             env.close()
             return rollout
     raise UserError(

@@ -11,6 +11,7 @@ from sb3_ext.envs.ad_spend import AdSpendVectorEnv
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario
 from sb3_ext.envs.ad_spend.campaign.simulator import CampaignSimulator
 from sb3_ext.envs.ad_spend.market.market import Market
+from sb3_ext.envs.ad_spend.policies.base import Baseline
 
 if TYPE_CHECKING:
     from stable_baselines3.common.type_aliases import PolicyPredictor
@@ -57,11 +58,23 @@ class Rollout(NamedTuple):
     """Money earned over a zero-spend campaign, tail included, shape (n,)."""
 
 
-def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int = 0) -> Rollout:
-    """Let a policy spend the budgets of campaigns, without exploration; campaign i has the seed ``seed + i``."""
-    # PyTorch takes seconds that `--help` and mistakes need not.
+def roll_out(policy: Baseline, envs: AdSpendVectorEnv, seed: int = 0) -> Rollout:
+    """Let a policy spend the budgets of campaigns; campaign i has the seed ``seed + i``."""
+    observation, _ = envs.reset(seed=seed)
+    state, start, infos = None, np.ones(envs.num_envs, dtype=bool), []
+    for _ in range(envs.periods):
+        action, state = policy.predict(observation, state, start)
+        observation, *_, info = envs.step(action)
+        infos.append(info)
+        start = np.zeros_like(start)
+    spend = np.stack([info["spend"] for info in infos], axis=1)
+    return Rollout(spend, np.sum([info["value"] for info in infos], axis=0))
+
+
+def roll_out_agent(policy: PolicyPredictor, envs: VecEnv, seed: int = 0) -> Rollout:
+    """The same for an agent, without exploration."""
+    # PyTorch takes seconds that plans without an agent need not.
     from sb3_ext.evaluation.measure import measure
-    from sb3_ext.vec_env import GymnasiumVecEnv
 
     spends: list[list[FloatArray]] = [[] for _ in range(envs.num_envs)]
     values = np.zeros(envs.num_envs)
@@ -70,6 +83,5 @@ def roll_out(policy: PolicyPredictor, envs: AdSpendVectorEnv | VecEnv, seed: int
         spends[campaign].append(np.array(info["spend"]))
         values[campaign] += info["value"]
 
-    venv = GymnasiumVecEnv(envs, all_infos=True) if isinstance(envs, AdSpendVectorEnv) else envs
-    measure(policy, venv, range(seed, seed + envs.num_envs), watch=watch)
+    measure(policy, envs, range(seed, seed + envs.num_envs), watch=watch)
     return Rollout(np.array(spends), values)
