@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "a3c-kills": "docs.a3c_kills",
     "a3c-speed": "docs.a3c_speed",
     "ablation": "docs.ablation",
+    "bounds": "docs.policy_bounds",
     "ceiling": "docs.ad_spend_ceiling",
     "checkpoint-cost": "docs.checkpoint_cost",
     "coverage": "docs.coverage",

@@ -15,11 +15,12 @@ from sb3_ext.app.errors import UserError, mistakes_explained
 from sb3_ext.app.ray import ray_options
 from sb3_ext.app.versions import versions
 from sb3_ext.envs.ad_spend.baselines import all_baselines
+from sb3_ext.envs.ad_spend.optimum.policy_bound import PolicyBound
 from sb3_ext.evaluation.agents import PARALLEL_EPISODES, Agent, evaluate_runs, play_at_random
 from sb3_ext.evaluation.ceilings import as_json, known_ceiling, known_threshold, unknown_with
 from sb3_ext.evaluation.curves import read_episodes, read_evaluations
 from sb3_ext.evaluation.measure import Measurement, measure
-from sb3_ext.evaluation.references import References, ad_spend_env, ad_spend_references
+from sb3_ext.evaluation.references import References, ad_spend_bound, ad_spend_env, ad_spend_references
 from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.scores import Comparison, Score
 from sb3_ext.evaluation.settings import check_one_problem, warn, warn_of_mixtures
@@ -47,12 +48,16 @@ def evaluate(
         for setting in dict.fromkeys(run.setting for run in of_one):
             warn_of_mixtures([run for run in of_one if run.setting == setting], seeds)
     known, baselines = dict.fromkeys(runs_on, References()), {}
+    bounds: dict[str, PolicyBound] = {}
     for env_id, (run, *_) in runs_on.items():
         with mistakes_explained(f"cannot build {env_id}"):
             campaign = ad_spend_env(env_id, run.env_kwargs)
             if campaign is not None:
                 known[env_id] = ad_spend_references(campaign, seeds)
                 baselines[env_id] = all_baselines(campaign, seeds[0])
+                if bound := ad_spend_bound(campaign, seeds):
+                    bounds[env_id] = bound
+                    known[env_id] = replace(known[env_id], policy_bound=bound.value)
         if compares:
             known[env_id] = _with_yardsticks(known[env_id], args, run, seeds)
     agents: dict[int, Agent] = {}
@@ -68,6 +73,7 @@ def evaluate(
                 "environment": env_id,
                 "env_kwargs": as_json(first.env_kwargs),
                 "references": known[env_id],
+                "bound": bounds.get(env_id),
                 "episodes": len(seeds),
                 "first_evaluation_seed": seeds[0],
                 "deterministic": not args.stochastic,
@@ -109,14 +115,17 @@ def _with_yardsticks(references: References, args: argparse.Namespace, run: Run,
     return replace(references, threshold=threshold, ceiling=ceiling, random_return=random)
 
 
-def _score(measured: Measurement, *, references: References, **line: Any) -> Score:
+def _score(measured: Measurement, *, references: References, bound: PolicyBound | None, **line: Any) -> Score:
     returns, threshold = np.array(measured.returns), references.threshold
+    gap = (math.nan, math.nan) if bound is None else bound.gap(returns * references.reward_scale)
     return Score(
         mean_return=float(returns.mean()),
         std_return=float(returns.std()),
         worst_return=float(returns.min()),
         episodes_at_threshold=math.nan if math.isnan(threshold) else float((returns >= threshold).mean()),
         budget_used=measured.utilization,
+        below_bound=gap[0],
+        below_bound_interval=gap[1],
         returns=tuple(measured.returns),
         references=references,
         **line,

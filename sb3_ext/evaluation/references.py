@@ -9,8 +9,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_ext.envs.ad_spend import AdSpendEnv, Market
+from sb3_ext.envs.ad_spend import AdSpendEnv, AdSpendVectorEnv, Market
+from sb3_ext.envs.ad_spend.optimum.policy_bound import PolicyBound, bound_policies, can_bound
 from sb3_ext.envs.ad_spend.optimum.references import campaign_references
+
+_FEWEST_FITTED, _MOST_FITTED = 500, 2000
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class References:
     """Share of the budget that the best plan spends."""
     clairvoyant: bool | None = None
     """Whether the best plans know in advance what is random: means over the evaluated campaigns, a bound."""
+    policy_bound: float = math.nan
+    """What no policy without foresight earns more than on average."""
 
     @property
     def optimum_name(self) -> str:
@@ -47,6 +52,13 @@ class References:
         """How good the best known plan is; empty where none is known."""
         if math.isnan(self.optimal_value):
             return ""
+        if not math.isnan(self.policy_bound):
+            share = self.percent(self.policy_bound / self.reward_scale)
+            return (
+                "The clairvoyant knows in advance what is random in every campaign. No policy without foresight earns "
+                f"more than {self.policy_bound:,.0f} on average, {share:.2f} % of that. Below bound: the gap to it, "
+                "with its 95 % interval."
+            )
         if self.clairvoyant:
             return "The clairvoyant knows in advance what is random in every campaign: a bound, not a policy."
         gap = (self.upper_bound - self.optimal_value) / max(abs(self.optimal_value), 1e-12)
@@ -104,3 +116,18 @@ def ad_spend_references(campaign: AdSpendEnv, seeds: range) -> References:
         optimal_budget_used=used,
         clairvoyant=random,
     )
+
+
+def ad_spend_bound(campaign: AdSpendEnv, seeds: range) -> PolicyBound | None:
+    """
+    What no policy earns more than on average, in the evaluated campaigns; None where no bound is known. The more there
+    are, the more others are worth fitting its penalty on.
+    """
+    market = campaign.market
+    if not isinstance(market, Market) or not can_bound(market):
+        return None
+    envs = AdSpendVectorEnv(len(seeds), market, campaign.budget, campaign.periods)
+    envs.reset(seed=list(seeds))
+    n_fitted = min(max(_FEWEST_FITTED, 2 * len(seeds)), _MOST_FITTED)
+    cap = campaign.spend_bounds[1]
+    return bound_policies(market, campaign.budget, campaign.periods, cap, envs.scenario, n_fitted=n_fitted)

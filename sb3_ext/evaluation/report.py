@@ -80,6 +80,8 @@ def _policies_table(comparison: Comparison, environment: str, lines: Sequence[Su
     columns = ["policy", "training seed", "mean return", "std"]
     if not math.isnan(known.reward_scale):
         columns += ["value", "% of optimum", "score", "budget used"]
+    if not math.isnan(known.policy_bound):
+        columns.append("below bound, %")
 
     def row(kind: str, name: str, returns: Sequence[float], used: float = math.nan, score: Score | None = None) -> Row:
         """One line; ``returns`` holds one number or the ends of an interval. ``score`` if it is of a single policy."""
@@ -94,6 +96,7 @@ def _policies_table(comparison: Comparison, environment: str, lines: Sequence[Su
             _span([known.percent(number) for number in returns], "{:.2f}"),
             _span([known.score(number) for number in returns], "{:.3f}"),
             _span([100.0 * used], "{:.1f} %"),
+            "" if score is None else _below_bound(score),
         ]
         return Row(cells[: len(columns)], _STYLES[kind], kind)
 
@@ -242,6 +245,15 @@ def _span(numbers: Sequence[float], form: str) -> str:
         return ""
     shown = (form.format(number) for number in numbers)
     return " to ".join(text[1:] if text.startswith("-") and not text.strip("-0. %") else text for text in shown)
+
+
+def _below_bound(score: Score) -> str:
+    """In percent of the clairvoyant's value."""
+    gap, half_width = (
+        score.references.percent(money / score.references.reward_scale)
+        for money in (score.below_bound, score.below_bound_interval)
+    )
+    return _span([gap], "{:.2f}") + ("" if math.isnan(half_width) else f" ± {half_width:.2f}")
 
 
 def _with_interval(value: float, low: float, high: float, form: str) -> str:

@@ -50,6 +50,10 @@ class Score:
     """Whether one was; None without a threshold or evaluations during training."""
     budget_used: float = math.nan
     """Mean spent share of the budget."""
+    below_bound: float = math.nan
+    """How much less a policy earns than any can on average, in the same campaigns, money."""
+    below_bound_interval: float = math.nan
+    """Half of the 95 % interval of that."""
     references: References
     evaluation_seconds: float = math.nan
     episodes: int

@@ -15,6 +15,8 @@ from sb3_ext.evaluation.references import References
 from sb3_ext.evaluation.scores import KEY, Comparison, Score
 
 _OWN = tuple(field.name for field in fields(Score) if field.name not in ("references", "returns"))
+_REFERENCES = tuple(field.name for field in fields(References))
+_BOUND = ("policy_bound", "below_bound", "below_bound_interval")
 _TYPES = typing.get_type_hints(Score) | typing.get_type_hints(References)
 
 
@@ -39,8 +41,13 @@ def read_comparison(folder: Path) -> Comparison:
 
 
 def _score(line: Mapping[str, str]) -> Score:
-    references = References(**{field.name: _value(line, field.name) for field in fields(References)})
-    return Score(**{name: _value(line, name) for name in _OWN}, references=references)
+    references = References(**{name: _value(line, name) for name in _REFERENCES if _has(line, name)})
+    return Score(**{name: _value(line, name) for name in _OWN if _has(line, name)}, references=references)
+
+
+def _has(line: Mapping[str, str], name: str) -> bool:
+    """Whether a file has a column; those of before policies were bounded lack what was not known."""
+    return name in line or name not in _BOUND
 
 
 def _value(line: Mapping[str, str], name: str) -> Any:

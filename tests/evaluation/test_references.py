@@ -1,9 +1,12 @@
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market
-from sb3_ext.evaluation.references import References, ad_spend_env, ad_spend_references
+from sb3_ext.envs.ad_spend.baselines import certainty_equivalent_mpc
+from sb3_ext.evaluation.references import References, ad_spend_bound, ad_spend_env, ad_spend_references
 
 
 def plans(even: float, optimum: float, bound: float = math.nan, scale: float = 1.0) -> References:
@@ -48,6 +51,29 @@ def test_references_of_random_campaigns_are_means_over_them() -> None:
     assert first.optimal_value != second.optimal_value
     assert both.optimal_value == pytest.approx((first.optimal_value + second.optimal_value) / 2)
     assert both.even_value == pytest.approx((first.even_value + second.even_value) / 2)
+
+
+def test_policies_are_bounded_where_prices_are_random() -> None:
+    env = ad_spend_env("AdSpendShock-v0", {"periods": 4})
+    assert env is not None
+    known, bound = ad_spend_references(env, range(3, 43)), ad_spend_bound(env, range(3, 43))
+    assert bound is not None and bound.paths.shape == (40,)
+    assert bound.replanned.mean() < bound.value < known.optimal_value
+    bounded = replace(known, policy_bound=bound.value)
+    assert f"{100 * bound.value / known.optimal_value:.2f} % of that" in bounded.certificate
+    done, value = False, 0.0
+    policy, state, observation = certainty_equivalent_mpc(env), None, env.reset(seed=3)[0]
+    while not done:
+        action, state = policy.predict(observation, state, np.array([state is None]))
+        observation, _, done, _, info = env.step(action)
+        value += info["value"]
+    assert value == pytest.approx(bound.replanned[0], rel=1e-3)
+
+
+def test_what_is_not_bounded_has_no_bound() -> None:
+    for env_id in ("AdSpend-v0", "AdSpendUncertain-v0"):
+        env = ad_spend_env(env_id, {"periods": 4})
+        assert env is not None and ad_spend_bound(env, range(2)) is None
 
 
 def test_of_a_sales_function_only_the_scale_is_known() -> None:

@@ -64,6 +64,14 @@ def test_money_stands_beside_the_returns(tmp_path: Path) -> None:
     assert all(second[name] == "" for name in money)
 
 
+def test_the_gap_to_the_bound_is_shown_in_percent_of_the_clairvoyant() -> None:
+    known = dataclasses.replace(PLANS, clairvoyant=True, policy_bound=180.0)
+    gaps = {"references": known, "below_bound": 30.0, "below_bound_interval": 4.0}
+    page = markdown(Comparison([score("even", [14.0], references=known), score("ppo", [15.0], "run 1", **gaps)], {}))
+    assert "180 on average, 90.00 % of that" in page and "| 15.00 ± 2.00 |" in page
+    assert "below bound" not in markdown(Comparison([score("ppo", [15.0], "run 1")], {}))
+
+
 def test_scores_of_several_environments_keep_their_own_episodes(tmp_path: Path) -> None:
     scores = [score("ppo", returns, "run 1", name) for name, returns in (("A-v0", [1.0, 2.0]), ("B-v0", [3.0, 4.0]))]
     write_comparison(Comparison(scores, {}), tmp_path)
