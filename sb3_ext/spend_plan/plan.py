@@ -59,6 +59,8 @@ class SpendPlan:
     """Number of random campaigns that all policies went through; 0 where nothing is random."""
     reaction: Gain | None = None
     """The best policy that reacts to what happens, against the plan; None where nothing is random."""
+    unreached: Gain | None = None
+    """How much more than the best policy any without foresight can earn; None where no such bound is known."""
     single: tuple[float, float] | None = None
     """What the plan earns in the middle 95% of the random campaigns, money; None where nothing is random."""
     at_risk: float | None = None
@@ -177,6 +179,7 @@ def make_plan(
         interval_over_draws(played.plan.sales.T),
         n_paths,
         played.reaction,
+        played.unreached,
         (float(low), float(high)),
         prices=best.prices,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sb3_ext.common.arrays import FloatArray
+from sb3_ext.envs.ad_spend.optimum.policy_bound import bound_policies, can_bound
 from sb3_ext.envs.ad_spend.optimum.references import campaign_references, steady_spend
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, Gain, paired_gain
@@ -16,6 +17,7 @@ from sb3_ext.spend_plan.outcome import Outcome, Rollout, roll_out, simulate
 FIRST_SEED = 10_000
 _PATHS, _FEW_PATHS = 300, 20
 _LONG_CAMPAIGN = 60
+_FEWEST_FITTED, _MOST_FITTED = 200, 2000
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class RandomCampaigns:
     """What no policy earns more than on average over these campaigns, money."""
     reaction: Gain
     """The policy that reacts and earns most, against the plan."""
+    unreached: Gain | None
+    """How much more than the best policy any without foresight can earn; None where no such bound is known."""
 
     @property
     def values(self) -> dict[str, FloatArray]:
@@ -76,4 +80,11 @@ def play(
     reacting = [name for name, policy in baselines.items() if policy.observes] + list(agents)
     favourite = max(reacting, key=lambda name: float(rollouts[name].value.mean()))
     gain = paired_gain(favourite, rollouts[favourite].value, planned.value)
-    return RandomCampaigns(rollouts, planned, reference, bound, gain)
+    unreached = None
+    if can_bound(campaign.market) and campaign.periods <= _LONG_CAMPAIGN:
+        report("no foresight")
+        n_fitted = min(max(_FEWEST_FITTED, 2 * n_paths), _MOST_FITTED)
+        limit = bound_policies(*problem, scenario, n_fitted=n_fitted)
+        first = max((name for name in rollouts if name != CLAIRVOYANT), key=lambda name: rollouts[name].value.mean())
+        unreached = paired_gain(first, limit.paths, rollouts[first].value)
+    return RandomCampaigns(rollouts, planned, reference, bound, gain, unreached)

@@ -205,6 +205,16 @@ def test_campaigns_take_their_parameters_from_the_draws() -> None:
     assert "draws of the parameters are no part" not in warned(plan)
 
 
+def test_the_best_policy_is_compared_with_what_none_without_foresight_exceeds() -> None:
+    plan = make_plan(campaign(shock()), n_paths=40)
+    left = plan.unreached
+    assert left is not None and left.name == plan.scores[1].name and plan.scores[0].name == CLAIRVOYANT
+    assert 0.0 < left.high and plan.scores[1].value + left.mean < plan.upper_bound
+    assert f"more than {left.name} does (95% interval" in Wording(plan).certificate
+    unbounded = make_plan(campaign(delivery()), n_paths=2)
+    assert unbounded.unreached is None and "Without foresight" not in Wording(unbounded).certificate
+
+
 def test_slow_campaigns_are_fewer_by_default() -> None:
     assert default_paths(campaign(shock(), periods=28)) == 300
     assert default_paths(campaign(shock(), periods=90)) == 20
