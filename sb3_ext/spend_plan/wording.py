@@ -13,6 +13,7 @@ from sb3_ext.envs.ad_spend.market.randomness import Randomness
 from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, LAST_YEAR, OPTIMIZED, PAST_MIX
 from sb3_ext.spend_plan.plan import SpendPlan
 from sb3_ext.spend_plan.standouts import TRIFLE
+from sb3_ext.spend_plan.unreached import unreached
 
 # What people compare with, in the order in which it is said.
 _SIMPLE = (PAST_MIX, LAST_YEAR, EVEN)
@@ -126,7 +127,7 @@ class Wording:
                 "In these campaigns no policy, not even a clairvoyant one, can earn more than "
                 f"{amount(plan.upper_bound)} on average. If everything happens as expected, no plan is better than "
                 f"this one by more than {_percent(plan.planned_gap)}. Both bounds are computed, not estimated."
-                f"{self._unreached}"
+                f"{unreached(plan)}"
             )
         bound = (
             f"Within these limits no plan can earn more than {amount(plan.upper_bound, 2)} under this model: at most "
@@ -141,18 +142,6 @@ class Wording:
         if not self._market.is_concave:
             bound += " At least one curve is S-shaped, so the bound itself may be out of reach."
         return bound
-
-    @property
-    def _unreached(self) -> str:
-        """How far the best policy is from what none without foresight can exceed; empty where that is not known."""
-        left = self._plan.unreached
-        if left is None:
-            return ""
-        most = self._plan.score_of(left.name).value + left.mean
-        return (
-            f" Without foresight no policy can earn more than {amount(most)} on average, {amount(left.mean)} more than "
-            f"{left.name} does (95% interval {left.low:,.0f} to {left.high:,.0f}, from these campaigns)."
-        )
 
     @property
     def leads(self) -> str | None:

@@ -34,7 +34,7 @@ class PolicyBound:
     paths: FloatArray
     """Numbers whose expected value no policy's exceeds, one of each of n campaigns, shape (n,), money."""
     replanned: FloatArray
-    """What re-planning earned in them, likewise."""
+    """What re-planning earned in them, likewise; where demand drifts, with the drift until yesterday known."""
 
     @property
     def value(self) -> float:
@@ -109,6 +109,12 @@ def bound_policies(
             "curves and geometric carry-over: elsewhere ask plan_clairvoyant"
         )
     check_count(n_fitted, "n_fitted", 2)
+    path = scenario.uncut_shock if market.randomness.price_sigma else scenario.drift
+    if path is None or path.ndim != 3 or (path.shape[0], path.shape[2]) != (periods, len(market.names)):
+        raise ValueError(
+            f"the scenario must be one of this market, of n campaigns of {periods} periods: take it from a "
+            "ScenarioSampler or an AdSpendVectorEnv"
+        )
     sampler = ScenarioSampler(market, periods)
     sampler.seed([np.random.default_rng([_STREAM, seed, number]) for number in range(n_fitted)])
     drawn = sampler.draw()

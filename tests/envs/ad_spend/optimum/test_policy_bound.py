@@ -245,3 +245,11 @@ def test_a_market_without_a_bound_is_refused(market: Market) -> None:
     assert not can_bound(market) and can_bound(TINY)
     with pytest.raises(ValueError, match="plan_clairvoyant"):
         bound_policies(market, 100.0, 3, market.spend_caps(100.0, 3), Scenario())
+
+
+@pytest.mark.parametrize(
+    "scenario", [Scenario(), scenarios(TINY, 3, 5).of(0), scenarios(TINY, 4, 5), scenarios(drift(), 3, 5)]
+)
+def test_the_scenario_must_be_of_many_campaigns_of_the_market(scenario: Scenario) -> None:
+    with pytest.raises(ValueError, match="of n campaigns of 3 periods"):
+        bound_policies(TINY, BUDGET, 3, CAP, scenario)
