@@ -39,7 +39,6 @@ def parser_of(show_help: Callable[[], object]) -> argparse.ArgumentParser | None
     def caught(parser: argparse.ArgumentParser, file: object = None) -> None:
         raise _Shown(parser)
 
-    original = Parser.print_help
     Parser.print_help = caught  # type: ignore[method-assign, assignment]
     try:
         show_help()
@@ -48,7 +47,7 @@ def parser_of(show_help: Callable[[], object]) -> argparse.ArgumentParser | None
     except UserError:
         return None
     finally:
-        Parser.print_help = original  # type: ignore[method-assign]
+        del Parser.print_help  # argparse's own is inherited
     return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sb3_ext.app.parser import Parser
 from sb3_ext.cli import COMMANDS, main
 
 pytest.importorskip("shtab")
@@ -53,6 +54,10 @@ def test_bash_completes(script: Path, workdir: Path, words: str, last: str, expe
     assert {word.strip().rstrip("/") for word in done.stdout.split()} >= expected, done.stderr
     if last:
         assert all(word.startswith(last) for word in done.stdout.split())
+
+
+def test_parsers_are_as_they_were(script: Path) -> None:
+    assert "print_help" not in vars(Parser)
 
 
 def test_an_unknown_shell_is_told(capfd: pytest.CaptureFixture[str]) -> None:
