@@ -36,6 +36,14 @@ def pytest_runtest_setup() -> None:
     torch.set_num_threads(1)  # `sb3-ext train` of convolutions leaves one for each core
 
 
+@pytest.fixture(scope="session", autouse=True)
+def logs_of_sb3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """SB3 leaves an empty folder with every training that logs to no file: where pytest removes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("SB3")))
+        yield
+
+
 @pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current directory."""

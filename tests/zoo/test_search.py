@@ -24,9 +24,10 @@ SEARCH = (*TRAIN, "--optimize", "--n-evaluations", "1", "--eval-episodes", "1", 
 
 @pytest.fixture(autouse=True)
 def temporary(workdir: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files."""
+    """The folder for temporary files, where SB3 would leave its own."""
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.delenv("SB3_LOGDIR")
     return folder
 
 
