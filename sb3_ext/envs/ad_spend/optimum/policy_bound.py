@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from sb3_ext.common.arrays import FloatArray
 from sb3_ext.envs.ad_spend.campaign.scenario import Scenario, ScenarioSampler
@@ -52,7 +52,7 @@ class PolicyBound:
         if len(missing) < 2:
             return float(missing.mean()), float("nan")
         error = float(missing.std(ddof=1)) / len(missing) ** 0.5
-        return float(missing.mean()), float(student.ppf(0.975, len(missing) - 1)) * error
+        return float(missing.mean()), float(stdtrit(len(missing) - 1, 0.975)) * error
 
 
 def can_bound(market: Market) -> bool:
