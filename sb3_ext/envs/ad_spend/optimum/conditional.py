@@ -64,8 +64,10 @@ def plan_under_conditions(
     _, on_most, on_level = rows.maximum(aim.objective.gradient(found.spend), np.zeros_like(cap), 2.0 * cap)
     on_most = rows.sides * on_most
     prices = np.bincount(rows.of_most, on_most, len(conditions)) + np.bincount(rows.of_level, on_level, len(conditions))
-    names = [condition.name for condition in conditions]
-    return found._replace(prices={name: float(price) for name, price in zip(names, prices, strict=True)})
+    by_name: dict[str, float] = {}
+    for condition, price in zip(conditions, prices.tolist(), strict=True):
+        by_name[condition.name] = by_name.get(condition.name, 0.0) + price
+    return found._replace(prices=by_name)
 
 
 def _scattered(cap: FloatArray, budget: float) -> list[FloatArray]:

@@ -113,11 +113,9 @@ def total(name: str, where: BoolArray, least: float = -np.inf, most: float = np.
 
 def share(name: str, where: BoolArray, of: BoolArray, least: float = 0.0, most: float = 1.0) -> Condition:
     """The share that some spends have in others, masks of shape (T, N), in [0, 1]."""
-    ends = [(sign, end) for sign, end, idle in ((-1.0, least, 0.0), (1.0, most, 1.0)) if end != idle]
-    if least == most:
-        return Condition(name, (where - least * of)[None], 0.0, 0.0)  # type: ignore[arg-type]
-    weights = [sign * (where - end * of.astype(np.float64)) for sign, end in ends]
-    return Condition(name, np.array(weights).reshape(-1, *where.shape), -np.inf, 0.0)  # type: ignore[arg-type]
+    given = [(least, 0.0, np.inf)] * (least != 0.0) + [(most, -np.inf, 0.0)] * (most != 1.0)
+    ends = np.array([(least, 0.0, 0.0)] if least == most else given).reshape(-1, 3)
+    return Condition(name, where - ends[:, :1, None] * of, ends[:, 1], ends[:, 2])
 
 
 def each(name: str, where: BoolArray, least: npt.ArrayLike, most: npt.ArrayLike, when: Sequence[str] = ()) -> Condition:

@@ -205,6 +205,29 @@ def test_prices_say_what_more_of_a_condition_earns() -> None:
     assert floored(90.0).prices["tv at least"] == pytest.approx(slope, rel=1e-2)
 
 
+def test_a_least_share_costs_what_a_least_amount_does() -> None:
+    def price(condition: Condition) -> float:
+        plan = plan_optimal(small_market(), 100.0, 4, constraints=Constraints((condition,)), tolerance=1e-9)
+        return plan.prices[condition.name]
+
+    everywhere = np.ones((4, 2), dtype=bool)
+    amount = price(total("tv", mask(0), 90.0))
+    assert amount < 0.0
+    assert price(share("tv", mask(0), everywhere, 0.9)) == pytest.approx(amount, rel=1e-3)
+    assert price(share("radio", mask(1), everywhere, 0.0, 0.1)) == pytest.approx(-amount, rel=1e-3)
+
+
+def test_conditions_of_one_name_have_one_price() -> None:
+    def prices(*names: str) -> Any:
+        given = tuple(change(name, channel, (4, 2), 1.0, relative=False) for channel, name in enumerate(names))
+        market = small_market(season=(0.5, 1.5))
+        return plan_optimal(market, 100.0, 4, constraints=Constraints(given), tolerance=1e-9).prices
+
+    apart = prices("tv", "radio")
+    assert min(apart["tv"], apart["radio"]) > 0.01
+    assert prices("change", "change")["change"] == pytest.approx(apart["tv"] + apart["radio"], rel=1e-6)
+
+
 @pytest.mark.parametrize(("tv", "radio", "budget"), [(25.0, 30.0, 80.0), (33.0, 38.0, 60.0)])
 def test_smallest_buys_against_trying_all(tv: float, radio: float, budget: float) -> None:
     market, buy = small_market(), np.array([tv, radio])
