@@ -78,9 +78,10 @@ class Run:
 
     def make_env(self, seed: int, n_envs: int = 1) -> VecEnv:
         """The environment as the zoo builds it for testing: wrappers, normalization and frame stack of the training."""
+        from huggingface_sb3 import EnvironmentName
         from rl_zoo3.utils import create_test_env
 
-        settings = self.folder / self.env_id
+        settings = self.folder / EnvironmentName(self.env_id)
         with mistakes_explained(f"cannot build the environment of {self.name}"), _quietly(), self.reading():
             env: VecEnv = create_test_env(
                 self.env_id,

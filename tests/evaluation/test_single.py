@@ -3,6 +3,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -149,6 +150,17 @@ def test_other_environments_normalized_and_on_paired_seeds(logs: Path, workdir: 
     assert record["value"] == record["percent_of_optimum"] == ""
     assert "learning_curve.png" in {path.name for path in Path("out").iterdir()}
     assert "spend_plan.png" not in {path.name for path in Path("out").iterdir()}
+
+
+def test_an_id_with_a_namespace_is_normalized_too(logs: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(gym.registry, "Swings/Pendulum-v1", replace(gym.spec("Pendulum-v1"), id="Swings/Pendulum-v1"))
+    run = Path("logs", "ppo", "Swings-Pendulum-v1_1")
+    shutil.copytree(logs / "ppo" / "Pendulum-v1_1", run)
+    for saved in (run / "Pendulum-v1.zip", run / "Pendulum-v1"):
+        saved.rename(saved.with_name(f"Swings-{saved.name}"))
+    (plain,) = evaluate("Pendulum-v1", "-f", str(logs), "-n", "2", algo="ppo")
+    (namespaced,) = evaluate("Swings/Pendulum-v1", "-f", "logs", "-n", "2", algo="ppo")
+    assert namespaced["mean_return"] == plain["mean_return"]
 
 
 def test_learning_curves_are_compared_only_with_the_problem_they_were_learned_on(
