@@ -56,9 +56,9 @@ COMMANDS: dict[str, Command] = {
             "--algo ddpg_ext --env AdSpend-v0 -params gamma:0.99 --dry-run",
         ),
         checks.check_train,
-        "Strings in hyperparameter files, -params and --env-kwargs are evaluated as Python, a .py file of --conf-file\n"
-        "is run, and --resume does so with the flags of the first command:\n"
-        "use only files you trust. Nothing of -i is run.",
+        "Strings in hyperparameter files, -params and --env-kwargs are evaluated as Python, and a .py file of\n"
+        "--conf-file is run: use only files you trust. --resume does the same with what the first command was given:\n"
+        "resume only trainings that you trust. Nothing in the files of -i is run, unless --no-safe is given.",
     ),
     "enjoy": Command(
         "run a trained agent and print its returns",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import tempfile
 from typing import Any
 
 import yaml
@@ -16,6 +17,7 @@ from sb3_ext.app.console import console
 from sb3_ext.app.table import Row, Table
 from sb3_ext.zoo.experiment import CheckedExperimentManager
 from sb3_ext.zoo.hyperparams import find_block
+from sb3_ext.zoo.storage import shown
 
 
 def experiment_manager(args: argparse.Namespace, *further: Any, **kwargs: Any) -> CheckedExperimentManager:
@@ -29,14 +31,15 @@ class DryRunManager(CheckedExperimentManager):
     def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
         """Show what would run; None, so that nothing is trained."""
         self._spaces: list[str] = []
-        with contextlib.redirect_stdout(io.StringIO()):
-            experiment = super().setup_experiment()
-        facts = self._facts()
-        if experiment is not None:
-            model, _ = experiment
-            facts["parameters of the policy"] = f"{sum(each.numel() for each in model.policy.parameters()):,}"
-            if model.env is not None:
-                model.env.close()
+        with tempfile.TemporaryDirectory(prefix="sb3-ext-dry-run-") as self._monitor_folder:
+            with contextlib.redirect_stdout(io.StringIO()):
+                experiment = super().setup_experiment()
+            facts = self._facts()
+            if experiment is not None:
+                model, _ = experiment
+                facts["parameters of the policy"] = f"{sum(each.numel() for each in model.policy.parameters()):,}"
+                if model.env is not None:
+                    model.env.close()
         screen = console()
         rows = [Row([name, value]) for name, value in facts.items()]
         screen.print(Table("What would run", ["", ""], rows, words=frozenset({0, 1})))
@@ -62,16 +65,17 @@ class DryRunManager(CheckedExperimentManager):
         """Save nothing."""
 
     def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
-        """Create environments that write no Monitor file."""
-        env = super().create_envs(n_envs, eval_env, no_log=True)
+        """Create environments whose Monitor files, which a checkpoint needs to be restored, lie elsewhere."""
+        save_path, self.save_path = self.save_path, self._monitor_folder
+        env = super().create_envs(n_envs, eval_env, no_log)
+        self.save_path = save_path
         self._spaces = [" ".join(str(space).split()) for space in (env.observation_space, env.action_space)]
         return env
 
     def _facts(self) -> dict[str, str]:
         algorithm, args = ALGOS[self.algo], self.args
-        evaluations = (
-            f"every {self.eval_freq:,} steps, {self.n_eval_episodes} episodes" if self.eval_freq > 0 else "none"
-        )
+        often = self.n_timesteps // self.n_evaluations if self.optimize_hyperparameters else self.eval_freq
+        evaluations = f"every {often:,} steps, {self.n_eval_episodes} episodes" if often > 0 else "none"
         facts = {
             "algorithm": f"{self.algo}, {algorithm.__module__}.{algorithm.__name__}",
             "environment": self.env_name.gym_id,
@@ -81,13 +85,14 @@ class DryRunManager(CheckedExperimentManager):
             "observations": self._spaces[0],
             "actions": self._spaces[1],
             "steps": f"{self.n_timesteps:,}",
-            "evaluations": evaluations,
+            "evaluations": f"of every trial {evaluations}" if self.optimize_hyperparameters else evaluations,
             "seed": str(self.seed),
             "log folder": self.save_path,
         }
         if self.optimize_hyperparameters:
             trials = self.max_total_trials or self.n_trials
-            facts["search"] = f"{trials} trials, sampler {self.sampler}, pruner {self.pruner}, storage {self.storage}"
+            storage = shown(self.storage) if self.storage else "none"
+            facts["search"] = f"{trials} trials, sampler {self.sampler}, pruner {self.pruner}, storage {storage}"
         return facts
 
     def _hyperparameters_with_origins(self) -> list[tuple[str, Any, str]]:

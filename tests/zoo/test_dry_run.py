@@ -39,12 +39,33 @@ def test_dry_training_shows_where_everything_comes_from(capfd: pytest.CaptureFix
 
 def test_dry_search_of_the_zoo_searches_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*TRAIN, "--optimize", "--n-trials", "7", "--dry-run"]) == 0
-    assert table(capfd.readouterr().out)["search"][0].startswith("7 trials, sampler tpe")
+    shown = table(capfd.readouterr().out)
+    assert shown["search"][0].startswith("7 trials, sampler tpe")
+    assert shown["evaluations"] == ["of every trial every 20,000 steps, 5 episodes"]
+
+
+def test_dry_search_hides_the_password_of_its_storage(capfd: pytest.CaptureFixture[str]) -> None:
+    storage = ("--storage", "postgresql://me:secret@localhost:1/db", "--study-name", "s")
+    assert main([*TRAIN, "--optimize", *storage, "--dry-run"]) == 0
+    assert "secret" not in "".join(capfd.readouterr())
 
 
 def test_dry_run_refuses_what_a_training_would(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*TRAIN, "-params", "gamma:2", "--dry-run"]) == 1
     assert "gamma" in capfd.readouterr().err
+
+
+def test_going_on_is_shown_without_going_on(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, *SHORT, *SMALL, "--checkpoint-freq", "50", "--seed", "3"]) == 0
+    first = Path("logs/ddpg_ext/AdSpend-v0_1/checkpoints/first_command.json")
+    first.write_text(json.dumps({**json.loads(first.read_text()), "finished": False}))
+    before = {path: path.read_bytes() for path in Path("logs").glob("**/*") if path.is_file()}
+    capfd.readouterr()
+    assert main(["train", "--resume", "logs", "--dry-run"]) == 0
+    shown = table(capfd.readouterr().out)
+    assert shown["log folder"] == ["logs/ddpg_ext/AdSpend-v0_1"] and shown["seed"] == ["3"]
+    assert shown["learning_starts"][0] == "50"
+    assert {path: path.read_bytes() for path in Path("logs").glob("**/*") if path.is_file()} == before
 
 
 def test_dry_search_shows_trials_seeds_and_space(capfd: pytest.CaptureFixture[str]) -> None:
