@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 
 import numpy as np
+from huggingface_sb3 import EnvironmentName
 from optuna import Trial, TrialPruned
 from optuna.trial import FrozenTrial
 
@@ -135,7 +136,7 @@ class Objective:
         if spec.models_folder is not None:
             name = "current" if candidate == CURRENT else f"trial_{candidate}"
             run = spec.fresh_training_seeds.index(seed) + 1
-            save_as = Path(spec.models_folder, name, spec.algo, f"{spec.env_id}_{run}")
+            save_as = Path(spec.models_folder, name, spec.algo, f"{EnvironmentName(spec.env_id)}_{run}")
         checkpoints = unfinished.checkpoints(seed)
         training = train(
             spec, settings, seed, spec.comparison_episodes, folder, save_as=save_as, checkpoints=checkpoints

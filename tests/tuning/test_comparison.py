@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import optuna
 import pytest
 from studies import MakeSpec, began
 
+from sb3_ext.evaluation.runs import find_runs
 from sb3_ext.tuning.comparison import Candidate, candidates, queue_comparison
 from sb3_ext.tuning.report import markdown
 from sb3_ext.tuning.result import SearchResult
@@ -85,6 +88,19 @@ class TestComparison:
         assert all(np.isnan(candidate.scores).all() for candidate in candidates(spec, study, comparison, 1))
         queue_comparison(spec, study, comparison, 1)
         assert len(states(comparison)["waiting"]) == 4
+
+
+def test_agents_of_an_id_with_a_namespace_are_where_the_zoo_looks(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namespaced = dataclasses.replace(gym.spec("ThreeStateMDP-v0"), id="Small/ThreeStateMDP-v0")
+    monkeypatch.setitem(gym.registry, namespaced.id, namespaced)
+    spec, study = began(make_spec(env_id=namespaced.id, n_trials=1, fresh_seeds=1, models_folder=str(tmp_path / "a")))
+    run_worker(spec, 0)
+    queue_comparison(spec, study, open_study(spec.comparison), 1)
+    run_worker(spec.comparison, 0)
+    (run,), _ = find_runs(spec.algo, spec.env_id, str(tmp_path / "a" / "current"), [1])
+    assert run.hyperparams["n_timesteps"] == spec.block["n_timesteps"]
 
 
 def test_candidates_whose_trainings_failed_come_last() -> None:
