@@ -55,9 +55,9 @@ class References:
         if not math.isnan(self.policy_bound):
             share = self.percent(self.policy_bound / self.reward_scale)
             return (
-                "The clairvoyant knows in advance what is random in every campaign. No policy without foresight earns "
-                f"more than {self.policy_bound:,.0f} on average, {share:.2f} % of that. Below bound: the gap to it, "
-                "with its 95 % interval."
+                "The clairvoyant knows in advance what is random in every campaign. By these episodes no policy "
+                f"without foresight earns more than {self.policy_bound:,.0f} on average, {share:.2f} % of that. Below "
+                "bound: the gap to it, with its 95 % interval."
             )
         if self.clairvoyant:
             return "The clairvoyant knows in advance what is random in every campaign: a bound, not a policy."
@@ -120,11 +120,11 @@ def ad_spend_references(campaign: AdSpendEnv, seeds: range) -> References:
 
 def ad_spend_bound(campaign: AdSpendEnv, seeds: range) -> PolicyBound | None:
     """
-    What no policy earns more than on average, in the evaluated campaigns; None where no bound is known. The more there
-    are, the more others are worth fitting its penalty on.
+    What no policy earns more than on average, in the evaluated campaigns; None where no bound is known, and of a single
+    one, in which luck decides. The more there are, the more others are worth fitting its penalty on.
     """
     market = campaign.market
-    if not isinstance(market, Market) or not can_bound(market):
+    if not isinstance(market, Market) or not can_bound(market) or len(seeds) < 2:
         return None
     envs = AdSpendVectorEnv(len(seeds), market, campaign.budget, campaign.periods)
     envs.reset(seed=list(seeds))

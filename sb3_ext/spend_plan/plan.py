@@ -181,23 +181,38 @@ def make_plan(
         played.reaction,
         played.unreached,
         (float(low), float(high)),
+        breaking=_breaking(campaign, {name: done for name, done in played.rollouts.items() if name != OPTIMIZED}),
         prices=best.prices,
+    )
+
+
+def _in_cents(campaign: Campaign, spend: FloatArray) -> Cents:
+    # A policy that runs out of money falls below the smallest spends.
+    return round_plan(spend, campaign.budget, np.minimum(campaign.low, spend.min(axis=0)), campaign.cap)
+
+
+def _breaking(campaign: Campaign, rollouts: Mapping[str, Rollout]) -> frozenset[str]:
+    """Who breaks the constraints in any random campaign; none where delivery is random, which nobody orders."""
+    constraints = campaign.constraints
+    if constraints is None or campaign.market.randomness.delivery_sigma:
+        return frozenset()
+    return frozenset(
+        name
+        for name, done in rollouts.items()
+        if not all(keeps(_in_cents(campaign, spend), constraints) for spend in done.spend)
     )
 
 
 def _plan_as_expected(campaign: Campaign, cents: Cents, found: Plan, agents: Mapping[str, Rollout]) -> SpendPlan:
     """The best plan in cents, compared with all others: under the draws, where there are any, on average."""
     market, budget, low = campaign.market, campaign.budget, campaign.low
-
-    def in_cents(spend: FloatArray) -> Cents:
-        # A policy that runs out of money falls below the smallest spends.
-        return round_plan(spend, budget, np.minimum(low, spend.min(axis=0)), campaign.cap)
-
-    rounded = {OPTIMIZED: cents[None], **{agent: in_cents(done.spend[0])[None] for agent, done in agents.items()}}
+    rounded = {OPTIMIZED: cents[None]}
+    rounded |= {agent: _in_cents(campaign, done.spend[0])[None] for agent, done in agents.items()}
     for baseline, policy in campaign.baselines().items():
         # A single random plan says nothing.
         repeats = _RANDOM_PLANS if isinstance(policy, RandomSpend) else 1
-        rounded[baseline] = np.stack([in_cents(spend) for spend in roll_out(policy, campaign.envs(repeats)).spend])
+        spends = roll_out(policy, campaign.envs(repeats)).spend
+        rounded[baseline] = np.stack([_in_cents(campaign, spend) for spend in spends])
     owners = [name for name, variants in rounded.items() for _ in variants]
     plans = np.concatenate(list(rounded.values()))
     drawn = simulate_draws(market, budget, plans / 100.0) if market.draws else None

@@ -11,8 +11,14 @@ def unreached(plan: SpendPlan) -> str:
     left = plan.unreached
     if left is None:
         return ""
+    interval = f"95% interval {left.low:,.0f} to {left.high:,.0f}, from these campaigns"
+    if left.low <= 0.0:
+        return (
+            f" Without foresight no policy can earn significantly more on average than {left.name} does: at best "
+            f"{left.mean:+,.0f} ({interval})."
+        )
     most = plan.score_of(left.name).value + left.mean
     return (
         f" Without foresight no policy can earn more than {amount(most)} on average, {amount(left.mean)} more than "
-        f"{left.name} does (95% interval {left.low:,.0f} to {left.high:,.0f}, from these campaigns)."
+        f"{left.name} does ({interval})."
     )

@@ -78,9 +78,10 @@ class Wording:
         doing = "Re-planning" if best.name in _REPLANNING else "Reacting"
         if best.name.startswith("agent "):
             doing, who = "Letting the agent decide", ""
+        but = ", but does not keep to the constraints" if best.name in self._plan.breaking else ""
         return (
             f"{doing} every {self._unit}{who} would earn {amount(best.mean)} more than following this plan "
-            f"({interval}, in the same {self._cases})."
+            f"({interval}, in the same {self._cases}){but}."
         )
 
     @property

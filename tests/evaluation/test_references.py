@@ -74,6 +74,8 @@ def test_what_is_not_bounded_has_no_bound() -> None:
     for env_id in ("AdSpend-v0", "AdSpendUncertain-v0"):
         env = ad_spend_env(env_id, {"periods": 4})
         assert env is not None and ad_spend_bound(env, range(2)) is None
+    env = ad_spend_env("AdSpendShock-v0", {"periods": 4})
+    assert env is not None and ad_spend_bound(env, range(1)) is None, "the number of one campaign bounds nothing"
 
 
 def test_of_a_sales_function_only_the_scale_is_known() -> None:

@@ -17,11 +17,12 @@ from sb3_ext.cli import main as cli
 from sb3_ext.envs.ad_spend import AdSpendEnv, Channel, Market, Randomness, plan_clairvoyant
 from sb3_ext.envs.ad_spend.baselines import FixedPlan, certainty_equivalent_mpc, historical_proportions
 from sb3_ext.envs.ad_spend.market.presets import PRESETS, adstock, delivery, noisy, s_shape, shock
+from sb3_ext.envs.ad_spend.optimum.constraints import Constraints, share
 from sb3_ext.spend_plan.agent import agent_rollout
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
 from sb3_ext.spend_plan.caveats import find_caveats
-from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, PAST_MIX, compare, paired_gain
+from sb3_ext.spend_plan.comparison import CLAIRVOYANT, EVEN, OPTIMIZED, PAST_MIX, Gain, compare, paired_gain
 from sb3_ext.spend_plan.outcome import Rollout
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
 from sb3_ext.spend_plan.random_campaigns import default_paths, play
@@ -211,8 +212,22 @@ def test_the_best_policy_is_compared_with_what_none_without_foresight_exceeds() 
     assert left is not None and left.name == plan.scores[1].name and plan.scores[0].name == CLAIRVOYANT
     assert 0.0 < left.high and plan.scores[1].value + left.mean < plan.upper_bound
     assert f"more than {left.name} does (95% interval" in Wording(plan).certificate
+    close = Wording(replace(plan, unreached=Gain(OPTIMIZED, -47.0, -129.0, 42.0))).certificate
+    assert f"no policy can earn significantly more on average than {OPTIMIZED} does: at best -47 (95%" in close
     unbounded = make_plan(campaign(delivery()), n_paths=2)
     assert unbounded.unreached is None and "Without foresight" not in Wording(unbounded).certificate
+
+
+def test_policies_that_break_the_constraints_in_random_campaigns_are_marked() -> None:
+    instagram, everywhere = np.ones((5, 2), dtype=bool) & [False, True], np.ones((5, 2), dtype=bool)
+    limits = Constraints((share("instagram", instagram, everywhere, 0.75),))
+    plan = make_plan(replace(campaign(shock()), constraints=limits), n_paths=20)
+    assert {EVEN, PAST_MIX, "certainty-equivalent MPC"} <= plan.breaking and OPTIMIZED not in plan.breaking
+    assert (Wording(plan).reaction or "").endswith("campaigns), but does not keep to the constraints.")
+    loose = Constraints((share("instagram", instagram, everywhere, 0.5),))
+    assert EVEN not in make_plan(replace(campaign(shock()), constraints=loose), n_paths=2).breaking
+    # What is delivered is not what was ordered, of the plan either.
+    assert not make_plan(replace(campaign(delivery()), constraints=limits), n_paths=2).breaking
 
 
 def test_slow_campaigns_are_fewer_by_default() -> None:
