@@ -14,6 +14,8 @@ from sb3_ext.envs.ad_spend.optimum.policy_bound import PolicyBound, bound_polici
 from sb3_ext.envs.ad_spend.optimum.references import campaign_references
 
 _FEWEST_FITTED, _MOST_FITTED = 500, 2000
+# Periods that re-planning every one of them, in so many campaigns, takes less than a minute for.
+_LONG_CAMPAIGN = 60
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,13 @@ def ad_spend_references(campaign: AdSpendEnv, seeds: range) -> References:
 
 def ad_spend_bound(campaign: AdSpendEnv, seeds: range) -> PolicyBound | None:
     """
-    What no policy earns more than on average, in the evaluated campaigns; None where no bound is known, and of a single
-    one, in which luck decides. The more there are, the more others are worth fitting its penalty on.
+    What no policy earns more than on average, in the evaluated campaigns; None where no bound is known or to be had in
+    short, and of a single one, in which luck decides. The more there are, the more others its penalty is fitted on.
     """
     market = campaign.market
-    if not isinstance(market, Market) or not can_bound(market) or len(seeds) < 2:
+    if not isinstance(market, Market) or not can_bound(market):
+        return None
+    if len(seeds) < 2 or campaign.periods > _LONG_CAMPAIGN:
         return None
     envs = AdSpendVectorEnv(len(seeds), market, campaign.budget, campaign.periods)
     envs.reset(seed=list(seeds))

@@ -76,6 +76,8 @@ def test_what_is_not_bounded_has_no_bound() -> None:
         assert env is not None and ad_spend_bound(env, range(2)) is None
     env = ad_spend_env("AdSpendShock-v0", {"periods": 4})
     assert env is not None and ad_spend_bound(env, range(1)) is None, "the number of one campaign bounds nothing"
+    env = ad_spend_env("AdSpendShock-v0", {"periods": 61})
+    assert env is not None and ad_spend_bound(env, range(2)) is None, "it would take minutes"
 
 
 def test_of_a_sales_function_only_the_scale_is_known() -> None:
