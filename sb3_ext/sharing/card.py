@@ -14,6 +14,7 @@ from sb3_ext.evaluation.report import tables
 from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.scores import Comparison, Score
 from sb3_ext.evaluation.statistics import bootstrap_interval
+from sb3_ext.zoo.storage import shown
 
 
 def model_card(run: Run, comparison: Comparison, has_video: bool) -> str:
@@ -59,18 +60,13 @@ def model_card(run: Run, comparison: Comparison, has_video: bool) -> str:
         "",
         "## Trained and measured with",
         "",
-        "```bash",
-        training_command(run),
-        score.command,
-        "```",
+        _fenced("bash", f"{training_command(run)}\n{score.command}"),
         "",
         f"{versions_text(comparison.versions)}.",
         "",
         "## Hyperparameters",
         "",
-        "```yaml",
-        yaml.safe_dump({run.env_id: _plain(run)}, sort_keys=False, width=120).rstrip(),
-        "```",
+        _fenced("yaml", plain_yaml({run.env_id: run.hyperparams}).rstrip()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -86,7 +82,7 @@ def training_command(run: Run) -> str:
     saved = run.folder / EnvironmentName(run.env_id) / "command.txt"
     typed = re.search(r"(?:sb3-ext|sb3_ext\S*) (train .*)", saved.read_text("utf-8")) if saved.is_file() else None
     if typed:
-        return f"sb3-ext {typed[1]}"
+        return f"sb3-ext {shown(typed[1])}"
     seed = [] if run.training_seed is None else ["--seed", str(run.training_seed)]
     return shlex.join(["sb3-ext", "train", "--algo", run.algo, "--env", run.env_id, "--conf-file", "config.yml", *seed])
 
@@ -108,7 +104,20 @@ def _metadata(algorithm: str, env_id: str, score: Score) -> str:
     return str(data.to_yaml())
 
 
-def _plain(run: Run) -> dict[str, object]:
-    """Hyperparameters as YAML can hold them."""
-    plain = (bool, int, float, str, list, dict, type(None))
-    return {name: value if isinstance(value, plain) else repr(value) for name, value in run.hyperparams.items()}
+def plain_yaml(content: object) -> str:
+    """YAML that holds plain values and nothing to construct: other objects become their text."""
+    return yaml.dump(content, Dumper=_PlainDumper, sort_keys=False, width=120)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes objects that YAML does not know as text."""
+
+
+_PlainDumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)
+_PlainDumper.add_multi_representer(object, lambda dumper, value: dumper.represent_str(repr(value)))
+
+
+def _fenced(language: str, text: str) -> str:
+    """A block of code that nothing in the text can end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"

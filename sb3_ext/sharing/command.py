@@ -24,8 +24,8 @@ Nothing is uploaded unless --upload names a repository; the token is the one tha
 or HF_TOKEN). Whoever loads the model with Stable-Baselines3 unpickles it; `sb3_ext.safe_load` does not.
 
 The agent is loaded without running code in its files; --no-safe unpickles them as Stable-Baselines3 does. Values of
---env-kwargs are evaluated as Python. args.yml and config.yml are copied as they are: look whether they hold paths or
-names that nobody should see.
+--env-kwargs are evaluated as Python. args.yml and config.yml are copied as they are, without the password of a storage:
+look whether they, and the commands on the card, hold paths or names that nobody should see.
 """
 _EXAMPLES = """\
 examples:

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
 from huggingface_sb3 import EnvironmentName, ModelName
 
 from sb3_ext.common.files import atomic_path
 from sb3_ext.evaluation.runs import Run
 from sb3_ext.evaluation.scores import Comparison
-from sb3_ext.sharing.card import interval_of, model_card
+from sb3_ext.sharing.card import interval_of, model_card, plain_yaml
+from sb3_ext.zoo.storage import shown
 
 
 def write_folder(run: Run, comparison: Comparison, folder: Path, has_video: bool) -> list[Path]:
@@ -32,11 +32,13 @@ def write_folder(run: Run, comparison: Comparison, folder: Path, has_video: bool
     for copy, source in there.items():
         with atomic_path(folder / copy) as path:
             shutil.copyfile(source, path)
+            if copy == "args.yml":
+                path.write_text(shown(source.read_text(encoding="utf-8")), encoding="utf-8")
     with atomic_path(folder / "train_eval_metrics.zip") as path, zipfile.ZipFile(path, "w") as archive:
         for source in (*sorted(run.folder.glob("*.csv")), *run.folder.glob("evaluations.npz")):
             archive.write(source, source.name)
     texts = {
-        "env_kwargs.yml": yaml.safe_dump(run.env_kwargs),
+        "env_kwargs.yml": plain_yaml(run.env_kwargs),
         "results.json": json.dumps(_results(comparison), indent=1) + "\n",
         ".gitattributes": "*.mp4 filter=lfs diff=lfs merge=lfs -text\n*.zip filter=lfs diff=lfs merge=lfs -text\n",
         "README.md": model_card(run, comparison, has_video),

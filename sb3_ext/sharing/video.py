@@ -36,7 +36,7 @@ def record(run: Run, seed: int, path: Path) -> str | None:
                     frames.append(env.render())
 
             measure(run.load(env, seed), env, range(seed, seed + 1), watch=draw)
-            per_second = float(gym.make(run.env_id).metadata.get("render_fps", 30))
+            per_second = float(env.get_attr("metadata")[0].get("render_fps", 30))
     # What draws an environment is an optional package of its own, and may need a display.
     except (UserError, ImportError, gym.error.Error, OSError, RuntimeError) as error:
         path.unlink(missing_ok=True)

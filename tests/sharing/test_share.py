@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -79,6 +80,23 @@ def test_a_video_is_there_where_it_can_be_made(
     assert "left out: the video: the video needs moviepy: pip install 'moviepy>=" in capfd.readouterr().out
     assert not (folder / "replay.mp4").exists(), "it would be of another agent"
     assert "replay.mp4" not in (folder / "README.md").read_text()
+
+
+def test_what_a_run_holds_neither_stops_nor_spoils_the_card(trained: Path) -> None:
+    settings = Path("logs", "ppo", "CartPole-v1_1", "CartPole-v1")
+    (settings / "command.txt").write_text("sb3-ext train --storage postgresql://me:secret@host/db --study-name s")
+    with (settings / "args.yml").open("a") as file:
+        file.write("  - - storage\n    - postgresql://me:secret@host/db\n")
+    with (settings / "config.yml").open("a") as file:
+        file.write("  - - policy_kwargs\n    - activation_fn: !!python/name:torch.nn.modules.activation.ReLU ''\n")
+        file.write('  - - note\n    - "one\\n```\\n<b>two"\n')
+    folder = share("--no-video")
+    card = (folder / "README.md").read_text()
+    assert "--storage postgresql://me:***@host/db --study-name s" in card
+    assert not [path for path in folder.iterdir() if b"secret" in path.read_bytes()]
+    assert "torch.nn.modules.activation.ReLU" in card
+    blocks = re.findall(r"^(`{3,})yaml$(.*?)^\1$", card, re.MULTILINE | re.DOTALL)
+    assert [text.count("<b>two") for _, text in blocks] == [1] and card.count("<b>two") == 1
 
 
 @pytest.mark.parametrize(
