@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_ext.envs.ad_spend.market.presets import PRESETS
 
@@ -100,13 +101,12 @@ def make(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
         return gym.make(env_id, **env_kwargs)
 
 
-def accepted_by(env: gym.Env[Any, Any], algorithm: Any) -> bool:
-    """Whether an algorithm can act in an environment; it is constructed as far as that check, without networks."""
+def accepted_by(env: gym.Env[Any, Any], algorithm: Any, policy: str) -> bool:
+    """Whether an algorithm can be constructed with a policy for the spaces of an environment."""
+    small = {"buffer_size": 1} if issubclass(algorithm, OffPolicyAlgorithm) else {}
     try:
         with _quietly():
-            algorithm("MlpPolicy", env, _init_setup_model=False)
-    except AssertionError as error:
-        return "only supports" not in str(error)
-    except Exception:  # such as a policy of another name, which comes after that check
-        return True
+            algorithm(policy, env, device="cpu", **small)
+    except (AssertionError, NotImplementedError, ValueError):
+        return False
     return True

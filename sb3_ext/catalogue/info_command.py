@@ -137,7 +137,7 @@ def _blocks(env: gym.Env[Any, Any], env_id: str) -> tuple[list[dict[str, Any]], 
     for key in [*ALGORITHMS, *(key for key in ALGOS if key not in ALGORITHMS)]:
         path = default_hyperparams_file(key, env_id)
         name = find_block(read(path), env_id) if path.is_file() else None
-        if name == "default" and accepted_by(env, ALGOS[key]):
+        if name == "default" and accepted_by(env, ALGOS[key], read(path)[name]["policy"]):
             by_default.append(key)
         elif name not in (None, "default"):
             blocks.append(block_of(key, str(name), path)._asdict())

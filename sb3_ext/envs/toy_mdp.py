@@ -54,13 +54,14 @@ class ThreeStateMDP(gym.Env[np.int64, np.int64]):
 
     ## Rewards
 
+    Staying in state 0 by action 0 earns 10, going from state 1 to 2 costs 50, and going from state 2 to 0 earns 40. All
+    else earns 0.
+
     | state | action | next state | reward |
     |---|---|---|---|
     | 0 | 0 | 0 | 10 |
     | 1 | 2 | 2 | -50 |
     | 2 | 1 | 0 | 40 |
-
-    All others are 0.
 
     ## Starting State
 

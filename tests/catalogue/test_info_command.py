@@ -48,6 +48,25 @@ def test_blocks_are_those_that_a_training_takes(capfd: pytest.CaptureFixture[str
     assert "-0.5" not in found["reward"] and "`+1`" in found["reward"]
 
 
+@pytest.mark.parametrize(
+    ("env_id", "able", "unable"),
+    [
+        # observations in a tuple, which SB3's networks don't take
+        ("Blackjack-v1", set(), {"dueling_dqn", "ppo", "q_learning", "reinforce"}),
+        ("Acrobot-v1", {"reinforce"}, {"q_learning", "ddpg_ext"}),
+        ("Pendulum-v1", {"ddpg_ext"}, {"q_learning", "dqn"}),
+        ("ThreeStateMDP-v0", {"q_learning", "ppo", "reinforce"}, {"ddpg_ext", "sac"}),
+    ],
+)
+def test_only_algorithms_that_a_training_can_begin_with_are_offered(
+    env_id: str, able: set[str], unable: set[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = info(capfd, env_id)
+    offered = {*(each["algo"] for each in found["blocks"]), *found["by_default_block"]}
+    assert able <= offered and not unable & offered
+    assert "|" not in found["reward"]
+
+
 def test_people_get_tables_and_the_commands(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "Pendulum-v1"]) == 0
     shown = capfd.readouterr().out
