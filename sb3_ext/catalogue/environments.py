@@ -102,11 +102,11 @@ def make(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 
 def accepted_by(env: gym.Env[Any, Any], algorithm: Any, policy: str) -> bool:
-    """Whether an algorithm can be constructed with a policy for the spaces of an environment."""
+    """Whether an algorithm can be constructed with a policy for the spaces of an environment, and act there."""
     small = {"buffer_size": 1} if issubclass(algorithm, OffPolicyAlgorithm) else {}
     try:
         with _quietly():
-            algorithm(policy, env, device="cpu", **small)
+            algorithm(policy, env, device="cpu", **small).predict(env.observation_space.sample())
     except (AssertionError, NotImplementedError, ValueError):
         return False
     return True

@@ -51,11 +51,15 @@ def test_blocks_are_those_that_a_training_takes(capfd: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("env_id", "able", "unable"),
     [
-        # observations in a tuple, which SB3's networks don't take
-        ("Blackjack-v1", set(), {"dueling_dqn", "ppo", "q_learning", "reinforce"}),
+        # observations in a tuple, which SB3 doesn't take
+        ("Blackjack-v1", set(), {"dueling_dqn", "ppo", "q_learning", "reinforce", "genetic", "policy_search", "ars"}),
         ("Acrobot-v1", {"reinforce"}, {"q_learning", "ddpg_ext"}),
         ("Pendulum-v1", {"ddpg_ext"}, {"q_learning", "dqn"}),
-        ("ThreeStateMDP-v0", {"q_learning", "ppo", "reinforce"}, {"ddpg_ext", "sac"}),
+        (
+            "ThreeStateMDP-v0",
+            {"q_learning", "ppo", "reinforce", "genetic", "policy_search", "ars"},
+            {"ddpg_ext", "sac"},
+        ),
     ],
 )
 def test_only_algorithms_that_a_training_can_begin_with_are_offered(
