@@ -39,8 +39,9 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
             "unspent unless --caps are raised"
         )
     if value <= 0.0:
+        limits = " within the constraints" if plan.campaign.constraints else ""
         yield (
-            "the plan earns nothing: under this model no spending pays"
+            f"the plan earns nothing: under this model no spending{limits} pays"
             if single is None
             else "in these random campaigns the plan loses money on average, although it is best for what is expected"
         )

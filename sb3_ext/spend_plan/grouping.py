@@ -199,7 +199,7 @@ def _records(
     numbers = {name: (plan.score.value, plan.upper_bound, plan.economics.sales[-1]) for name, plan in plans.items()}
     total = sum(spent.values())
     rows = {name: (spent[name], *numbers.get(name, (0.0, 0.0, 0.0))) for name in campaigns}
-    earns, _, sales = (math.fsum(column) for column in zip(*numbers.values(), strict=True))
+    _, earns, _, sales = map(math.fsum, zip(*rows.values(), strict=True))
     rows["total"] = (total, earns, upper_bound, sales)
     return [
         {

@@ -45,7 +45,8 @@ class Wording:
         totals = plan.cents.sum(axis=0) / 100.0
         order = [index for index in np.argsort(-totals, kind="stable") if totals[index] > TRIFLE * plan.total]
         if not order:
-            return "Spend nothing: under this model no spending earns what it costs."
+            limits = " within the constraints" if plan.campaign.constraints else ""
+            return f"Spend nothing: under this model no spending{limits} earns what it costs."
         most = 4 if len(order) == 4 else 3
         parts = [f"{format_money(totals[index])} on {self._market.names[index]}" for index in order[:most]]
         if len(order) > most:

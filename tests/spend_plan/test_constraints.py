@@ -16,11 +16,13 @@ from sb3_ext.envs.ad_spend.optimum.constraints import Constraints
 from sb3_ext.envs.ad_spend.optimum.infeasible import Infeasible
 from sb3_ext.spend_plan.calendar import period_dates
 from sb3_ext.spend_plan.campaign import Campaign
+from sb3_ext.spend_plan.caveats import find_caveats
 from sb3_ext.spend_plan.comparison import EVEN, OPTIMIZED, PAST_MIX
 from sb3_ext.spend_plan.constraints import make_constraints, read_constraints
 from sb3_ext.spend_plan.draws import lowest_mean, simulate_draws
 from sb3_ext.spend_plan.kept_cents import keeps, round_within
 from sb3_ext.spend_plan.plan import SpendPlan, make_plan
+from sb3_ext.spend_plan.wording import Wording
 
 MARKET = Market(
     (
@@ -82,6 +84,13 @@ around_plan: {{file: {tmp_path / "old.csv"}, within: 90%}}
     assert EVEN in made.breaking and OPTIMIZED not in made.breaking
     assert made.score.value <= made.upper_bound
     assert made.prices
+
+
+def test_plans_of_nothing_say_that_it_is_within_the_constraints(tmp_path: Path) -> None:
+    made = plan(constraints("channels: {tv: {share: 60%..}, radio: {share: 60%..}}", tmp_path))
+    assert made.total == 0.0
+    assert Wording(made).lead == "Spend nothing: under this model no spending within the constraints earns what it costs."
+    assert any("no spending within the constraints pays" in caveat for caveat in find_caveats(made))
 
 
 def test_past_and_plan_agree_on_what_is_within(tmp_path: Path) -> None:

@@ -240,3 +240,13 @@ def test_a_plan_of_a_group_that_gets_nothing_any_more_is_taken_away() -> None:
     planned("100000", north=NORTH, south=SOUTH)
     planned("100000", north=NORTH, south=replace(SOUTH, margin=1e-6))
     assert Path("plan", "north", "plan.csv").is_file() and not Path("plan", "south").exists()
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_groups_in_which_no_spending_pays_get_nothing(shares: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    if shares:
+        Path("c.yml").write_text("groups: {north: {share: 50%..}, south: {share: 60%..}}", encoding="utf-8")
+    flags = ("--constraints", "c.yml") if shares else ("--spend-cost", "100")
+    records, dated = planned("100000", *flags, north=NORTH, south=SOUTH)
+    assert not dated and {record["spend"] for record in records} == {"0.00"}
+    assert "no plans of these groups earn more than 0.00 together" in " ".join(capsys.readouterr().out.split())
