@@ -42,7 +42,7 @@ def find_caveats(plan: SpendPlan) -> Iterator[str]:
         limits = " within the constraints" if plan.campaign.constraints else ""
         yield (
             f"the plan earns nothing: under this model no spending{limits} pays"
-            if single is None
+            if single is None or not plan.total
             else "in these random campaigns the plan loses money on average, although it is best for what is expected"
         )
     elif value < reference.value - 1e-6 * abs(reference.value) and reference.name not in plan.breaking:

@@ -89,7 +89,7 @@ around_plan: {{file: {tmp_path / "old.csv"}, within: 90%}}
 def test_plans_of_nothing_say_that_it_is_within_the_constraints(tmp_path: Path) -> None:
     made = plan(constraints("channels: {tv: {share: 60%..}, radio: {share: 60%..}}", tmp_path))
     assert made.total == 0.0
-    assert Wording(made).lead == "Spend nothing: under this model no spending within the constraints earns what it costs."
+    assert "no spending within the constraints earns what it costs" in Wording(made).lead
     assert any("no spending within the constraints pays" in caveat for caveat in find_caveats(made))
 
 

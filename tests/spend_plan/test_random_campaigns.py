@@ -193,6 +193,11 @@ def test_an_agent_that_reacts_leaves_the_plan_as_it_is(made: SpendPlan) -> None:
     assert plan.spent["agent"] == pytest.approx(1000.0)
 
 
+def test_a_plan_of_nothing_loses_nothing() -> None:
+    caveats = warned(make_plan(campaign(replace(shock(), spend_cost=1000.0)), n_paths=2))
+    assert "the plan earns nothing" in caveats and "loses money" not in caveats
+
+
 def test_draws_that_random_campaigns_leave_out_are_named() -> None:
     market = replace(delivery(), draws=(delivery().channels,))
     assert "draws of the parameters are no part" in warned(make_plan(campaign(market), n_paths=2))
