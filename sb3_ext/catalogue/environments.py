@@ -42,7 +42,8 @@ def environments(named: Mapping[str, tuple[str, ...]]) -> list[Environment]:
 
 def package_of(spec: Any) -> str:
     """The package that an environment, or the wrapper that makes it one of its own, comes from."""
-    made_by = [spec.entry_point, *(wrapper.entry_point for wrapper in spec.additional_wrappers)]
+    wrappers = (wrapper.entry_point for wrapper in spec.additional_wrappers)
+    made_by = [spec.entry_point or spec.vector_entry_point, *wrappers]
     names = [str(one if isinstance(one, str) else one.__module__).split(".")[0] for one in made_by]
     return "sb3_ext" if "sb3_ext" in names else names[0]
 

@@ -73,3 +73,13 @@ def test_tables_are_for_people(capfd: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_usage(arguments: list[str], expected: str, error_line: Callable[..., str]) -> None:
     assert expected in error_line(*arguments, code=2)
+
+
+def test_environments_that_are_only_vectorised_are_no_obstacle(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = gym.envs.registration.EnvSpec("Only/Vectorised-v0", vector_entry_point="gymnasium.envs.classic_control:None")
+    monkeypatch.setitem(gym.registry, only.id, only)
+    assert main(["list", "envs", "--algo", "q_learning", "--json"]) == 0
+    assert main(["info", only.id]) == 1
+    assert "cannot build Only/Vectorised-v0" in capfd.readouterr().err
