@@ -67,7 +67,8 @@ def _named(conditions: Sequence[Condition], owners: IntArray, lines: IntArray) -
     named, first = [], np.cumsum([0, *(len(condition.weights) for condition in conditions)])
     for number in np.unique(owners):
         condition = conditions[number]
-        when = [condition.when[line - first[number]] for line in np.unique(lines[owners == number]) if condition.when]
+        places = np.unique(lines[owners == number]) - first[number]
+        when = list(dict.fromkeys(condition.when[place] for place in places if condition.when))
         more = f" and {len(when) - _MOST_NAMED} more" if len(when) > _MOST_NAMED else ""
         named.append(f"{condition.name} ({', '.join(when[:_MOST_NAMED])}{more})" if when else condition.name)
     return named

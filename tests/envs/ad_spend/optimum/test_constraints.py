@@ -205,6 +205,13 @@ def test_prices_say_what_more_of_a_condition_earns() -> None:
     assert floored(90.0).prices["tv at least"] == pytest.approx(slope, rel=1e-2)
 
 
+def test_dates_on_which_several_spends_contradict_are_named_once() -> None:
+    much = each("all", np.ones((4, 2), dtype=bool), 50.0, np.inf, ["Mon", "Tue", "Wed", "Thu"])
+    with pytest.raises(Infeasible) as error:
+        plan_optimal(small_market(), 310.0, 4, constraints=Constraints((much,)))
+    assert "all (Mon, Tue, Wed and 1 more)" in error.value.conditions
+
+
 def test_a_least_share_costs_what_a_least_amount_does() -> None:
     def price(condition: Condition) -> float:
         plan = plan_optimal(small_market(), 100.0, 4, constraints=Constraints((condition,)), tolerance=1e-9)
