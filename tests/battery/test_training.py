@@ -86,7 +86,7 @@ def test_a_second_learn_goes_on_in_the_same_run(
         assert "100%" in captured.out + captured.err
     [run] = tmp_path.iterdir()
     steps: list[int] = []
-    for file in sorted(run.iterdir()):
+    for file in sorted(run.iterdir(), key=lambda path: int(path.suffix[1:])):  # files of a process are numbered
         events = EventAccumulator(str(file))
         events.Reload()
         steps += [event.step for event in events.Scalars("time/fps")]

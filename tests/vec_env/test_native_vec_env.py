@@ -102,7 +102,7 @@ class TestErrors:
     def test_wrong_environment_argument(
         self, workdir: Path, train: Callable[..., list[str]], error_line: ErrorLine
     ) -> None:
-        assert "gravitation" in error_line(*train("--env-kwargs", "gravitation:9.8"), code=1)
+        assert "gravitation" in error_line(*train("--env-kwargs", "gravitation:9.8"), code=2)
         assert not (workdir / "logs").exists()
 
     def test_two_numbers_of_stacked_frames(
