@@ -103,7 +103,7 @@ def open_storage(storage: str, max_retries: int = 3) -> BaseStorage:
 
 def shown(storage: str) -> str:
     """Hide the password of a storage, or of a command that names it, as it may be printed."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", storage)
+    return re.sub(r"(://[^:/@\s]*:)[^@\s]*(?=@)|([?&]password=)[^&\s'\"]*", r"\1\2***", storage)
 
 
 @contextlib.contextmanager

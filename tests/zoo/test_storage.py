@@ -73,6 +73,7 @@ def test_optuna_alone_reads_the_journal(tmp_path: Path) -> None:
     ("storage", "text"),
     [
         ("postgresql://me:se:cret@host:5432/studies", "postgresql://me:***@host:5432/studies"),
+        ("postgresql://host/studies?user=me&password=secret&a=b", "postgresql://host/studies?user=me&password=***&a=b"),
         ("postgresql://me@host/studies", "postgresql://me@host/studies"),
         ("sqlite:///study.db --env a@b", "sqlite:///study.db --env a@b"),
         ("grpc://host:13000 --study-name a@b", "grpc://host:13000 --study-name a@b"),
